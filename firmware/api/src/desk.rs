@@ -1,0 +1,167 @@
+//! What the web asks of the daemon, and nothing else: one read handle with one command. The daemon implements it.
+
+use bytes::Bytes;
+pub use futures_util::future::BoxFuture;
+use nightjar_types::status::{CameraStatus, Coverage, EventView, Health, OutputStatus, RuleView, Update};
+use nightjar_types::{EventId, StreamKind, Wall};
+use std::sync::Arc;
+use tokio::sync::{broadcast, mpsc};
+
+/// The daemon as the web sees it. Methods without a future answer from memory and never block; every future is given
+/// a deadline by the caller and may be dropped at any moment.
+pub trait Desk: Send + Sync + 'static {
+    /// Every configured camera, in the order of the configuration.
+    fn cameras(&self) -> Vec<CameraStatus>;
+    /// Every configured output, in the order of the configuration.
+    fn outputs(&self) -> Vec<OutputStatus>;
+    /// Every rule, in the order of the configuration.
+    fn rules(&self) -> Vec<RuleView>;
+    /// The whole device.
+    fn health(&self) -> Health;
+    /// All that changes from now on. A reader that lags loses the oldest and is told so by the channel.
+    fn updates(&self) -> broadcast::Receiver<Update>;
+    /// Begins a live feed; dropping it ends it. The web asks for `Sub` only of a camera that has a sub stream.
+    fn live(&self, camera: &str, stream: StreamKind) -> Result<LiveFeed, DeskError>;
+    /// What there is of one stream in `from..to`.
+    fn coverage(
+        &self,
+        camera: &str,
+        stream: StreamKind,
+        from: Wall,
+        to: Wall,
+    ) -> BoxFuture<'_, Result<Coverage, DeskError>>;
+    /// Newest first, at most `query.limit`.
+    fn events(&self, query: EventQuery) -> BoxFuture<'_, Result<Vec<EventView>, DeskError>>;
+    /// One event.
+    fn event(&self, id: EventId) -> BoxFuture<'_, Result<EventView, DeskError>>;
+    /// The event's best picture, JFIF bytes.
+    fn event_snapshot(&self, id: EventId) -> BoxFuture<'_, Result<Bytes, DeskError>>;
+    /// JFIF bytes of the key frame at or before `at`; `None` is the newest picture.
+    fn still(
+        &self,
+        camera: &str,
+        stream: StreamKind,
+        at: Option<Wall>,
+    ) -> BoxFuture<'_, Result<Bytes, DeskError>>;
+    /// The footage in `from..to` as one MP4.
+    fn export(
+        &self,
+        camera: &str,
+        stream: StreamKind,
+        from: Wall,
+        to: Wall,
+    ) -> BoxFuture<'_, Result<Arc<dyn Export>, DeskError>>;
+    /// Switches an output on for `ms` (100..=5000) on behalf of `who`; answers with its state just after.
+    fn test_output(
+        &self,
+        output: &str,
+        ms: u32,
+        who: &str,
+    ) -> BoxFuture<'_, Result<OutputStatus, DeskError>>;
+}
+
+/// A virtual MP4: its length is known, its bytes are made when read.
+pub trait Export: Send + Sync + 'static {
+    /// All bytes of the file.
+    fn len(&self) -> u64;
+    /// There is nothing in it.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Opaque tag, without quotes: equal tags promise equal bytes at every offset.
+    fn etag(&self) -> String;
+    /// Name for a download, e.g. `front-2026-11-21T10-00-00Z.mp4`.
+    fn file_name(&self) -> String;
+    /// Bytes from `offset`: 1..=`max` of them; never empty before `len`.
+    fn read(&self, offset: u64, max: usize) -> BoxFuture<'_, Result<Bytes, DeskError>>;
+}
+
+/// A live stream for one viewer. The sender drops whole groups of pictures when the channel is full and says so.
+#[derive(Debug)]
+pub struct LiveFeed {
+    /// `Init` first; ends when the sender is gone.
+    pub messages: mpsc::Receiver<LiveMessage>,
+}
+
+/// One message to a live viewer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LiveMessage {
+    /// Parameters, before the first fragment and whenever they change.
+    Init {
+        /// For `MediaSource.addSourceBuffer`, e.g. `video/mp4; codecs="avc1.64001f,mp4a.40.2"`.
+        mime: String,
+        /// Pixels.
+        width: u16,
+        /// Pixels.
+        height: u16,
+        /// Wall time of media time 0.
+        origin: Wall,
+        /// `ftyp` + `moov`.
+        bytes: Bytes,
+    },
+    /// `moof` + `mdat`, starting at a key frame.
+    Fragment(Bytes),
+    /// The viewer was too slow; the next fragment starts at a key frame.
+    Skipped {
+        /// Access units left out.
+        units: u64,
+    },
+    /// Nothing more comes.
+    Ended {
+        /// Why, in words.
+        error: String,
+    },
+}
+
+/// Which events.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EventQuery {
+    /// Only of this camera.
+    pub camera: Option<String>,
+    /// Only of this class.
+    pub label: Option<String>,
+    /// Only such that began at or after this moment.
+    pub from: Option<Wall>,
+    /// Only such that began before this moment.
+    pub to: Option<Wall>,
+    /// Only older ones than this (exclusive).
+    pub before: Option<EventId>,
+    /// At most so many, 1 or more.
+    pub limit: usize,
+}
+
+/// Why the daemon cannot. The words reach the person who asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DeskError {
+    /// Ask for another: 404.
+    #[error("there is no camera \"{0}\"; GET /api/v1/cameras lists them")]
+    UnknownCamera(String),
+    /// Ask for another: 404.
+    #[error("there is no output \"{0}\"; GET /api/v1/outputs lists them")]
+    UnknownOutput(String),
+    /// Ask for another: 404.
+    #[error("there is no event \"{0}\"; it may have been recycled with its footage")]
+    UnknownEvent(String),
+    /// Ask for another range: 404.
+    #[error("no footage of \"{camera}\" ({stream}) in that range: {words}")]
+    NoFootage {
+        /// The camera.
+        camera: String,
+        /// The stream.
+        stream: StreamKind,
+        /// Why, e.g. the gap's cause or where the footage begins.
+        words: String,
+    },
+    /// Try again later: 404.
+    #[error("no picture: {0}")]
+    NoPicture(String),
+    /// It is in use by something with more right: 409.
+    #[error("{0}")]
+    Busy(String),
+    /// The disk or its index does not answer: 503.
+    #[error("storage: {0}")]
+    Storage(String),
+    /// Names what was waited for: 504.
+    #[error("{0} took too long; try again")]
+    TimedOut(&'static str),
+}

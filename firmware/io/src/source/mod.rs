@@ -1,0 +1,75 @@
+//! Address → access units. One file per kind of camera, one row in [`SOURCES`].
+
+mod file;
+mod retry;
+mod rtsp;
+mod synthetic;
+
+pub use retry::{Pause, Retry};
+
+use futures_util::future::BoxFuture;
+use nightjar_types::{AccessUnit, GapCause, Secret, StreamParams, config::SourceUrl};
+
+/// What a source hands over, in order. `Params` comes first and again before the unit that needs new ones.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Item {
+    /// How to decode what follows.
+    Params(StreamParams),
+    /// One picture or audio frame.
+    Unit(AccessUnit),
+    /// The camera lost packets before the next unit: it may not decode until the next key frame.
+    Loss(u16),
+}
+
+/// Takes what a source hands over. Called on the source's own task; must not block.
+pub type Sink<'a> = &'a mut (dyn FnMut(Item) + Send);
+
+/// Why a session ended. Sessions only end this way: a camera is never "finished".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{words}")]
+pub struct Ended {
+    /// For the gap record.
+    pub cause: GapCause,
+    /// For a person: what happened and what to do. No credentials.
+    pub words: String,
+    /// How soon to try again.
+    pub retry: Retry,
+}
+
+/// User name and password at the camera.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// User name.
+    pub username: String,
+    /// Password.
+    pub password: Secret<String>,
+}
+
+/// One stream of one camera. Each [`Source::session`] connects anew and runs until it fails.
+pub trait Source: Send {
+    /// Connects, hands items to `sink` and returns why it ended. Notices silence within 5 s. Safe to drop at any await.
+    fn session<'a>(&'a mut self, sink: Sink<'a>) -> BoxFuture<'a, Ended>;
+}
+
+/// One kind of source.
+pub struct Kind {
+    /// The part of the address before the colon.
+    pub scheme: &'static str,
+    /// Makes the source; fails when the address makes no sense for it, in words.
+    pub open: fn(&SourceUrl, Option<Login>) -> Result<Box<dyn Source>, String>,
+}
+
+/// Every kind of source.
+pub const SOURCES: &[Kind] = &[
+    Kind { scheme: "rtsp", open: rtsp::open },
+    Kind { scheme: "file", open: file::open },
+    Kind { scheme: "synthetic", open: synthetic::open },
+];
+
+/// The source for an address.
+pub fn open(url: &SourceUrl, login: Option<Login>) -> Result<Box<dyn Source>, String> {
+    match SOURCES.iter().find(|kind| kind.scheme == url.scheme) {
+        Some(kind) => (kind.open)(url, login),
+        None => Err(format!("no source is called \"{}:\"", url.scheme)),
+    }
+}

@@ -1,0 +1,25 @@
+//! Things seen on a camera → orders to outputs, events, relay moves. Time is an argument; nothing is executed here.
+//!
+//! All numbers are small integers and all tables have a fixed capacity. The shell maps names to indices, calls
+//! `observe` for every looked-at picture, and `tick` when [`RuleBook::next_deadline`] or [`Relay::next_deadline`] is due.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+mod book;
+mod error;
+mod event;
+mod relay;
+mod rule;
+mod unit;
+mod zone;
+
+pub use book::{MISS_US, RuleBook};
+pub use error::RulesError;
+pub use event::{Change, EventBook, Sighting, What as EventWhat};
+pub use relay::{Answer, Cause, Limits, Move, Relay};
+pub use rule::{Action, MAX_ACTIONS, Order, Rule, What};
+pub use unit::{BBox, CameraIx, ClassId, FULL, Micros, OutputIx, Point, RuleIx, Score, Thing};
+pub use zone::{MAX_CORNERS, Zone};

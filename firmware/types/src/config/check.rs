@@ -1,0 +1,242 @@
+//! [`Typed`] → [`Config`]: every range, reference and name is checked here, and all faults are told at once.
+
+use super::typed::{self, Typed};
+use super::*;
+
+const SCHEMES: &[&str] = &["rtsp", "file", "synthetic"];
+/// Least quota: room for a few slabs of each stream.
+const MIN_QUOTA: u64 = 64 << 20;
+
+pub(super) fn resolve(typed: Typed) -> Result<Config, Vec<Fault>> {
+    let mut c = Checker { faults: Vec::new() };
+    let cameras: Vec<Camera> = typed.camera.into_iter().filter_map(|camera| c.camera(camera)).collect();
+    let outputs: Vec<Output> = typed.output.into_iter().filter_map(|output| c.output(output)).collect();
+    let rules = typed.rule.into_iter().enumerate();
+    let rules: Vec<Rule> = rules.filter_map(|(i, rule)| c.rule(i, rule, &cameras, &outputs)).collect();
+    c.unique("camera", cameras.iter().map(|x| &x.id));
+    c.unique("output", outputs.iter().map(|x| &x.id));
+    c.unique("rule", rules.iter().map(|x| &x.id));
+    for (i, output) in outputs.iter().enumerate() {
+        if let Some(first) = outputs[..i].iter().find(|o| o.line == output.line) {
+            c.fault(format!(
+                "output \"{}\": line {} is taken by output \"{}\"; give it another line",
+                output.id, output.line, first.id
+            ));
+        }
+    }
+    if typed.storage.quota.0 < MIN_QUOTA {
+        c.fault(format!("[storage] quota: at least {} MiB are needed", MIN_QUOTA >> 20));
+    }
+    let sync = typed.storage.sync.0;
+    if sync < Duration::from_millis(100) || sync > Duration::from_secs(60) {
+        c.fault("[storage] sync: must be between 100ms and 60s".into());
+    }
+    let listen = typed.web.listen.parse().unwrap_or_else(|_| {
+        c.fault(format!("[web] listen: \"{}\" is not an address and port such as 127.0.0.1:8080", typed.web.listen));
+        std::net::SocketAddr::from(([127, 0, 0, 1], 8080))
+    });
+    let tls = match typed.web.tls.as_str() {
+        "auto" => Tls::Auto,
+        "off" => Tls::Off,
+        other => {
+            c.fault(format!("[web] tls: \"{other}\" is neither \"auto\" nor \"off\""));
+            Tls::Auto
+        }
+    };
+    c.score("[eye] min_score", typed.eye.min_score);
+    if !(1..=16).contains(&typed.eye.threads) {
+        c.fault("[eye] threads: must be between 1 and 16".into());
+    }
+    if !c.faults.is_empty() {
+        return Err(c.faults);
+    }
+    Ok(Config {
+        device: Device { name: typed.device.name, state_dir: typed.device.state_dir },
+        storage: Storage { path: typed.storage.path, quota: typed.storage.quota.0, sync },
+        web: Web { listen, tls },
+        board: typed.board.name,
+        eye: Eye {
+            card: typed.eye.card,
+            models: typed.eye.models,
+            program: typed.eye.program,
+            threads: typed.eye.threads,
+            min_score: typed.eye.min_score,
+        },
+        cameras,
+        outputs,
+        rules,
+    })
+}
+
+struct Checker {
+    faults: Vec<Fault>,
+}
+
+impl Checker {
+    fn fault(&mut self, text: String) {
+        self.faults.push(Fault { line: None, text });
+    }
+
+    fn name(&mut self, what: &str, text: &str) -> Option<Name> {
+        Name::new(text).map_err(|e| self.fault(format!("{what}: {e}"))).ok()
+    }
+
+    fn unique<'a>(&mut self, what: &str, ids: impl Iterator<Item = &'a Name>) {
+        let mut seen = std::collections::HashSet::new();
+        for id in ids {
+            if !seen.insert(id) {
+                self.fault(format!("two {what}s have the id \"{id}\"; every {what} needs its own"));
+            }
+        }
+    }
+
+    fn score(&mut self, what: &str, score: f32) {
+        if !(0.0..=1.0).contains(&score) {
+            self.fault(format!("{what}: {score} is not between 0 and 1"));
+        }
+    }
+
+    fn source(&mut self, what: &str, text: String) -> Option<SourceUrl> {
+        let scheme = text.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
+        let Some(scheme) = scheme.filter(|s| SCHEMES.contains(&s.as_str())) else {
+            self.fault(format!("{what}: the address must begin with one of {}:", SCHEMES.join(": ")));
+            return None;
+        };
+        if scheme == "rtsp" {
+            match url::Url::parse(&text) {
+                Ok(url) if url.host().is_none() => self.fault(format!("{what}: the address names no host")),
+                Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+                    self.fault(format!("{what}: write user and password as keys username and password, not in the address"));
+                    return None;
+                }
+                Ok(_) => {}
+                Err(e) => self.fault(format!("{what}: not an address: {e}")),
+            }
+        }
+        Some(SourceUrl { scheme, text })
+    }
+
+    fn camera(&mut self, camera: typed::Camera) -> Option<Camera> {
+        let what = format!("camera \"{}\"", camera.id);
+        let id = self.name("camera id", &camera.id);
+        let main = self.source(&format!("{what}: main"), camera.main);
+        let sub = camera.sub.map(|sub| self.source(&format!("{what}: sub"), sub));
+        let password = match (camera.password, camera.password_file) {
+            (Some(_), Some(_)) => {
+                self.fault(format!("{what}: has both password and password_file; keep one"));
+                None
+            }
+            (Some(inline), None) => Some(Password::Inline(inline)),
+            (None, Some(file)) => Some(Password::File(file)),
+            (None, None) => None,
+        };
+        if password.is_some() && camera.username.is_none() {
+            self.fault(format!("{what}: has a password but no username"));
+        }
+        let zones: Vec<Zone> = camera.zone.into_iter().filter_map(|zone| self.zone(&what, zone)).collect();
+        self.unique(&format!("zone of {what}"), zones.iter().map(|z| &z.id));
+        let id = id?;
+        Some(Camera {
+            name: camera.name.unwrap_or_else(|| id.to_string()),
+            id,
+            main: main?,
+            sub: match sub {
+                None => None,
+                Some(sub) => Some(sub?),
+            },
+            username: camera.username,
+            password,
+            detect: camera.detect,
+            zones,
+        })
+    }
+
+    fn zone(&mut self, camera: &str, zone: typed::Zone) -> Option<Zone> {
+        let what = format!("{camera}: zone \"{}\"", zone.id);
+        if !(3..=16).contains(&zone.points.len()) {
+            self.fault(format!("{what}: needs 3 to 16 points, has {}", zone.points.len()));
+        }
+        if zone.points.iter().flatten().any(|v| !(0.0..=1.0).contains(v)) {
+            self.fault(format!("{what}: points are fractions of the picture, 0 to 1"));
+        }
+        Some(Zone { id: self.name(&what, &zone.id)?, points: zone.points })
+    }
+
+    fn output(&mut self, output: typed::Output) -> Option<Output> {
+        let what = format!("output \"{}\"", output.id);
+        let mut either = |key: &str, value: &str, yes: &str, no: &str| {
+            if value != yes && value != no {
+                self.fault(format!("{what}: {key}: \"{value}\" is neither \"{yes}\" nor \"{no}\""));
+            }
+            value == yes
+        };
+        let is_active_low = either("active", &output.active, "low", "high");
+        let is_safe_on = either("safe", &output.safe, "on", "off");
+        let id = self.name("output id", &output.id)?;
+        Some(Output { id, line: output.line, is_active_low, is_safe_on, max_on: output.max_on.0 })
+    }
+
+    fn rule(&mut self, index: usize, rule: typed::Rule, cameras: &[Camera], outputs: &[Output]) -> Option<Rule> {
+        let id = rule.id.unwrap_or_else(|| format!("rule-{}", index + 1));
+        let what = format!("rule \"{id}\"");
+        let id = self.name("rule id", &id);
+        let camera_id = rule.when.camera.and_then(|text| self.name(&what, &text));
+        if let Some(wanted) = &camera_id {
+            match cameras.iter().find(|c| c.id == *wanted) {
+                None => self.fault(format!("{what}: there is no camera \"{wanted}\"")),
+                Some(camera) => {
+                    let zone = rule.when.zone.as_deref();
+                    if let Some(zone) = zone.filter(|z| camera.zones.iter().all(|have| have.id.as_str() != *z)) {
+                        self.fault(format!("{what}: camera \"{wanted}\" has no zone \"{zone}\""));
+                    }
+                }
+            }
+        } else if rule.when.zone.is_some() {
+            self.fault(format!("{what}: a zone belongs to a camera; add camera = \"…\""));
+        }
+        self.score(&format!("{what}: score"), rule.when.score);
+        let count = rule.actions.0.len();
+        if !(1..=4).contains(&count) {
+            self.fault(format!("{what}: \"do\" needs 1 to 4 actions, has {count}"));
+        }
+        let zone = rule.when.zone.and_then(|text| self.name(&what, &text));
+        let actions = rule.actions.0.into_iter().filter_map(|a| self.action(&what, a, outputs)).collect();
+        Some(Rule {
+            id: id?,
+            when: When {
+                class: rule.when.class,
+                camera: camera_id,
+                zone,
+                score: rule.when.score,
+                dwell: rule.when.dwell.0,
+            },
+            actions,
+            cooldown: rule.cooldown.0,
+        })
+    }
+
+    fn action(&mut self, what: &str, action: typed::Action, outputs: &[Output]) -> Option<RuleAction> {
+        let mut output = |text: &str| {
+            let found = outputs.iter().find(|o| o.id.as_str() == text);
+            if found.is_none() {
+                self.fault(format!("{what}: there is no output \"{text}\""));
+            }
+            found.map(|o| o.id.clone())
+        };
+        match (action.pulse, action.hold, action.notify, action.lasting, action.linger) {
+            (Some(pulse), None, None, on_for, None) => {
+                Some(RuleAction::Pulse { output: output(&pulse)?, on_for: on_for.map_or(Duration::from_secs(1), |s| s.0) })
+            }
+            (None, Some(hold), None, None, linger) => {
+                Some(RuleAction::Hold { output: output(&hold)?, linger: linger.map_or(Duration::from_secs(2), |s| s.0) })
+            }
+            (None, None, Some(text), None, None) => Some(RuleAction::Notify { text }),
+            _ => {
+                self.fault(format!(
+                    "{what}: an action is {{pulse = \"output\", for = \"3s\"}}, {{hold = \"output\", linger = \"2s\"}} or {{notify = \"text\"}}"
+                ));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! TOML text → [`Typed`] (what a person wrote) → [`Config`] (ranges checked, names resolved). Pure: files are read elsewhere.
+
+mod check;
+mod error;
+mod typed;
+mod value;
+
+pub use error::{ConfigError, Fault};
+pub use typed::Typed;
+
+use crate::{CameraId, Name, OutputId, Secret};
+use std::time::Duration;
+
+/// Everything the daemon is told, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// `[device]`.
+    pub device: Device,
+    /// `[storage]`.
+    pub storage: Storage,
+    /// `[web]`.
+    pub web: Web,
+    /// `[board]` name; `auto` looks at the device tree.
+    pub board: String,
+    /// `[eye]`.
+    pub eye: Eye,
+    /// `[[camera]]`, in file order.
+    pub cameras: Vec<Camera>,
+    /// `[[output]]`, in file order.
+    pub outputs: Vec<Output>,
+    /// `[[rule]]`, in file order.
+    pub rules: Vec<Rule>,
+}
+
+/// Who this device is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Device {
+    /// Shown on the page.
+    pub name: String,
+    /// Users, keys and audit; `None` means `.nightjar/state` in the storage folder.
+    pub state_dir: Option<String>,
+}
+
+/// Where footage goes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Storage {
+    /// The folder.
+    pub path: String,
+    /// Bytes reserved for footage.
+    pub quota: u64,
+    /// Longest time between two write-outs to the card.
+    pub sync: Duration,
+}
+
+/// The web server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Web {
+    /// Address and port.
+    pub listen: std::net::SocketAddr,
+    /// TLS.
+    pub tls: Tls,
+}
+
+/// When the page is served over TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tls {
+    /// On every address but loopback.
+    Auto,
+    /// Never: a reverse proxy does it, or nobody listens.
+    Off,
+}
+
+/// The detector process.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Eye {
+    /// Model card id.
+    pub card: String,
+    /// Folder with prepared model files; `None` means the places that `nightjar-eye` knows.
+    pub models: Option<String>,
+    /// The program; `None` means `nightjar-eye` beside `nightjar`.
+    pub program: Option<String>,
+    /// Threads the model may use.
+    pub threads: u8,
+    /// Least confidence that is reported at all, 0..1.
+    pub min_score: f32,
+}
+
+/// One camera.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Camera {
+    /// Its id: folder and URL name.
+    pub id: CameraId,
+    /// Its name for people.
+    pub name: String,
+    /// Main stream.
+    pub main: SourceUrl,
+    /// Sub stream.
+    pub sub: Option<SourceUrl>,
+    /// User name at the camera.
+    pub username: Option<String>,
+    /// Password at the camera.
+    pub password: Option<Password>,
+    /// Run the detector on it.
+    pub detect: bool,
+    /// Named polygons.
+    pub zones: Vec<Zone>,
+}
+
+/// Where a camera's password is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Password {
+    /// In the config.
+    Inline(Secret<String>),
+    /// In a file, read at start.
+    File(String),
+}
+
+/// An address of a stream, without credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceUrl {
+    /// Text before the first colon, lower case: a row of the source table.
+    pub scheme: String,
+    /// The whole address.
+    pub text: String,
+}
+
+/// A named polygon, corners as fractions of the picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Zone {
+    /// Its id.
+    pub id: Name,
+    /// 3 to 16 corners.
+    pub points: Vec<[f32; 2]>,
+}
+
+/// One switched line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Its id.
+    pub id: OutputId,
+    /// Line name as the board knows it, e.g. `GPIO17` or `sim:1`.
+    pub line: String,
+    /// The electrical level "low" means on.
+    pub is_active_low: bool,
+    /// The safe state is "on".
+    pub is_safe_on: bool,
+    /// Longest time it may stay on.
+    pub max_on: Duration,
+}
+
+/// When → do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// Its id.
+    pub id: Name,
+    /// The condition.
+    pub when: When,
+    /// What happens, 1 to 4.
+    pub actions: Vec<RuleAction>,
+    /// Least time between two firings.
+    pub cooldown: Duration,
+}
+
+/// A condition on a tracked thing. Absent parts match everything.
+#[derive(Debug, Clone, PartialEq)]
+pub struct When {
+    /// Class name.
+    pub class: Option<String>,
+    /// Camera id.
+    pub camera: Option<CameraId>,
+    /// Zone id on that camera.
+    pub zone: Option<Name>,
+    /// Least confidence, 0..1.
+    pub score: f32,
+    /// How long it must be there.
+    pub dwell: Duration,
+}
+
+/// What a rule does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RuleAction {
+    /// On for a time.
+    Pulse {
+        /// Which output.
+        output: OutputId,
+        /// How long.
+        on_for: Duration,
+    },
+    /// On as long as the condition holds, and a while longer.
+    Hold {
+        /// Which output.
+        output: OutputId,
+        /// How much longer.
+        linger: Duration,
+    },
+    /// Tell people.
+    Notify {
+        /// The text.
+        text: String,
+    },
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        check::resolve(Typed::default()).expect("the built-in defaults are valid")
+    }
+}
+
+impl Config {
+    /// Parses and checks. `file` only names the source in messages.
+    pub fn from_toml(text: &str, file: &str) -> Result<Self, ConfigError> {
+        let typed: Typed = toml::from_str(text).map_err(|e| error::from_toml(&e, text, file))?;
+        check::resolve(typed).map_err(|faults| ConfigError { file: file.into(), faults })
+    }
+}
+
+#[cfg(test)]
+mod tests;

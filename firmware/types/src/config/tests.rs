@@ -1,0 +1,89 @@
+use super::*;
+
+fn refused(text: &str) -> String {
+    Config::from_toml(text, "nightjar.toml").unwrap_err().to_string()
+}
+
+const GOOD: &str = r#"
+[storage]
+path = "footage"
+quota = "64GiB"
+[web]
+listen = "0.0.0.0:8443"
+tls = "auto"
+[[camera]]
+id = "front"
+name = "Front door"
+main = "rtsp://10.0.0.2/main"
+sub = "rtsp://10.0.0.2/sub"
+username = "nightjar"
+password = "hunter2"
+[[camera.zone]]
+id = "path"
+points = [[0.1, 0.1], [0.9, 0.1], [0.5, 0.9]]
+[[output]]
+id = "siren"
+line = "GPIO17"
+active = "low"
+safe = "off"
+[[rule]]
+when = { class = "person", camera = "front", zone = "path", score = 0.6, dwell = "1.5s" }
+do = [{ pulse = "siren", for = "3s" }, { notify = "Person at the front door" }]
+"#;
+
+#[test]
+fn reads_the_whole_contract() {
+    let c = Config::from_toml(GOOD, "x").unwrap();
+    assert_eq!(c.storage.quota, 64 << 30);
+    assert_eq!(c.cameras[0].zones[0].points.len(), 3);
+    assert!(c.outputs[0].is_active_low && !c.outputs[0].is_safe_on);
+    assert_eq!(c.rules[0].when.dwell, Duration::from_millis(1_500));
+    assert_eq!(c.rules[0].actions.len(), 2);
+    assert_eq!(c.rules[0].id.as_str(), "rule-1");
+    assert!(!format!("{c:?}").contains("hunter2"));
+}
+
+#[test]
+fn one_action_needs_no_list() {
+    let c = Config::from_toml(&GOOD.replace("[{ pulse = \"siren\", for = \"3s\" }, { notify = \"Person at the front door\" }]", "{ hold = \"siren\" }"), "x");
+    assert!(matches!(c.unwrap().rules[0].actions[0], RuleAction::Hold { .. }));
+}
+
+#[test]
+fn the_empty_file_is_the_default() {
+    assert_eq!(Config::from_toml("", "x").unwrap(), Config::default());
+}
+
+#[test]
+fn a_mistyped_key_is_told_with_line_and_near_name() {
+    assert_eq!(refused("[storage]\nqouta = \"1GiB\"\n"), "nightjar.toml:2: unknown key \"qouta\"; did you mean \"quota\"?");
+    assert!(refused(&GOOD.replace("notify =", "notfiy =")).contains("did you mean \"notify\""));
+}
+
+#[test]
+fn names_what_clashes() {
+    let twice = format!("{GOOD}\n[[camera]]\nid = \"front\"\nmain = \"synthetic:\"\n");
+    assert!(refused(&twice).contains("two cameras have the id \"front\""));
+    let taken = format!("{GOOD}\n[[output]]\nid = \"gate\"\nline = \"GPIO17\"\n");
+    assert!(refused(&taken).contains("output \"gate\": line GPIO17 is taken by output \"siren\""));
+    assert!(refused(&GOOD.replace("pulse = \"siren\"", "pulse = \"horn\"")).contains("there is no output \"horn\""));
+    assert!(refused(&GOOD.replace("zone = \"path\"", "zone = \"lawn\"")).contains("has no zone \"lawn\""));
+}
+
+#[test]
+fn tells_all_faults_at_once() {
+    let text = refused("[web]\nlisten = \"nowhere\"\ntls = \"maybe\"\n[storage]\nquota = \"1MiB\"\n");
+    assert_eq!(text.lines().count(), 3, "{text}");
+}
+
+#[test]
+fn refuses_a_password_in_the_address_without_repeating_it() {
+    let text = refused("[[camera]]\nid = \"a\"\nmain = \"rtsp://u:hunter2@h/x\"\n");
+    assert!(text.contains("username and password") && !text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn sizes_and_times_have_units() {
+    assert!(refused("[storage]\nquota = \"64 parsecs\"\n").contains("a size such as"));
+    assert!(refused("[storage]\nsync = 5\n").contains("a time such as"));
+}

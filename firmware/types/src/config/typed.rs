@@ -1,0 +1,182 @@
+//! What a person wrote, key by key. Unknown keys are refused. Absent keys take the values given here.
+
+use super::value::{ByteSize, OneOrMany, Span};
+use crate::Secret;
+use serde::Deserialize;
+
+/// The whole file.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Typed {
+    pub(super) device: Device,
+    pub(super) storage: Storage,
+    pub(super) web: Web,
+    pub(super) board: Board,
+    pub(super) eye: Eye,
+    pub(super) camera: Vec<Camera>,
+    pub(super) output: Vec<Output>,
+    pub(super) rule: Vec<Rule>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Device {
+    pub(super) name: String,
+    pub(super) state_dir: Option<String>,
+}
+
+impl Default for Device {
+    fn default() -> Self {
+        Self { name: "nightjar".into(), state_dir: None }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Storage {
+    pub(super) path: String,
+    pub(super) quota: ByteSize,
+    pub(super) sync: Span,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self { path: "/var/lib/nightjar/footage".into(), quota: ByteSize(8 << 30), sync: Span::millis(1_000) }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Web {
+    pub(super) listen: String,
+    pub(super) tls: String,
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:8080".into(), tls: "auto".into() }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Board {
+    pub(super) name: String,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        Self { name: "auto".into() }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Eye {
+    pub(super) card: String,
+    pub(super) models: Option<String>,
+    pub(super) program: Option<String>,
+    pub(super) threads: u8,
+    pub(super) min_score: f32,
+}
+
+impl Default for Eye {
+    fn default() -> Self {
+        Self { card: "ssdlite-mnv2-coco12-w8".into(), models: None, program: None, threads: 1, min_score: 0.3 }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Camera {
+    pub(super) id: String,
+    pub(super) name: Option<String>,
+    pub(super) main: String,
+    pub(super) sub: Option<String>,
+    pub(super) username: Option<String>,
+    pub(super) password: Option<Secret<String>>,
+    pub(super) password_file: Option<String>,
+    #[serde(default = "yes")]
+    pub(super) detect: bool,
+    #[serde(default)]
+    pub(super) zone: Vec<Zone>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Zone {
+    pub(super) id: String,
+    pub(super) points: Vec<[f32; 2]>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Output {
+    pub(super) id: String,
+    pub(super) line: String,
+    #[serde(default = "high")]
+    pub(super) active: String,
+    #[serde(default = "off")]
+    pub(super) safe: String,
+    #[serde(default = "ten_minutes")]
+    pub(super) max_on: Span,
+}
+
+fn high() -> String {
+    "high".into()
+}
+
+fn off() -> String {
+    "off".into()
+}
+
+fn ten_minutes() -> Span {
+    Span::millis(600_000)
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rule {
+    pub(super) id: Option<String>,
+    #[serde(default)]
+    pub(super) when: When,
+    #[serde(rename = "do")]
+    pub(super) actions: OneOrMany<Action>,
+    #[serde(default = "ten_seconds")]
+    pub(super) cooldown: Span,
+}
+
+fn ten_seconds() -> Span {
+    Span::millis(10_000)
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct When {
+    pub(super) class: Option<String>,
+    pub(super) camera: Option<String>,
+    pub(super) zone: Option<String>,
+    pub(super) score: f32,
+    pub(super) dwell: Span,
+}
+
+impl Default for When {
+    fn default() -> Self {
+        Self { class: None, camera: None, zone: None, score: 0.5, dwell: Span::millis(0) }
+    }
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Action {
+    pub(super) pulse: Option<String>,
+    pub(super) hold: Option<String>,
+    pub(super) notify: Option<String>,
+    #[serde(rename = "for")]
+    pub(super) lasting: Option<Span>,
+    pub(super) linger: Option<Span>,
+}

@@ -1,0 +1,224 @@
+//! What `nightjar` and `nightjar-eye` say to each other: `u32` little-endian length, then one postcard message.
+//!
+//! The recorder starts the eye with one end of a Unix socket pair as its standard input. Both sides send `Hello`
+//! first and hang up when the protocol differs. Then the recorder sends streams and the eye sends what it sees.
+
+use crate::{Detection, Mono, VideoCodec};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// Raised whenever a message changes its shape.
+pub const PROTOCOL: u16 = 1;
+/// Largest message either side accepts, in bytes. A 4K key frame fits.
+pub const MAX_MESSAGE: usize = 8 << 20;
+
+/// Recorder → eye.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum ToEye {
+    /// First message.
+    Hello {
+        /// [`PROTOCOL`].
+        protocol: u16,
+    },
+    /// A stream begins, or begins again with other parameters.
+    Open {
+        /// The recorder's number for the stream.
+        stream: u32,
+        /// The camera's id, for logs.
+        camera: String,
+        /// The codec.
+        codec: VideoCodec,
+        /// avcC or hvcC record.
+        config: Bytes,
+        /// Least confidence that is reported, 0..1.
+        min_score: f32,
+    },
+    /// One coded picture. The first after `Open` or `Skip` is a key frame.
+    Unit {
+        /// Which stream.
+        stream: u32,
+        /// When it reached the recorder.
+        mono: Mono,
+        /// Starts a group of pictures.
+        is_key: bool,
+        /// NAL units with four-byte length prefixes.
+        data: Bytes,
+    },
+    /// Pictures were left out: the next unit is a key frame.
+    Skip {
+        /// Which stream.
+        stream: u32,
+    },
+    /// The stream ended.
+    Close {
+        /// Which stream.
+        stream: u32,
+    },
+    /// Decode this one key frame into a JPEG.
+    Still {
+        /// Comes back in the answer.
+        request: u32,
+        /// The codec.
+        codec: VideoCodec,
+        /// avcC or hvcC record.
+        config: Bytes,
+        /// The key frame.
+        data: Bytes,
+    },
+    /// Are you alive?
+    Ping {
+        /// Comes back.
+        nonce: u64,
+    },
+}
+
+/// Eye → recorder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum FromEye {
+    /// First message.
+    Hello {
+        /// [`PROTOCOL`].
+        protocol: u16,
+        /// What the eye runs.
+        model: ModelInfo,
+    },
+    /// One looked-at picture. Every decoded picture gives one, inferred or predicted or quiet.
+    Frame {
+        /// Which stream.
+        stream: u32,
+        /// From the unit.
+        mono: Mono,
+        /// The model ran on this picture; otherwise boxes are the tracker's prediction.
+        inferred: bool,
+        /// Time in the model, milliseconds; 0 when not inferred.
+        inference_ms: f32,
+        /// Share of the picture that moved, 0..1.
+        motion: f32,
+        /// Confirmed and unconfirmed things.
+        detections: Vec<Detection>,
+    },
+    /// The best picture of a track so far.
+    Snapshot {
+        /// Which stream.
+        stream: u32,
+        /// Which track.
+        track: u32,
+        /// From the unit.
+        mono: Mono,
+        /// The track's confidence in it.
+        score: f32,
+        /// JFIF bytes.
+        jpeg: Bytes,
+    },
+    /// A confirmed track has left the picture.
+    Lost {
+        /// Which stream.
+        stream: u32,
+        /// Which track.
+        track: u32,
+        /// When it was last seen.
+        mono: Mono,
+    },
+    /// Answer to [`ToEye::Still`].
+    Still {
+        /// From the question.
+        request: u32,
+        /// JFIF bytes, or what went wrong.
+        jpeg: Result<Bytes, String>,
+    },
+    /// A stream's decoder: at start and when it changes.
+    Decoder {
+        /// Which stream.
+        stream: u32,
+        /// GStreamer element, e.g. `avdec_h264`, or what went wrong.
+        element: Result<String, String>,
+    },
+    /// Answer to [`ToEye::Ping`].
+    Pong {
+        /// From the question.
+        nonce: u64,
+        /// What the eye counted since its start.
+        counters: EyeCounters,
+    },
+}
+
+/// Which model answers.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ModelInfo {
+    /// Card id.
+    pub card: String,
+    /// SHA-256 of the model file, hexadecimal.
+    pub sha256: String,
+    /// Classes it can name.
+    pub labels: Vec<String>,
+}
+
+/// Running totals over all streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct EyeCounters {
+    /// Pictures decoded.
+    pub decoded: u64,
+    /// Pictures the model ran on.
+    pub inferred: u64,
+    /// Pictures replaced by a newer one before the model was free.
+    pub superseded: u64,
+    /// Pictures in which nothing moved.
+    pub quiet: u64,
+    /// Units that did not decode.
+    pub undecodable: u64,
+    /// Median time in the model over the last inferences, microseconds.
+    pub inference_p50_us: u32,
+}
+
+/// Why bytes are not a message.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    /// The length says more than [`MAX_MESSAGE`].
+    #[error("a message of {0} bytes is larger than {MAX_MESSAGE}")]
+    TooLong(usize),
+    /// The bytes do not decode.
+    #[error("not a message of this protocol: {0}")]
+    Malformed(#[from] postcard::Error),
+}
+
+/// A message with its length prefix, ready to write.
+pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, WireError> {
+    let mut out = postcard::to_extend(message, vec![0; 4])?;
+    let len = out.len() - 4;
+    if len > MAX_MESSAGE {
+        return Err(WireError::TooLong(len));
+    }
+    out[..4].copy_from_slice(&(len as u32).to_le_bytes());
+    Ok(out)
+}
+
+/// The body's length from its four-byte prefix.
+pub fn body_len(prefix: [u8; 4]) -> Result<usize, WireError> {
+    let len = u32::from_le_bytes(prefix) as usize;
+    if len > MAX_MESSAGE { Err(WireError::TooLong(len)) } else { Ok(len) }
+}
+
+/// A message from its body.
+pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, WireError> {
+    Ok(postcard::from_bytes(body)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_survives_the_wire() {
+        let said = FromEye::Still { request: 7, jpeg: Ok(Bytes::from_static(b"\xff\xd8")) };
+        let sent = encode(&said).unwrap();
+        let len = body_len(sent[..4].try_into().unwrap()).unwrap();
+        assert_eq!(len, sent.len() - 4);
+        assert_eq!(decode::<FromEye>(&sent[4..]).unwrap(), said);
+    }
+
+    #[test]
+    fn refuses_a_giant_and_garbage() {
+        assert!(matches!(body_len(u32::MAX.to_le_bytes()), Err(WireError::TooLong(_))));
+        assert!(decode::<ToEye>(&[0xff; 40]).is_err());
+    }
+}

@@ -1,0 +1,19 @@
+//! The nouns: what every other room of the house speaks about. Pure data; knows no clock, socket, file or task.
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod detection;
+pub mod event;
+pub mod eye;
+pub mod id;
+pub mod secret;
+pub mod status;
+pub mod time;
+pub mod unit;
+
+pub use detection::{BBox, Detection};
+pub use event::{Event, EventId, Gap, GapCause};
+pub use id::{CameraId, Name, OutputId, StreamKind};
+pub use secret::Secret;
+pub use time::{Mono, Wall};
+pub use unit::{AccessUnit, AudioParams, Media, StreamParams, VideoCodec, VideoParams};

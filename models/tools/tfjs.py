@@ -1,0 +1,49 @@
+"""TensorFlow.js graph model folder (model.json + shards) -> nodes by name, weights as numpy arrays."""
+
+import base64
+import json
+from pathlib import Path
+
+import numpy as np
+
+DTYPES = {"float32": np.dtype("<f4"), "int32": np.dtype("<i4")}
+
+
+class Graph:
+    """A frozen TensorFlow graph: `nodes[name]` as the JSON says it, `weights[name]` as arrays."""
+
+    def __init__(self, folder):
+        folder = Path(folder)
+        model = json.loads((folder / "model.json").read_text())
+        self.nodes = {node["name"]: node for node in model["modelTopology"]["node"]}
+        self.weights = {}
+        for group in model["weightsManifest"]:
+            blob = b"".join((folder / shard).read_bytes() for shard in group["paths"])
+            at = 0
+            for entry in group["weights"]:
+                dtype = DTYPES[entry["dtype"]]
+                count = int(np.prod(entry["shape"], dtype=np.int64))
+                self.weights[entry["name"]] = np.frombuffer(blob, dtype, count, at).reshape(entry["shape"])
+                at += count * dtype.itemsize
+
+    def op(self, name):
+        """Operator name of a node."""
+        return self.nodes[name]["op"]
+
+    def inputs(self, name):
+        """Names of the nodes that feed a node; control edges (`^name`) and output numbers (`:0`) left out."""
+        return [i.split(":")[0] for i in self.nodes[name].get("input", []) if not i.startswith("^")]
+
+    def stride(self, name):
+        """Row stride of a convolution (`strides` is N, H, W, C)."""
+        return int(self.nodes[name]["attr"]["strides"]["list"]["i"][1])
+
+    def pads_same(self, name):
+        """Whether a convolution pads as TensorFlow's SAME does; the other kind is VALID."""
+        text = self.nodes[name]["attr"]["padding"]["s"]
+        text = bytes(text) if isinstance(text, list) else base64.b64decode(text)
+        return text == b"SAME"
+
+    def epsilon(self, name):
+        """The epsilon of a fused batch norm."""
+        return float(self.nodes[name]["attr"].get("epsilon", {}).get("f", 1e-3))

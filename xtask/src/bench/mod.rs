@@ -1,0 +1,3 @@
+//! placeholder
+use crate::{options::Options, place::Place};
+pub(crate) fn run(_: &Place, _: &Options) -> anyhow::Result<()> { Ok(()) }

@@ -1,0 +1,133 @@
+//! A verb and its options → the developer action behind it. The table [`VERBS`] is everything `cargo xtask` can do.
+
+mod bench;
+mod clock;
+mod cross;
+mod demo;
+mod fmt;
+mod lint;
+mod options;
+mod place;
+mod run;
+mod setup;
+mod test;
+mod web;
+
+use anyhow::{Result, bail};
+use options::Options;
+use place::Place;
+use std::process::ExitCode;
+
+/// One row of the help: what is typed, what it does, which options it takes, and the function.
+struct Verb {
+    name: &'static str,
+    help: &'static str,
+    options: &'static [(&'static str, &'static str)],
+    run: fn(&Place, &Options) -> Result<()>,
+}
+
+const VERBS: &[Verb] = &[
+    Verb {
+        name: "setup",
+        help: "find what is missing on this machine and install it",
+        options: &[("for", "only what this verb needs: demo, test, web, lint, cross or bench")],
+        run: setup::run,
+    },
+    Verb {
+        name: "demo",
+        help: "set up, build and run the recorder on two demo cameras",
+        options: &[("port", "port of the web page (8080)")],
+        run: demo::run,
+    },
+    Verb {
+        name: "test",
+        help: "set up and run every test; print what was skipped and why",
+        options: &[],
+        run: test::run,
+    },
+    Verb { name: "web", help: "build the phone page into web-mini/dist", options: &[], run: web::run },
+    Verb { name: "fmt", help: "format all Rust code", options: &[], run: fmt::run },
+    Verb {
+        name: "lint",
+        help: "formatting, clippy, licences and bans, house rules, page types",
+        options: &[],
+        run: lint::run,
+    },
+    Verb {
+        name: "cross",
+        help: "build both programs for another processor and run them under emulation",
+        options: &[("target", "aarch64 (the default)")],
+        run: cross::run,
+    },
+    Verb {
+        name: "bench",
+        help: "the recorder against ffmpeg in turns; writes BENCHMARKS.md",
+        options: &[
+            ("seconds", "measured seconds a run (60)"),
+            ("n", "numbers of cameras (1,8)"),
+            ("rounds", "rounds, of which the median counts (3)"),
+        ],
+        run: bench::run,
+    },
+];
+
+fn main() -> ExitCode {
+    match dispatch(std::env::args().skip(1).collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nxtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(mut words: Vec<String>) -> Result<()> {
+    if words.is_empty() || matches!(words[0].as_str(), "help" | "-h" | "--help") {
+        print!("{}", help());
+        return Ok(());
+    }
+    let name = words.remove(0);
+    let Some(verb) = VERBS.iter().find(|verb| verb.name == name) else {
+        bail!("there is no verb `{name}`\n\n{}", help());
+    };
+    if words.iter().any(|word| word == "--help" || word == "-h") {
+        print!("{}", help_for(verb));
+        return Ok(());
+    }
+    let known: Vec<&str> = verb.options.iter().map(|(key, _)| *key).collect();
+    let options = Options::parse(&words, &known).map_err(|error| error.context(format!("`{name}`")))?;
+    (verb.run)(&Place::find()?, &options)
+}
+
+fn help() -> String {
+    let mut text = String::from("cargo xtask VERB: every developer action of Nightjar\n\n");
+    for verb in VERBS {
+        text += &help_for(verb);
+    }
+    text
+}
+
+fn help_for(verb: &Verb) -> String {
+    let mut text = format!("  {:<7} {}\n", verb.name, verb.help);
+    for (key, meaning) in verb.options {
+        text += &format!("          --{key} {meaning}\n");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verb_is_in_the_help() {
+        let text = help();
+        assert!(VERBS.iter().all(|verb| text.contains(verb.name) && !verb.help.is_empty()));
+    }
+
+    #[test]
+    fn an_unknown_verb_is_refused_with_the_table() {
+        let error = dispatch(vec!["dmeo".into()]).expect_err("no such verb").to_string();
+        assert!(error.contains("dmeo") && error.contains("demo"));
+    }
+}

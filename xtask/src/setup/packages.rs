@@ -1,0 +1,100 @@
+//! The table of system packages: what, why, for which verbs, and how its presence is seen on any distribution.
+
+use crate::place::Place;
+use crate::run;
+use std::path::Path;
+use std::process::Command;
+
+/// One package under its Debian name.
+pub(super) struct Package {
+    pub(super) name: &'static str,
+    pub(super) why: &'static str,
+    pub(super) verbs: &'static [&'static str],
+    probe: Probe,
+}
+
+/// What is looked at to see whether a package's content is there, whoever installed it.
+enum Probe {
+    /// A program in PATH.
+    Program(&'static str),
+    /// A library with headers that pkg-config knows.
+    Library(&'static str),
+    /// A GStreamer plugin's file.
+    Plugin(&'static str),
+    /// Words that the system's own Python runs without an error.
+    Python(&'static str),
+    /// A file or folder.
+    File(&'static str),
+    /// `venv` and `ensurepip` of the `python3` in PATH.
+    Venv,
+}
+
+const HOST: &[&str] = &["demo", "test", "lint", "bench", "cross"];
+const BUILD: &[&str] = &["demo", "test", "lint", "bench"];
+const RUN: &[&str] = &["demo", "test", "bench"];
+const TEST: &[&str] = &["test", "bench"];
+const CROSS: &[&str] = &["cross"];
+
+macro_rules! packages {
+    ($($name:literal, $verbs:expr, $probe:ident $(($arg:literal))?, $why:literal;)*) => {
+        &[$(Package { name: $name, why: $why, verbs: $verbs, probe: Probe::$probe $(($arg))? }),*]
+    };
+}
+
+#[rustfmt::skip]
+pub(super) const PACKAGES: &[Package] = packages! {
+    "build-essential",                    HOST,   Program("cc"), "linker, and the C parts of ring";
+    "pkg-config",                         HOST,   Program("pkg-config"), "finds GStreamer for the eye";
+    "libgstreamer1.0-dev",                BUILD, Library("gstreamer-1.0"), "the eye decodes with GStreamer";
+    "libgstreamer-plugins-base1.0-dev",   BUILD, Library("gstreamer-app-1.0"), "the eye's way into and out of GStreamer";
+    "gstreamer1.0-plugins-base",          RUN,   Plugin("libgstapp.so"), "appsrc, appsink, videoconvert";
+    "gstreamer1.0-plugins-good",          RUN,   Plugin("libgstrtp.so"), "RTP payloads of the test server";
+    "gstreamer1.0-plugins-bad",           RUN,   Plugin("libgstvideoparsersbad.so"), "h264parse";
+    "gstreamer1.0-libav",                 RUN,   Plugin("libgstlibav.so"), "H.264 decoder where no hardware decodes";
+    "ffmpeg",                             RUN,   Program("ffmpeg"), "makes the clips; checks recordings; the rival in bench";
+    "python3-venv",                       RUN,   Venv, "prepares the detector's model";
+    "python3-gi",                         TEST,  Python("import gi"), "runs the RTSP server of the tests";
+    "gir1.2-gst-plugins-base-1.0",        TEST,  Python("import gi; gi.require_version('GstApp', '1.0')"), "the same";
+    "gir1.2-gst-rtsp-server-1.0",         TEST,  Python("import gi; gi.require_version('GstRtspServer', '1.0')"), "the RTSP server of the tests, not our code";
+    "chromium",                           &["test"], Program("chromium"), "the browser of the page's test";
+    "fonts-dejavu-core",                  &["test"], File("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"), "letters in the screenshots";
+    "rustc-web",                          CROSS, File("/usr/bin/rustc"), "a compiler that fits the arm64 library below";
+    "libstd-rust-web-dev:arm64",          CROSS, File("/usr/lib/rustlib/aarch64-unknown-linux-gnu/lib"), "Rust's standard library for aarch64";
+    "gcc-aarch64-linux-gnu",              CROSS, Program("aarch64-linux-gnu-gcc"), "cross linker";
+    "g++-aarch64-linux-gnu",              CROSS, Program("aarch64-linux-gnu-g++"), "C++ parts of dependencies";
+    "qemu-user-static",                   CROSS, Program("qemu-aarch64-static"), "runs the result";
+    "mmdebstrap",                         CROSS, Program("mmdebstrap"), "makes the folder of arm64 libraries";
+};
+
+impl Package {
+    pub(super) fn is_there(&self, place: &Place) -> bool {
+        match self.probe {
+            Probe::Program(name) => run::in_path(name),
+            Probe::Library(name) => run::succeeds(Command::new("pkg-config").args(["--exists", name])),
+            Probe::Plugin(file) => {
+                let dir = Command::new("pkg-config").args(["--variable=pluginsdir", "gstreamer-1.0"]).output();
+                let dir = dir.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned()).unwrap_or_default();
+                !dir.is_empty() && Path::new(&dir).join(file).exists()
+            }
+            Probe::Python(words) => run::succeeds(Command::new("/usr/bin/python3").args(["-c", words])),
+            Probe::File(path) => Path::new(path).exists(),
+            Probe::Venv => {
+                place.python().exists()
+                    || run::succeeds(Command::new("python3").args(["-c", "import venv, ensurepip"]))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_package_is_listed_twice_and_each_says_why() {
+        let names: BTreeSet<&str> = PACKAGES.iter().map(|package| package.name).collect();
+        assert_eq!(names.len(), PACKAGES.len());
+        assert!(PACKAGES.iter().all(|package| !package.why.is_empty() && !package.verbs.is_empty()));
+    }
+}
