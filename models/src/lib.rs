@@ -56,6 +56,7 @@ pub struct Card {
     /// Where the weights come from.
     pub source: Source,
     /// Figures, each with what it was measured on.
+    #[serde(default)]
     pub measured: Vec<Measured>,
 }
 

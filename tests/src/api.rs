@@ -99,6 +99,14 @@ impl Api {
         self.with_session(&answer)
     }
 
+    /// The secret part of the session cookie, empty without one.
+    pub fn session(&self) -> &str {
+        match &self.proof {
+            Proof::Cookie(cookie) => cookie.trim_start_matches("nj_session="),
+            _ => "",
+        }
+    }
+
     fn headers(&self) -> Vec<(&'static str, String)> {
         let mut headers = vec![("origin", self.base.clone())];
         match &self.proof {
@@ -145,7 +153,8 @@ impl Api {
     /// POST of JSON; panics when nobody answers.
     #[track_caller]
     pub fn post(&self, path: &str, body: &Value) -> Answer {
-        let mut request = self.agent.post(format!("{}{path}", self.base)).header("content-type", "application/json");
+        let mut request =
+            self.agent.post(format!("{}{path}", self.base)).header("content-type", "application/json");
         for (name, value) in self.headers() {
             request = request.header(name, value);
         }

@@ -52,6 +52,7 @@ impl Home {
             Stdio::from(file.expect("the temporary folder takes it"))
         };
         let mut command = nightjar(&["run", "--config"], &config);
+        command.envs(self.environment_pairs());
         command.stdin(Stdio::null()).stdout(log("stdout.log")).stderr(log("stderr.log"));
         let child = command.spawn().expect("nightjar starts");
         Daemon { home: self, child, api: Api::new(&self.base()) }
@@ -70,7 +71,17 @@ impl Home {
     /// Runs another verb to its end, e.g. `["config", "check"]`, with the config file as last word.
     #[track_caller]
     pub fn verb(&self, words: &[&str]) -> Ended {
-        let out = nightjar(words, &self.write_config()).stdin(Stdio::null()).output().expect("nightjar starts");
+        let out =
+            nightjar(words, &self.write_config()).stdin(Stdio::null()).output().expect("nightjar starts");
+        let said = [out.stdout, out.stderr].concat();
+        Ended { code: out.status.code(), said: String::from_utf8_lossy(&said).into_owned() }
+    }
+
+    /// Runs nightjar with exactly these words to its end.
+    #[track_caller]
+    pub fn plain(&self, words: &[&str]) -> Ended {
+        let out = Command::new(parts::program("nightjar")).args(words).stdin(Stdio::null()).output();
+        let out = out.expect("nightjar starts");
         let said = [out.stdout, out.stderr].concat();
         Ended { code: out.status.code(), said: String::from_utf8_lossy(&said).into_owned() }
     }
@@ -79,7 +90,8 @@ impl Home {
     #[track_caller]
     pub fn token(&self, role: &str) -> String {
         let words = ["token", "new", "--role", role, "--ttl", "1h", "--config"];
-        let out = nightjar(&words, &self.write_config()).stdin(Stdio::null()).output().expect("nightjar starts");
+        let out =
+            nightjar(&words, &self.write_config()).stdin(Stdio::null()).output().expect("nightjar starts");
         assert!(out.status.success(), "token new: {}", String::from_utf8_lossy(&out.stderr));
         let text = String::from_utf8(out.stdout).expect("a token is text");
         let last = text.lines().rfind(|line| !line.trim().is_empty());

@@ -17,7 +17,7 @@ impl Camera {
 
     /// Its second stream.
     #[must_use]
-    pub fn sub(self, url: &str) -> Self {
+    pub fn sub_stream(self, url: &str) -> Self {
         self.key("sub", &format!("{url:?}"))
     }
 
@@ -47,6 +47,7 @@ pub struct Home {
     port: u16,
     sections: Vec<String>,
     items: String,
+    environment: Vec<(String, String)>,
 }
 
 impl Default for Home {
@@ -58,8 +59,17 @@ impl Default for Home {
 impl Home {
     /// 256 MiB of storage, a free port of 127.0.0.1, the simulated board, no camera.
     pub fn new() -> Self {
-        let dir = tempfile::Builder::new().prefix("nightjar-test-").tempdir().expect("the temporary folder takes it");
-        let mut home = Self { dir, port: free_port(), sections: Vec::new(), items: String::new() };
+        let dir = tempfile::Builder::new()
+            .prefix("nightjar-test-")
+            .tempdir()
+            .expect("the temporary folder takes it");
+        let mut home = Self {
+            dir,
+            port: free_port(),
+            sections: Vec::new(),
+            items: String::new(),
+            environment: Vec::new(),
+        };
         home.section("device", &format!("name = \"test\"\nstate_dir = {:?}", home.path("state")));
         home.section("storage", &format!("path = {:?}\nquota = \"256MiB\"", home.storage()));
         home.section("web", &format!("listen = \"127.0.0.1:{}\"\ntls = \"off\"", home.port));
@@ -89,6 +99,17 @@ impl Home {
         self
     }
 
+    /// Sets an environment variable of the daemon.
+    pub fn environment(&mut self, name: &str, value: &str) -> &mut Self {
+        self.environment.push((name.to_string(), value.to_string()));
+        self
+    }
+
+    /// The environment variables of the daemon.
+    pub fn environment_pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Takes away every `[[…]]`.
     pub fn clear(&mut self) -> &mut Self {
         self.items.clear();
@@ -98,7 +119,8 @@ impl Home {
     /// Writes the config file and says where it is.
     pub fn write_config(&self) -> PathBuf {
         let path = self.path("nightjar.toml");
-        std::fs::write(&path, self.sections.join("\n") + "\n" + &self.items).expect("the temporary folder takes it");
+        std::fs::write(&path, self.sections.join("\n") + "\n" + &self.items)
+            .expect("the temporary folder takes it");
         path
     }
 
@@ -138,7 +160,7 @@ impl Home {
         found
     }
 
-    /// Everything that the daemon said, and every text file that it keeps: for a search after secrets.
+    /// Everything that the daemon said, over all its starts.
     pub fn said(&self) -> String {
         let read = |name: &str| std::fs::read(self.path(name)).unwrap_or_default();
         let both = [read("stdout.log"), read("stderr.log")].concat();
@@ -149,7 +171,11 @@ impl Home {
 /// Slabs lie in `{camera}/{stream}/{yyyy-mm-dd}/`; what else the storage keeps does not count as footage.
 fn in_date_folder(path: &Path) -> bool {
     let folder = path.parent().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default();
-    folder.len() == 10 && folder.bytes().enumerate().all(|(i, b)| if matches!(i, 4 | 7) { b == b'-' } else { b.is_ascii_digit() })
+    folder.len() == 10
+        && folder
+            .bytes()
+            .enumerate()
+            .all(|(i, b)| if matches!(i, 4 | 7) { b == b'-' } else { b.is_ascii_digit() })
 }
 
 fn below(folder: &Path) -> Vec<PathBuf> {

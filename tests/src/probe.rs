@@ -86,13 +86,15 @@ pub fn size(file: &Path) -> (u32, u32) {
     command.args(["-v", "error", "-select_streams", "v:0", "-show_entries", "stream=width,height"]);
     let out = command.args(["-of", "csv=p=0"]).arg(file).output().expect("ffprobe is installed");
     let text = String::from_utf8_lossy(&out.stdout);
-    let (width, height) = text.trim().split_once(',').unwrap_or_else(|| panic!("{}: no picture", file.display()));
+    let (width, height) =
+        text.trim().split_once(',').unwrap_or_else(|| panic!("{}: no picture", file.display()));
     (width.parse().expect("a number"), height.trim_end_matches(',').parse().expect("a number"))
 }
 
 /// Where `part` stands in `whole` read round and round: `part[i] == whole[(start + i) % whole.len()]` for every `i`.
 pub fn place_in_loop(part: &[&str], whole: &[&str]) -> Option<usize> {
-    let fits = |start: usize| part.iter().enumerate().all(|(i, hash)| *hash == whole[(start + i) % whole.len()]);
+    let fits =
+        |start: usize| part.iter().enumerate().all(|(i, hash)| *hash == whole[(start + i) % whole.len()]);
     (0..whole.len()).find(|start| !part.is_empty() && fits(*start))
 }
 

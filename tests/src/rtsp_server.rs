@@ -1,5 +1,6 @@
 //! Starts GStreamer's RTSP server (`rtsp/server.py`) on clips; out: the URLs of its cameras.
 
+use crate::probe::{self, Track, Unit};
 use crate::{clock, parts};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -49,6 +50,17 @@ impl RtspServer {
     pub fn url(&self, camera: u8, stream: &str) -> String {
         format!("rtsp://127.0.0.1:{}/cam{camera:02}/{stream}", self.port)
     }
+}
+
+/// The units of a clip that the server sends round and round.
+pub fn served(clip: &str, track: Track) -> Vec<Unit> {
+    let mut units = probe::units(&parts::clip(clip), track);
+    if track == Track::Audio {
+        // GStreamer's demuxer leaves out what the edit list leaves out: the encoder's priming and the cut last frame.
+        units.remove(0);
+        units.pop();
+    }
+    units
 }
 
 impl Drop for RtspServer {

@@ -13,8 +13,15 @@ const GNU: &str = "aarch64-linux-gnu";
 /// What the folder of arm64 libraries is made of; all else comes as their dependencies.
 const LIBRARIES: &str = "libc6-dev,libgcc-12-dev,libgstreamer1.0-dev,libgstreamer-plugins-base1.0-dev";
 /// All that `nightjar` may be linked to: what every Linux system has.
-const PLAIN: &[&str] =
-    &["libc.so.6", "libm.so.6", "libgcc_s.so.1", "libdl.so.2", "libpthread.so.0", "librt.so.1", "ld-linux-aarch64.so.1"];
+const PLAIN: &[&str] = &[
+    "libc.so.6",
+    "libm.so.6",
+    "libgcc_s.so.1",
+    "libdl.so.2",
+    "libpthread.so.0",
+    "librt.so.1",
+    "ld-linux-aarch64.so.1",
+];
 
 pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
     match options.text("target") {
@@ -95,7 +102,11 @@ fn build(place: &Place, sysroot: &Path) -> Result<()> {
         .env(format!("CC_{under}"), format!("{GNU}-gcc"))
         .env(format!("CXX_{under}"), format!("{GNU}-g++"))
         .env(format!("AR_{under}"), format!("{GNU}-ar"));
-    run::loud("release build for aarch64", &mut cargo, "the compiler's message above names what did not build or link")
+    run::loud(
+        "release build for aarch64",
+        &mut cargo,
+        "the compiler's message above names what did not build or link",
+    )
 }
 
 /// The shared libraries that an ELF file asks for.

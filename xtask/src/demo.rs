@@ -72,7 +72,8 @@ program = {eye}
         );
     }
     for (id, line) in [("siren", "sim:1"), ("light", "sim:2")] {
-        text += &format!("\n[[output]]\nid = \"{id}\"\nline = \"{line}\"\nactive = \"high\"\nsafe = \"off\"\n");
+        text +=
+            &format!("\n[[output]]\nid = \"{id}\"\nline = \"{line}\"\nactive = \"high\"\nsafe = \"off\"\n");
     }
     text += r#"
 [[rule]]

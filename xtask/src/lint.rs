@@ -6,8 +6,10 @@ use crate::{fmt, run, setup, web};
 use anyhow::{Result, bail};
 use std::process::Command;
 
-/// One check of `cargo xtask lint`. All of them run, also after one failed.
-const CHECKS: &[(&str, fn(&Place) -> Result<()>)] = &[
+type Check = fn(&Place) -> Result<()>;
+
+/// The checks of `cargo xtask lint`. All of them run, also after one failed.
+const CHECKS: &[(&str, Check)] = &[
     ("formatting", fmt::check),
     ("page types", |place| web::script(place, "check")),
     ("clippy", clippy),
@@ -50,12 +52,18 @@ fn deny(place: &Place) -> Result<()> {
         run::quiet(place, "cargo install cargo-deny", &mut cargo, "run `cargo install cargo-deny --locked`")?;
     }
     let mut command = Command::new(program);
-    command.args(["--workspace", "--all-features", "check", "licenses", "bans", "sources"]).current_dir(place.root());
+    command
+        .args(["--workspace", "--all-features", "check", "licenses", "bans", "sources"])
+        .current_dir(place.root());
     run::loud("cargo-deny", &mut command, "deny.toml says what is allowed and why")
 }
 
 fn house(place: &Place) -> Result<()> {
     let mut cargo = run::cargo(place);
     cargo.args(["test", "--quiet", "-p", "nightjar-tests", "--test", "house"]);
-    run::loud("house rules", &mut cargo, "each failure above names the file and the rule; ARCHITECTURE.md explains them")
+    run::loud(
+        "house rules",
+        &mut cargo,
+        "each failure above names the file and the rule; ARCHITECTURE.md explains them",
+    )
 }

@@ -11,7 +11,8 @@ pub(crate) struct Place {
 impl Place {
     /// The work tree that this program was started in: cargo names the crate's folder, else the one it was built in.
     pub(crate) fn find() -> Result<Self> {
-        let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let here =
+            std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
         let root = Path::new(&here).parent().context("xtask lies in the work tree")?.to_owned();
         Ok(Self { root })
     }

@@ -125,7 +125,8 @@ pub(crate) fn cargo(place: &Place) -> Command {
 
 /// What `command` printed, trimmed; an error if it can't start or does not end well.
 pub(crate) fn capture(command: &mut Command) -> Result<String> {
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("can't start {}", name(command)))?;
+    let output =
+        command.stdin(Stdio::null()).output().with_context(|| format!("can't start {}", name(command)))?;
     if !output.status.success() {
         bail!("{} {}: {}", name(command), output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
@@ -163,10 +164,11 @@ fn name(command: &Command) -> String {
 }
 
 fn tail(log: &Path, lines: usize) -> String {
-    let text = std::fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let text =
+        std::fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     // Progress bars overwrite their line with carriage returns: the last piece is the current state.
-    let all: Vec<&str> = text.lines().map(|line| line.rsplit('\r').next().unwrap_or(line)).collect();
-    let all: Vec<&str> = all.into_iter().filter(|line| !line.trim().is_empty()).collect();
+    let now = |line: &'_ str| line.rsplit('\r').find(|piece| !piece.trim().is_empty()).map(str::to_owned);
+    let all: Vec<String> = text.lines().filter_map(now).collect();
     all[all.len().saturating_sub(lines)..].join("\n")
 }
 
@@ -178,7 +180,8 @@ mod tests {
     fn a_failure_names_the_command_the_network_and_the_mend() {
         let mut command = Command::new("npm");
         command.args(["ci", "--no-audit"]);
-        let text = failure("web packages", &command, "exit 1", "fix it", "npm ERR! ENOTFOUND host").to_string();
+        let text =
+            failure("web packages", &command, "exit 1", "fix it", "npm ERR! ENOTFOUND host").to_string();
         assert!(text.contains("npm ci") && text.contains("the network") && text.contains("mend: fix it"));
     }
 

@@ -56,14 +56,20 @@ fn everything(place: &Place, sum: &mut Sum) -> Result<()> {
 
     run::say("build (some minutes the first time)");
     let mut build = run::cargo(place);
-    run::loud("build", build.args(["build", "--workspace"]), "the compiler's message above names the file and the line")?;
+    run::loud(
+        "build",
+        build.args(["build", "--workspace"]),
+        "the compiler's message above names the file and the line",
+    )?;
     run::say("tests");
     let mut tests = run::cargo(place);
     tests.args(["test", "--workspace", "--no-fail-fast"]);
     tests.env("NIGHTJAR_SKIPS", place.target("skips.txt")).env("PATH", node::path(place));
     let rust = run::watched("tests", &mut tests, |line| sum.look(line))?;
     if !page || !rust {
-        bail!("tests failed: look for `FAILED` and `failures:` above; pictures of the browser test are in test-output/");
+        bail!(
+            "tests failed: look for `FAILED` and `failures:` above; pictures of the browser test are in test-output/"
+        );
     }
     if sum.passed == 0 {
         bail!("no test ran");

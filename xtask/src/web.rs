@@ -48,7 +48,8 @@ pub(crate) fn gzipped(place: &Place) -> Result<u64> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_none_or(|extension| extension != "map") {
-                let out = Command::new("gzip").args(["-9", "--stdout"]).arg(&path).output().context("gzip")?;
+                let out =
+                    Command::new("gzip").args(["-9", "--stdout"]).arg(&path).output().context("gzip")?;
                 sum += out.stdout.len() as u64;
             }
         }
@@ -57,7 +58,10 @@ pub(crate) fn gzipped(place: &Place) -> Result<u64> {
 }
 
 fn size_words(place: &Place) -> String {
-    gzipped(place).map_or_else(|error| format!("size unknown: {error}"), |bytes| format!("{:.1} kB gzipped", bytes as f64 / 1e3))
+    gzipped(place).map_or_else(
+        |error| format!("size unknown: {error}"),
+        |bytes| format!("{:.1} kB gzipped", bytes as f64 / 1e3),
+    )
 }
 
 fn newest(dir: &Path) -> Result<SystemTime> {

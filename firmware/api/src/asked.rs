@@ -32,9 +32,10 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Sent<T> {
     type Rejection = ApiError;
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         // Forms cannot send this type across origins without asking first.
-        let json = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(|v| {
-            v.split(';').next().is_some_and(|mime| mime.trim().eq_ignore_ascii_case("application/json"))
-        });
+        let json =
+            request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(|v| {
+                v.split(';').next().is_some_and(|mime| mime.trim().eq_ignore_ascii_case("application/json"))
+            });
         if !json {
             return Err(ApiError::NotJson);
         }
@@ -105,7 +106,9 @@ impl Stretch {
         }
         if to - from > max_s * 1_000_000 {
             let hours = max_s / 3_600;
-            return Err(ApiError::BadRequest(format!("query: the range is longer than {hours} h; ask in parts")));
+            return Err(ApiError::BadRequest(format!(
+                "query: the range is longer than {hours} h; ask in parts"
+            )));
         }
         Ok((from, to))
     }

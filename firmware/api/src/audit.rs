@@ -4,7 +4,6 @@
 
 use crate::error::OpenError;
 use crate::{Clock, state_file};
-use nightjar_types::Wall;
 use ring::digest;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -86,9 +85,8 @@ impl Audit {
     /// Opens or makes `audit.jsonl` in `state_dir` and starts its writer. A line torn by a power cut is cut off.
     pub fn open(state_dir: &Path, clock: Clock) -> Result<Self, OpenError> {
         state_file::folder(state_dir)?;
-        let tell = |doing| {
-            move |source| OpenError::State { doing, path: state_dir.join("audit.jsonl"), source }
-        };
+        let tell =
+            |doing| move |source| OpenError::State { doing, path: state_dir.join("audit.jsonl"), source };
         let mut newest = VecDeque::new();
         for path in files(state_dir).into_iter().rev() {
             let Some(bytes) = read(&path).map_err(tell("read"))? else { continue };
@@ -215,8 +213,10 @@ pub fn verify(state_dir: &Path) -> Result<Verified, OpenError> {
     let mut done = Verified { lines: 0, broken: None };
     let mut prev: Option<String> = None;
     for path in files(state_dir).into_iter().rev() {
-        let bytes = read(&path).map_err(|source| OpenError::State { doing: "read", path: path.clone(), source })?;
-        let lines = bytes.iter().flat_map(|bytes| bytes.split(|b| *b == b'\n')).filter(|line| !line.is_empty());
+        let bytes =
+            read(&path).map_err(|source| OpenError::State { doing: "read", path: path.clone(), source })?;
+        let lines =
+            bytes.iter().flat_map(|bytes| bytes.split(|b| *b == b'\n')).filter(|line| !line.is_empty());
         for (line, number) in lines.zip(1..) {
             let fits = serde_json::from_slice::<Line>(line)
                 .is_ok_and(|parsed| prev.as_ref().is_none_or(|prev| *prev == parsed.prev));
@@ -263,7 +263,7 @@ fn hash(line: &[u8]) -> String {
 /// A clock that stands still, for tests of this crate.
 #[cfg(test)]
 pub(crate) fn still_clock() -> Clock {
-    Arc::new(|| Wall(1_795_000_000_000_000))
+    Arc::new(|| nightjar_types::Wall(1_795_000_000_000_000))
 }
 
 #[cfg(test)]
@@ -280,7 +280,10 @@ mod tests {
         let audit = Audit::open(folder.path(), still_clock()).unwrap();
         audit.record("rule siren", "moved");
         let lines = audit.newest(10);
-        assert_eq!(lines.iter().map(|l| l.who.as_str()).collect::<Vec<_>>(), ["rule siren", "recorder", "user ada"]);
+        assert_eq!(
+            lines.iter().map(|l| l.who.as_str()).collect::<Vec<_>>(),
+            ["rule siren", "recorder", "user ada"]
+        );
         assert_eq!((lines[1].what.as_str(), lines[1].at_ms), ("said \"hi\"\nand more", 1_795_000_000_000));
         assert_eq!((audit.newest(1).len(), audit.lost()), (1, 0));
         drop(audit);

@@ -52,12 +52,8 @@ pub trait Desk: Send + Sync + 'static {
         to: Wall,
     ) -> BoxFuture<'_, Result<Arc<dyn Export>, DeskError>>;
     /// Switches an output on for `ms` (100..=5000) on behalf of `who`; answers with its state just after.
-    fn test_output(
-        &self,
-        output: &str,
-        ms: u32,
-        who: &str,
-    ) -> BoxFuture<'_, Result<OutputStatus, DeskError>>;
+    fn test_output(&self, output: &str, ms: u32, who: &str)
+    -> BoxFuture<'_, Result<OutputStatus, DeskError>>;
 }
 
 /// A virtual MP4: its length is known, its bytes are made when read.

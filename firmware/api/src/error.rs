@@ -1,4 +1,4 @@
-//! What can go wrong: [`OpenError`] stops the start, [`ApiError`] becomes a status and `{"error": words}`.
+//! What can go wrong: [`OpenError`] stops the start, `ApiError` becomes a status and `{"error": words}`.
 
 use crate::desk::DeskError;
 use axum::Json;
@@ -64,7 +64,7 @@ pub enum OpenError {
 
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
-pub enum ApiError {
+pub(crate) enum ApiError {
     /// No or no good login: 401.
     #[error("{why}")]
     NotLoggedIn {
@@ -110,7 +110,7 @@ pub enum ApiError {
 
 impl ApiError {
     /// The one place where an error becomes a status.
-    pub fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::NotLoggedIn { .. } => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,

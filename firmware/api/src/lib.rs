@@ -1,1 +1,87 @@
+//! A [`Desk`] (what the daemon knows and can do) → the web: REST v1, live WebSocket, recordings as MP4, SSE, the page.
+//!
+//! Open [`Auth`] and [`Audit`], [`bind`], then run a [`Server`]. This crate knows nothing of storage, sources or rules.
+#![forbid(unsafe_code)]
 
+mod app;
+mod asked;
+mod audit;
+mod auth;
+pub mod desk;
+mod error;
+mod gate;
+mod live;
+mod metrics;
+mod page;
+mod range;
+mod routes;
+mod serve;
+mod session;
+mod sse;
+mod stall;
+mod state_file;
+mod tls;
+mod video;
+mod views;
+
+pub use audit::{Audit, AuditView, Verified, verify as verify_audit};
+pub use auth::{Auth, Role, SetupCode, mint_token};
+pub use desk::{Desk, DeskError, EventQuery, Export, LiveFeed, LiveMessage};
+pub use error::OpenError;
+pub use page::page_size;
+pub use routes::{Least, ROUTES, Route};
+pub use serve::{Server, bind, serve};
+
+use nightjar_types::Wall;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The wall clock, given by the daemon.
+pub type Clock = Arc<dyn Fn() -> Wall + Send + Sync>;
+
+/// The OpenAPI 3.1 description, JSON.
+pub const OPENAPI: &str = include_str!("../openapi.json");
+
+/// When TLS is used (`[web] tls`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TlsMode {
+    /// Unless it listens on loopback only.
+    #[default]
+    Auto,
+    /// Always.
+    On,
+    /// Never: something in front does it.
+    Off,
+}
+
+/// Settings of the server.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The device's name for people.
+    pub device: String,
+    /// Version of the daemon.
+    pub version: String,
+    /// Folder for users, keys, certificates, audit.
+    pub state_dir: PathBuf,
+    /// When TLS is used.
+    pub tls: TlsMode,
+    /// Host names for the certificate, e.g. `nightjar.local`; what is no DNS name is left out.
+    pub names: Vec<String>,
+    /// Addresses for the certificate, beside loopback and the one listened on.
+    pub ips: Vec<IpAddr>,
+}
+
+/// All that a server needs.
+pub struct Web {
+    /// Settings.
+    pub options: Options,
+    /// The daemon.
+    pub desk: Arc<dyn Desk>,
+    /// Users and sessions.
+    pub auth: Arc<Auth>,
+    /// The audit log; keep a clone to record relay moves.
+    pub audit: Audit,
+    /// The wall clock.
+    pub clock: Clock,
+}

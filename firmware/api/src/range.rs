@@ -97,7 +97,17 @@ mod tests {
 
     #[test]
     fn ignores_what_is_no_single_range() {
-        for text in ["bytes=0-1,4-5", "bytes=", "bytes=-", "bytes=5-3", "items=0-1", "bytes=a-b", "bytes 0-1", "bytes=+1-2", ""] {
+        for text in [
+            "bytes=0-1,4-5",
+            "bytes=",
+            "bytes=-",
+            "bytes=5-3",
+            "items=0-1",
+            "bytes=a-b",
+            "bytes 0-1",
+            "bytes=+1-2",
+            "",
+        ] {
             assert_eq!(range(text, 10), Portion::Whole, "{text}");
         }
     }
@@ -113,7 +123,9 @@ mod tests {
 
     #[test]
     fn sends_all_when_the_file_changed_meanwhile() {
-        let asked = |if_range| decide(Asked { range: Some("bytes=1-2"), if_range: Some(if_range), if_none_match: None }, TAG, 10);
+        let asked = |if_range| {
+            decide(Asked { range: Some("bytes=1-2"), if_range: Some(if_range), if_none_match: None }, TAG, 10)
+        };
         assert_eq!(asked(TAG), Portion::Part { first: 1, last: 2 });
         for other in ["\"b\"", "W/\"a\"", "Wed, 21 Oct 2015 07:28:00 GMT"] {
             assert_eq!(asked(other), Portion::Whole, "{other}");

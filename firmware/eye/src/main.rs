@@ -1,1 +1,48 @@
-fn main() {}
+//! Command line → one of three jobs: `serve` the recorder, `detect` in a file, `bench` the model.
+#![forbid(unsafe_code)]
+
+mod bench;
+mod cli;
+mod clock;
+mod counters;
+mod decoder;
+mod detect;
+mod detector;
+mod error;
+mod frame;
+mod inference;
+mod jpeg;
+mod looker;
+mod model;
+mod outbox;
+mod pipeline;
+mod serve;
+mod still;
+mod stream;
+mod watch;
+
+use clap::Parser;
+use error::Error;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,tract=warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("nightjar-eye: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(command: cli::Command) -> Result<(), Error> {
+    match command {
+        cli::Command::Detect(args) => detect::run(&args),
+        cli::Command::Serve(args) => serve::run(&args),
+        cli::Command::Bench(args) => bench::run(&args),
+    }
+}

@@ -1,4 +1,9 @@
 //! Everything that touches the outside: cameras in, card and relays out, the eye beside. The shells around the pure crates.
 
+mod beat;
 pub mod clock;
+pub mod eye_link;
+pub mod hub;
+pub mod sessions;
 pub mod source;
+pub mod storage;

@@ -20,7 +20,9 @@ pub fn codecs(params: &StreamParams) -> String {
 /// The segment. Several `variants` give several sample descriptions, numbered from 1 in that order; the first also gives
 /// picture size and timescales. `duration_90k` is told in `mehd` when known.
 pub fn segment(variants: &[&StreamParams], created: Wall, duration_90k: Option<u64>) -> Vec<u8> {
-    let Some(first) = variants.first() else { return Vec::new() };
+    if variants.is_empty() {
+        return Vec::new();
+    }
     let mut w = BoxWriter::with_capacity(1_024);
     w.boxed(b"ftyp", |w| {
         w.bytes(b"iso6");
@@ -43,14 +45,14 @@ pub fn segment(variants: &[&StreamParams], created: Wall, duration_90k: Option<u
         });
         video_track(w, variants, created);
         let sounds: Vec<&AudioParams> = variants.iter().filter_map(|v| v.audio.as_ref()).collect();
-        if let Some(sound) = &first.audio {
+        if let Some(sound) = sounds.first() {
             audio_track(w, sound, &sounds, created);
         }
         w.boxed(b"mvex", |w| {
             if let Some(duration) = duration_90k {
                 w.full(b"mehd", 1, 0, |w| w.u64(duration));
             }
-            for track in [Some(VIDEO_TRACK), first.audio.is_some().then_some(AUDIO_TRACK)].into_iter().flatten() {
+            for track in [Some(VIDEO_TRACK), (!sounds.is_empty()).then_some(AUDIO_TRACK)].into_iter().flatten() {
                 w.full(b"trex", 0, 0, |w| {
                     w.u32(track);
                     w.u32(1);

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod catalog;
+pub mod export;
 pub mod layout;
 pub mod name;
 pub mod scan;
@@ -9,6 +10,7 @@ pub mod segmenter;
 pub mod writer;
 
 pub use catalog::{Catalog, SlabRow, Take};
+pub use export::Plan;
 pub use layout::{Kind, RecordHead, SlabHead};
 pub use scan::{ReadAt, Scanned};
 pub use segmenter::{Fragment, Segmenter};

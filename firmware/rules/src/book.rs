@@ -1,6 +1,6 @@
 //! Things of one picture → orders. Dwell is counted for each (rule, camera, track), cool-down for each rule.
 //!
-//! A *presence* is one thing matching one rule, seen again within [`MISS_US`] each time. A presence fires at most once:
+//! A *presence* is one thing matching one rule, seen again in less than [`MISS_US`] each time. A presence fires at most once:
 //! at the first sight where its dwell is over and the rule's cool-down is over too. It fires only when it is seen, so an
 //! order always has a picture behind it. A hold lasts as long as any presence of its rule with a finished dwell, and
 //! ends by itself when the eye falls silent.
@@ -10,7 +10,7 @@
 use crate::{Action, CameraIx, ClassId, Micros, Order, Rule, RuleIx, RulesError, Thing, What};
 use heapless::Vec;
 
-/// A thing may be missed this long, microseconds, and still counts as present.
+/// A thing unseen for this long, microseconds, is gone; missed for less, it still counts as present.
 pub const MISS_US: u64 = 1_000_000;
 
 /// Up to `RULES` rules (at most 256) and `WATCHES` presences at a time.
@@ -98,7 +98,7 @@ impl<const RULES: usize, const WATCHES: usize> RuleBook<RULES, WATCHES> {
                 }
             }
         }
-        self.watches.retain(|w| now.since(w.seen) <= MISS_US);
+        self.watches.retain(|w| now.since(w.seen) < MISS_US);
         #[cfg(debug_assertions)]
         self.check_invariants();
     }
@@ -107,10 +107,17 @@ impl<const RULES: usize, const WATCHES: usize> RuleBook<RULES, WATCHES> {
     pub fn next_deadline(&self) -> Option<Micros> {
         let holds = |e: &Entry| {
             let (held, at) = (e.held, e.satisfied.at);
-            e.rule.actions.iter().enumerate().filter_map(move |(bit, action)| match action {
-                Action::Hold { linger_us, .. } if held & (1 << bit) != 0 => Some(release_at(at, *linger_us)),
-                _ => None,
-            }).min()
+            e.rule
+                .actions
+                .iter()
+                .enumerate()
+                .filter_map(move |(bit, action)| match action {
+                    Action::Hold { linger_us, .. } if held & (1 << bit) != 0 => {
+                        Some(release_at(at, *linger_us))
+                    }
+                    _ => None,
+                })
+                .min()
         };
         self.rules.iter().filter_map(holds).min()
     }
@@ -157,8 +164,8 @@ impl<const RULES: usize, const WATCHES: usize> RuleBook<RULES, WATCHES> {
     /// One thing that matches one rule.
     fn see(&mut self, index: usize, subject: Subject, out: &mut impl FnMut(Order)) {
         let now = subject.at;
-        let watch = self.watch(index as u8, subject);
-        let entry = &mut self.rules[index];
+        let place = self.watch(index as u8, subject);
+        let (entry, watch) = (&mut self.rules[index], &mut self.watches[place]);
         if now.since(watch.since) < entry.rule.dwell_us {
             return;
         }
@@ -188,15 +195,15 @@ impl<const RULES: usize, const WATCHES: usize> RuleBook<RULES, WATCHES> {
         }
     }
 
-    /// The presence of `subject`, seen now: continued, begun, or begun anew after too long a break.
-    fn watch(&mut self, rule: u8, subject: Subject) -> &mut Watch {
+    /// Place of the presence of `subject`, seen now: continued, begun, or begun anew after too long a break.
+    fn watch(&mut self, rule: u8, subject: Subject) -> usize {
         let Subject { camera, track, at: now, .. } = subject;
         let known = self.watches.iter().position(|w| (w.rule, w.camera, w.track) == (rule, camera, track));
         let fresh = Watch { rule, camera, track, since: now, seen: now, fired: false };
-        let place = match known {
+        match known {
             Some(place) => {
                 let watch = &mut self.watches[place];
-                if now.since(watch.seen) > MISS_US {
+                if now.since(watch.seen) >= MISS_US {
                     *watch = fresh;
                 }
                 watch.seen = watch.seen.max(now);
@@ -214,8 +221,7 @@ impl<const RULES: usize, const WATCHES: usize> RuleBook<RULES, WATCHES> {
                 debug_assert!(pushed.is_ok(), "the table is not full");
                 self.watches.len() - 1
             }
-        };
-        &mut self.watches[place]
+        }
     }
 }
 

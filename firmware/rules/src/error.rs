@@ -33,14 +33,18 @@ impl fmt::Display for RulesError {
             Self::TooFewCorners(n) => write!(f, "the zone has {n} corners; draw at least 3"),
             Self::TooManyCorners(n) => write!(f, "the zone has {n} corners; at most {MAX_CORNERS} are kept"),
             Self::FlatZone => f.write_str("the zone's corners lie on one line; draw an area"),
-            Self::ZoneWithoutCamera => f.write_str("the rule has a zone but no camera; name the camera of the zone"),
+            Self::ZoneWithoutCamera => {
+                f.write_str("the rule has a zone but no camera; name the camera of the zone")
+            }
             Self::NoAction => f.write_str("the rule does nothing; give it a pulse, a hold or a notice"),
             Self::TooManyActions(n) => {
                 write!(f, "the rule has {n} actions; at most {MAX_ACTIONS}, so split it in two")
             }
             Self::EmptyPulse => f.write_str("the pulse has no length; give it at least 1 ms"),
             Self::TooManyRules(n) => write!(f, "there are more than {n} rules; remove some"),
-            Self::NoTimeOn => f.write_str("the longest time on is zero; leave it out or give it at least 1 ms"),
+            Self::NoTimeOn => {
+                f.write_str("the longest time on is zero; leave it out or give it at least 1 ms")
+            }
         }
     }
 }

@@ -23,8 +23,7 @@ impl Zone {
         if flat {
             return Err(RulesError::FlatZone);
         }
-        let corners =
-            Vec::from_slice(corners).map_err(|_| RulesError::TooManyCorners(corners.len()))?;
+        let corners = Vec::from_slice(corners).map_err(|_| RulesError::TooManyCorners(corners.len()))?;
         Ok(Self { corners })
     }
 

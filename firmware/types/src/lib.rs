@@ -6,6 +6,7 @@ pub mod detection;
 pub mod event;
 pub mod eye;
 pub mod id;
+pub mod live;
 pub mod secret;
 pub mod status;
 pub mod time;

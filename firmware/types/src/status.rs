@@ -253,6 +253,7 @@ pub struct Health {
 
 /// What the event stream sends; the SSE `event:` name is the variant in lower case.
 #[derive(Debug, Clone, Serialize)]
+#[allow(clippy::large_enum_variant, reason = "some a second, and the channel that holds them is short")]
 #[serde(rename_all = "lowercase", tag = "type", content = "data")]
 pub enum Update {
     /// A camera's state or numbers changed.

@@ -41,7 +41,9 @@ impl Login {
         match self.scheme {
             Scheme::Basic => format!("Basic realm=\"{REALM}\""),
             Scheme::Digest => format!("Digest realm=\"{REALM}\", nonce=\"{NONCE}\""),
-            Scheme::DigestQop => format!("Digest realm=\"{REALM}\", nonce=\"{NONCE}\", qop=\"auth\", algorithm=MD5"),
+            Scheme::DigestQop => {
+                format!("Digest realm=\"{REALM}\", nonce=\"{NONCE}\", qop=\"auth\", algorithm=MD5")
+            }
         }
     }
 
@@ -98,7 +100,8 @@ mod tests {
     fn a_digest_holds_for_one_password_and_one_method() {
         let login = Login::new(Scheme::Digest, "u", "p");
         let response = md5(&format!("{}:{NONCE}:{}", md5(&format!("u:{REALM}:p")), md5("PLAY:rtsp://x/")));
-        let header = format!("Digest username=\"u\", nonce=\"{NONCE}\", uri=\"rtsp://x/\", response=\"{response}\"");
+        let header =
+            format!("Digest username=\"u\", nonce=\"{NONCE}\", uri=\"rtsp://x/\", response=\"{response}\"");
         assert!(login.accepts("PLAY", &header));
         assert!(!login.accepts("SETUP", &header));
         assert!(!Login::new(Scheme::Digest, "u", "q").accepts("PLAY", &header));

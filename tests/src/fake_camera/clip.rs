@@ -53,7 +53,10 @@ impl Clip {
                 _ => {}
             }
         }
-        assert!(!sps.is_empty() && !pps.is_empty() && !pictures.is_empty(), "the clip holds no whole H.264 stream");
+        assert!(
+            !sps.is_empty() && !pps.is_empty() && !pictures.is_empty(),
+            "the clip holds no whole H.264 stream"
+        );
         let frames = pictures.into_iter().map(|slices| Frame::new(slices, &sps, &pps)).collect();
         Self { sps, pps, frames, fps }
     }

@@ -169,7 +169,12 @@ impl Drop for FakeCamera {
 }
 
 /// Takes connections until `stopped`; ending the runtime ends their tasks and closes their sockets.
-async fn serve(port: u16, shared: Arc<Shared>, report: mpsc::Sender<u16>, mut stopped: oneshot::Receiver<()>) {
+async fn serve(
+    port: u16,
+    shared: Arc<Shared>,
+    report: mpsc::Sender<u16>,
+    mut stopped: oneshot::Receiver<()>,
+) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.expect("the port is free");
     let address = listener.local_addr().expect("a bound socket has an address");
     report.send(address.port()).expect("the owner waits for it");
@@ -198,7 +203,18 @@ mod tests {
 
     fn capture(url: &str, seconds: &str, file: &Path) -> bool {
         let mut command = Command::new("ffmpeg");
-        command.args(["-nostdin", "-v", "fatal", "-y", "-rtsp_transport", "tcp", "-timeout", "5000000", "-i", url]);
+        command.args([
+            "-nostdin",
+            "-v",
+            "fatal",
+            "-y",
+            "-rtsp_transport",
+            "tcp",
+            "-timeout",
+            "5000000",
+            "-i",
+            url,
+        ]);
         command.args(["-t", seconds, "-c", "copy"]).arg(file).status().unwrap().success()
     }
 
@@ -214,9 +230,15 @@ mod tests {
         for scheme in [Scheme::Basic, Scheme::Digest, Scheme::DigestQop] {
             let login = Some(Login::new(scheme, "root", "pass"));
             let camera = FakeCamera::start(vec![clip.clone()], Settings { login, ..Settings::default() });
-            assert!(!capture(&url_with(&camera, "root", "nope"), "1", &file), "{scheme:?} takes a wrong password");
+            assert!(
+                !capture(&url_with(&camera, "root", "nope"), "1", &file),
+                "{scheme:?} takes a wrong password"
+            );
             assert!(camera.log().refused > 0);
-            assert!(capture(&url_with(&camera, "root", "pass"), "3", &file), "{scheme:?} refuses the right password");
+            assert!(
+                capture(&url_with(&camera, "root", "pass"), "3", &file),
+                "{scheme:?} refuses the right password"
+            );
             probe::assert_plays(&file);
             let got = probe::units(&file, probe::Track::Video);
             let log = camera.log();

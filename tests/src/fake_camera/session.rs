@@ -86,12 +86,14 @@ impl Session {
                     self.shared.log().refused += 1;
                 }
                 let challenge = login.challenge();
-                let head = format!("RTSP/1.0 401 Unauthorized\r\nCSeq: {sequence}\r\nWWW-Authenticate: {challenge}");
+                let head =
+                    format!("RTSP/1.0 401 Unauthorized\r\nCSeq: {sequence}\r\nWWW-Authenticate: {challenge}");
                 return self.send(format!("{head}\r\n\r\n").as_bytes()).await;
             }
         }
         let (headers, body) = self.perform(request).await;
-        let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+        let length =
+            if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
         let head = format!("RTSP/1.0 200 OK\r\nCSeq: {sequence}\r\n{headers}{length}\r\n{body}");
         self.send(head.as_bytes()).await?;
         match request.method.as_str() {
@@ -151,7 +153,8 @@ impl Session {
             Mode::Play => {
                 let bytes = self.packets.picture(&frame.nals, timestamp);
                 self.send(&bytes).await?;
-                let sent = Sent { connection: self.connection, at_ms: clock::wall_ms(), hash: frame.hash.clone() };
+                let sent =
+                    Sent { connection: self.connection, at_ms: clock::wall_ms(), hash: frame.hash.clone() };
                 shared.log().sent.push(sent);
                 Ok(())
             }

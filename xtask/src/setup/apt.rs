@@ -10,6 +10,9 @@ use std::process::Command;
 /// Installs what `verb` needs and is not there.
 pub(super) fn install(place: &Place, verb: &str) -> Result<()> {
     let wanted: Vec<&Package> = PACKAGES.iter().filter(|package| package.verbs.contains(&verb)).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
     let missing: Vec<&Package> = wanted.iter().copied().filter(|package| !package.is_there(place)).collect();
     if missing.is_empty() {
         run::done("system packages", &format!("all {} there", wanted.len()));
@@ -31,13 +34,18 @@ pub(super) fn install(place: &Place, verb: &str) -> Result<()> {
         run::quiet(place, "dpkg add arm64", &mut add, "run `dpkg --add-architecture arm64` as root")?;
     }
     update(place)?;
-    let mut words = vec!["apt-get", "install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"];
+    let mut words =
+        vec!["apt-get", "install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"];
     words.extend(&names);
     let mend = format!("run `apt-get install {}` as root and look at what it says", names.join(" "));
     run::quiet(place, "apt-get install", &mut as_root(&words), &mend)?;
-    let still: Vec<&str> = missing.iter().filter(|package| !package.is_there(place)).map(|p| p.name).collect();
+    let still: Vec<&str> =
+        missing.iter().filter(|package| !package.is_there(place)).map(|p| p.name).collect();
     if !still.is_empty() {
-        bail!("installed, and yet what they bring is not seen: {}; is another version in PATH before it?", still.join(" "));
+        bail!(
+            "installed, and yet what they bring is not seen: {}; is another version in PATH before it?",
+            still.join(" ")
+        );
     }
     Ok(())
 }

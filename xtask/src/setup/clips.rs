@@ -1,7 +1,7 @@
 //! The pedestrian clip of Debian's `opencv-doc` → the H.264 clips in `target/clips` that demo, tests and bench play.
 
 use super::apt;
-use crate::place::{Place, make_dir};
+use crate::place::{Place, make_dir, write};
 use crate::run;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -46,7 +46,12 @@ const CLIPS: &[Clip] = &[
 pub(super) fn make(place: &Place) -> Result<()> {
     let dir = place.target("clips");
     make_dir(&dir)?;
-    let missing: Vec<&Clip> = CLIPS.iter().filter(|clip| !dir.join(clip.name).exists()).collect();
+    let note = |clip: &Clip| dir.join(format!("{}.recipe", clip.name));
+    let is_there = |clip: &Clip| {
+        let made_so = std::fs::read_to_string(note(clip)).is_ok_and(|made| made == recipe(clip).join(" "));
+        made_so && dir.join(clip.name).exists()
+    };
+    let missing: Vec<&Clip> = CLIPS.iter().filter(|clip| !is_there(clip)).collect();
     if missing.is_empty() {
         run::done("clips", &format!("all {} there", CLIPS.len()));
         return Ok(());
@@ -54,14 +59,26 @@ pub(super) fn make(place: &Place) -> Result<()> {
     let original = original(place, &dir)?;
     for clip in missing {
         let unfinished = dir.join(format!("{}.part", clip.name));
-        let mut command = ffmpeg(clip, &original, &unfinished);
-        run::quiet(place, &format!("clip {}", clip.name), &mut command, "install ffmpeg with libx264 and aac")?;
+        let mut command = Command::new("ffmpeg");
+        command.args(["-nostdin", "-hide_banner", "-loglevel", "error", "-stats", "-y", "-i"]).arg(&original);
+        command.args(recipe(clip)).arg(&unfinished);
+        run::quiet(
+            place,
+            &format!("clip {}", clip.name),
+            &mut command,
+            "install ffmpeg with libx264 and aac",
+        )?;
         let frames = frames(&unfinished)?;
         if frames != FRAMES {
-            bail!("{} has {frames} pictures instead of {FRAMES}: is {} whole?", clip.name, place.short(&original));
+            bail!(
+                "{} has {frames} pictures instead of {FRAMES}: is {} whole?",
+                clip.name,
+                place.short(&original)
+            );
         }
         let path = dir.join(clip.name);
         std::fs::rename(&unfinished, &path).with_context(|| format!("can't name {}", path.display()))?;
+        write(&note(clip), &recipe(clip).join(" "))?;
     }
     Ok(())
 }
@@ -84,7 +101,10 @@ fn original(place: &Place, dir: &Path) -> Result<PathBuf> {
         command
     };
     if let Err(first) = run::quiet(place, "fetch opencv-doc", &mut download(), &by_hand) {
-        println!("   apt's lists may be old or missing: {}", first.root_cause().to_string().lines().next().unwrap_or(""));
+        println!(
+            "   apt's lists may be old or missing: {}",
+            first.root_cause().to_string().lines().next().unwrap_or("")
+        );
         apt::update(place)?;
         run::quiet(place, "fetch opencv-doc", &mut download(), &by_hand)?;
     }
@@ -92,7 +112,12 @@ fn original(place: &Place, dir: &Path) -> Result<PathBuf> {
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
         .context("apt-get download left no .deb")?;
-    run::quiet(place, "unpack opencv-doc", Command::new("dpkg-deb").arg("-x").arg(&package).arg(&work), &by_hand)?;
+    run::quiet(
+        place,
+        "unpack opencv-doc",
+        Command::new("dpkg-deb").arg("-x").arg(&package).arg(&work),
+        &by_hand,
+    )?;
     let packed = work.join(format!("{INSIDE}.gz"));
     if packed.exists() {
         run::quiet(place, "gunzip vtest.avi", Command::new("gunzip").arg(&packed), &by_hand)?;
@@ -103,40 +128,40 @@ fn original(place: &Place, dir: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn ffmpeg(clip: &Clip, original: &Path, to: &Path) -> Command {
-    let mut command = Command::new("ffmpeg");
-    command.args(["-nostdin", "-hide_banner", "-loglevel", "warning", "-stats", "-y", "-i"]).arg(original);
+/// All of ffmpeg's words but the two paths. They are kept beside the clip: a clip made in another way is made again.
+fn recipe(clip: &Clip) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut add = |more: &str| words.extend(more.split_whitespace().map(str::to_owned));
     if clip.audio {
         // A murmur with a slow beat: an ear hears that sound is there, and its level is never digital silence.
-        let source = format!(
-            "anoisesrc=color=brown:sample_rate=16000:amplitude=0.2:seed=1:duration={SECONDS},lowpass=f=900,\
-             tremolo=f=0.4:d=0.6"
-        );
-        command.args(["-f", "lavfi", "-i", &source, "-map", "1:a", "-c:a", "aac", "-ar", "16000", "-ac", "1"]);
-        command.args(["-b:a", "32k"]);
+        add(&format!(
+            "-f lavfi -i anoisesrc=color=brown:sample_rate=16000:amplitude=0.2:seed=1:duration={SECONDS},\
+             lowpass=f=900,tremolo=f=0.4:d=0.6"
+        ));
     }
     let size = match clip.picture {
         Picture::Exact => String::new(),
         Picture::Camera { size, .. } => format!(",scale={size}:flags=bicubic"),
     };
-    let graph = match clip.later {
-        0 => format!("[0:v]fps=10{size}[v]"),
-        later => format!(
-            "[0:v]fps=10,split[x][y];[x]trim=start={later},setpts=PTS-STARTPTS[a];[y]trim=end={later}[b];\
-             [a][b]concat=n=2:v=1:a=0{size}[v]"
-        ),
-    };
-    command.args(["-filter_complex", &graph, "-map", "[v]", "-c:v", "libx264", "-profile:v", "high"]);
-    command.args(["-pix_fmt", "yuv420p", "-g", "20", "-keyint_min", "20", "-sc_threshold", "0", "-bf", "0"]);
+    match clip.later {
+        0 => add(&format!("-filter_complex [0:v]fps=10{size}[v]")),
+        later => add(&format!(
+            "-filter_complex [0:v]fps=10,split[x][y];[x]trim=start={later},setpts=PTS-STARTPTS[a];\
+             [y]trim=end={later}[b];[a][b]concat=n=2:v=1:a=0{size}[v]"
+        )),
+    }
+    add("-map [v] -c:v libx264 -profile:v high -pix_fmt yuv420p -g 20 -keyint_min 20 -sc_threshold 0 -bf 0");
     match clip.picture {
-        Picture::Exact => command.args(["-crf", "20"]),
+        Picture::Exact => add("-crf 20"),
         Picture::Camera { kilobits, .. } => {
-            command.args(["-b:v", &format!("{kilobits}k"), "-maxrate", &format!("{}k", kilobits * 5 / 4)]);
-            command.args(["-bufsize", &format!("{}k", kilobits * 2)])
+            add(&format!("-b:v {kilobits}k -maxrate {}k -bufsize {}k", kilobits * 5 / 4, kilobits * 2));
         }
-    };
-    command.args(["-movflags", "+faststart", "-f", "mp4"]).arg(to);
-    command
+    }
+    if clip.audio {
+        add("-map 1:a -c:a aac -ar 16000 -ac 1 -b:a 32k");
+    }
+    add("-movflags +faststart -f mp4");
+    words
 }
 
 fn frames(path: &Path) -> Result<u64> {
@@ -144,5 +169,7 @@ fn frames(path: &Path) -> Result<u64> {
     command.args(["-v", "error", "-select_streams", "v:0", "-count_packets"]);
     command.args(["-show_entries", "stream=nb_read_packets", "-of", "csv=p=0"]).arg(path);
     let text = run::capture(&mut command)?;
-    text.trim_end_matches(',').parse().with_context(|| format!("ffprobe counts `{text}` pictures in {}", path.display()))
+    text.trim_end_matches(',')
+        .parse()
+        .with_context(|| format!("ffprobe counts `{text}` pictures in {}", path.display()))
 }

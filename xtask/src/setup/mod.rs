@@ -22,13 +22,21 @@ struct Step {
 
 const STEPS: &[Step] = &[
     Step { name: "system packages", verbs: VERBS, run: apt::install },
-    Step { name: "node", verbs: &["web", "demo", "test", "lint", "bench"], run: |place, _| node::install(place) },
+    Step {
+        name: "node",
+        verbs: &["web", "demo", "test", "lint", "bench"],
+        run: |place, _| node::install(place),
+    },
     Step {
         name: "page packages",
         verbs: &["web", "demo", "test", "lint", "bench"],
         run: |place, _| node::packages(place, "web-mini"),
     },
-    Step { name: "browser test packages", verbs: &["test"], run: |place, _| node::packages(place, "tests/browser") },
+    Step {
+        name: "browser test packages",
+        verbs: &["test"],
+        run: |place, _| node::packages(place, "tests/browser"),
+    },
     Step { name: "model", verbs: &["demo", "test", "bench"], run: |place, _| model::prepare(place) },
     Step { name: "clips", verbs: &["demo", "test", "bench"], run: |place, _| clips::make(place) },
 ];
@@ -62,7 +70,11 @@ mod tests {
     #[test]
     fn every_step_serves_known_verbs() {
         for step in STEPS {
-            assert!(!step.verbs.is_empty() && step.verbs.iter().all(|verb| VERBS.contains(verb)), "{}", step.name);
+            assert!(
+                !step.verbs.is_empty() && step.verbs.iter().all(|verb| VERBS.contains(verb)),
+                "{}",
+                step.name
+            );
         }
     }
 }

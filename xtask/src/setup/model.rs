@@ -34,7 +34,12 @@ fn environment(place: &Place) -> Result<()> {
     }
     let mut make = Command::new("python3");
     make.args(["-m", "venv", "--clear"]).arg(place.target("venv"));
-    run::quiet(place, "python environment", &mut make, "install Python 3.10 or newer with venv (python3-venv)")?;
+    run::quiet(
+        place,
+        "python environment",
+        &mut make,
+        "install Python 3.10 or newer with venv (python3-venv)",
+    )?;
     let mut pip = Command::new(place.python());
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(&list);
     let mend = "see whether pip reaches its index: `python3 -m pip download numpy`";

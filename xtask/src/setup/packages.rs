@@ -72,8 +72,10 @@ impl Package {
             Probe::Program(name) => run::in_path(name),
             Probe::Library(name) => run::succeeds(Command::new("pkg-config").args(["--exists", name])),
             Probe::Plugin(file) => {
-                let dir = Command::new("pkg-config").args(["--variable=pluginsdir", "gstreamer-1.0"]).output();
-                let dir = dir.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned()).unwrap_or_default();
+                let dir =
+                    Command::new("pkg-config").args(["--variable=pluginsdir", "gstreamer-1.0"]).output();
+                let dir =
+                    dir.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned()).unwrap_or_default();
                 !dir.is_empty() && Path::new(&dir).join(file).exists()
             }
             Probe::Python(words) => run::succeeds(Command::new("/usr/bin/python3").args(["-c", words])),

@@ -378,7 +378,10 @@ mod tests {
 
     impl Bench {
         fn new() -> Self {
-            Self { folder: tempfile::tempdir().unwrap(), time: Arc::new(AtomicI64::new(1_795_000_000_000_000)) }
+            Self {
+                folder: tempfile::tempdir().unwrap(),
+                time: Arc::new(AtomicI64::new(1_795_000_000_000_000)),
+            }
         }
         fn open(&self) -> (Auth, Option<SetupCode>) {
             let time = Arc::clone(&self.time);
@@ -476,7 +479,8 @@ mod tests {
         let bench = Bench::new();
         let (auth, issued) = bench.with_admin().await;
         let now = Wall(bench.time.load(Ordering::Relaxed));
-        let token = mint_token(bench.folder.path(), Role::Viewer, Duration::from_secs(60), "kit", now).unwrap();
+        let token =
+            mint_token(bench.folder.path(), Role::Viewer, Duration::from_secs(60), "kit", now).unwrap();
         assert_eq!(auth.check(&with_token(&token)).unwrap().to_string(), "token kit");
         assert!(auth.check(&with_token(&issued.cookie)).is_err());
         assert!(auth.check(&with_cookie(&token)).is_err());

@@ -102,7 +102,8 @@ pub(crate) struct Keys {
 impl Keys {
     fn derive(device_key: &[u8]) -> Self {
         let device = hmac::Key::new(hmac::HMAC_SHA256, device_key);
-        let derive = |purpose: &[u8]| hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&device, purpose).as_ref());
+        let derive =
+            |purpose: &[u8]| hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&device, purpose).as_ref());
         Self { session: derive(b"nightjar 1 session"), token: derive(b"nightjar 1 token") }
     }
 

@@ -65,7 +65,10 @@ pub(crate) struct Revoked {
 
 impl Revoked {
     pub(crate) fn open(state_dir: &Path) -> Result<Self, OpenError> {
-        load(&state_dir.join("revoked.json"), "remove device.key and revoked.json: everybody has to log in anew")
+        load(
+            &state_dir.join("revoked.json"),
+            "remove device.key and revoked.json: everybody has to log in anew",
+        )
     }
 
     pub(crate) fn save(&self, state_dir: &Path) -> Result<(), OpenError> {

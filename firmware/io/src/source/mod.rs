@@ -1,6 +1,7 @@
 //! Address → access units. One file per kind of camera, one row in [`SOURCES`].
 
 mod file;
+mod pace;
 mod retry;
 mod rtsp;
 mod synthetic;

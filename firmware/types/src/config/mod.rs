@@ -214,5 +214,10 @@ impl Config {
     }
 }
 
+/// A length of time as configuration and command line write it: `"500ms"`, `"3s"`, `"10min"`, `"2h"`, `"7d"`.
+pub fn duration(text: &str) -> Option<Duration> {
+    value::with_unit(text, value::TIMES).map(Duration::from_millis)
+}
+
 #[cfg(test)]
 mod tests;

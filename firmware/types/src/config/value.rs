@@ -33,10 +33,10 @@ const SIZES: &[(&str, u64)] = &[
     ("B", 1),
 ];
 
-const TIMES: &[(&str, u64)] = &[("ms", 1), ("min", 60_000), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+pub(super) const TIMES: &[(&str, u64)] = &[("ms", 1), ("min", 60_000), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 /// `"1.5GiB"` → 1.5 × the unit's factor, when it is a finite number ≥ 0 that fits.
-fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+pub(super) fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let text = text.trim();
     let at = text.find(|c: char| !(c.is_ascii_digit() || c == '.'))?;
     let (number, unit) = (text[..at].parse::<f64>().ok()?, text[at..].trim());

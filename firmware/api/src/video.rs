@@ -1,0 +1,137 @@
+//! Camera and time range → one MP4 with byte ranges, read from the desk's virtual file while it is sent.
+
+use crate::app::{App, MAX_EXPORTS, within};
+use crate::asked::{Asked as Query, Stretch};
+use crate::desk::Export;
+use crate::error::ApiError;
+use crate::range::{Asked, Portion, decide};
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
+use std::io;
+use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// Longest export.
+const MAX_VIDEO_S: i64 = 6 * 3_600;
+/// Bytes asked of the desk at a time: one read of a card is that cheap, and four exports hold half a megabyte.
+const CHUNK: usize = 128 * 1024;
+
+pub(crate) async fn video(
+    State(app): State<Arc<App>>,
+    method: Method,
+    headers: HeaderMap,
+    Path(camera): Path<String>,
+    Query(stretch): Query<Stretch>,
+) -> Result<Response, ApiError> {
+    let (from, to) = stretch.range(MAX_VIDEO_S)?;
+    let place = app.place(&app.exports, "places for playing recordings", MAX_EXPORTS).await?;
+    let export = within("the footage", app.desk.export(&camera, stretch.stream, from, to)).await?;
+    let len = export.len();
+    let etag = quoted(&export.etag());
+    let text = |name| headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
+    let asked = Asked {
+        range: text(header::RANGE),
+        if_range: text(header::IF_RANGE),
+        if_none_match: text(header::IF_NONE_MATCH),
+    };
+    let portion = decide(asked, &etag, len);
+
+    let (status, first, end) = match portion {
+        Portion::Whole => (StatusCode::OK, 0, len),
+        Portion::Part { first, last } => (StatusCode::PARTIAL_CONTENT, first, last + 1),
+        Portion::Unsatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, 0, 0),
+        Portion::NotModified => (StatusCode::NOT_MODIFIED, 0, 0),
+    };
+    let download = stretch.download.as_deref().is_some_and(|d| d == "1" || d == "true");
+    let mut answer = Response::new(if method == Method::HEAD || first == end {
+        Body::empty()
+    } else {
+        Body::from_stream(chunks(Reading { export: Arc::clone(&export), at: first, end, _place: place }))
+    });
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(header::ETAG, ascii(&etag));
+    // Private footage: only the viewer's own cache, and only after asking whether it is still the same.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    if portion == Portion::NotModified {
+        return Ok(answer);
+    }
+    match portion {
+        Portion::Part { first, last } => {
+            headers.insert(header::CONTENT_RANGE, ascii(&format!("bytes {first}-{last}/{len}")));
+        }
+        Portion::Unsatisfiable => {
+            headers.insert(header::CONTENT_RANGE, ascii(&format!("bytes */{len}")));
+            return Ok(answer);
+        }
+        Portion::Whole | Portion::NotModified => {}
+    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("video/mp4"));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(end - first));
+    let how = if download { "attachment" } else { "inline" };
+    let disposition = format!("{how}; filename=\"{}\"", plain_name(&export.file_name()));
+    headers.insert(header::CONTENT_DISPOSITION, ascii(&disposition));
+    Ok(answer.into_response())
+}
+
+struct Reading {
+    export: Arc<dyn Export>,
+    at: u64,
+    end: u64,
+    /// Given back when the body is sent or its viewer is gone.
+    _place: OwnedSemaphorePermit,
+}
+
+/// The bytes in chunks. An error breaks the connection off, so that a short file never looks whole.
+fn chunks(reading: Reading) -> impl stream::Stream<Item = io::Result<Bytes>> + Send {
+    stream::try_unfold(reading, async |mut reading| {
+        let left = reading.end - reading.at;
+        if left == 0 {
+            return Ok(None);
+        }
+        let max = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
+        let read = within("reading footage", reading.export.read(reading.at, max)).await;
+        let mut bytes = read.map_err(|error| {
+            tracing::warn!(%error, offset = reading.at, "an export broke off");
+            io::Error::other(error.to_string())
+        })?;
+        if bytes.is_empty() {
+            tracing::error!(offset = reading.at, end = reading.end, "an export gave no bytes before its end");
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        bytes.truncate(max);
+        reading.at += bytes.len() as u64;
+        Ok(Some((bytes, reading)))
+    })
+}
+
+fn quoted(tag: &str) -> String {
+    let tag: String = tag.chars().filter(|c| c.is_ascii_graphic() && *c != '"').collect();
+    format!("\"{tag}\"")
+}
+
+/// A file name that is safe in a header and on any disk.
+fn plain_name(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+    name.chars().take(120).map(plain).collect()
+}
+
+fn ascii(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("only printable ASCII was put in")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_tags_cannot_break_out_of_their_header() {
+        assert_eq!(plain_name("front \"x\"\r\n2026:11.mp4"), "front__x___2026_11.mp4");
+        assert_eq!(quoted("\"a\r\nb\""), "\"ab\"");
+    }
+}

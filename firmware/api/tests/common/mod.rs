@@ -1,0 +1,396 @@
+//! A desk in memory behind a real server on a real socket, and a small HTTP client.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses another part of it")]
+
+use axum::body::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::header::{HeaderMap, HeaderName};
+use hyper::{Request, Response, StatusCode, body::Incoming};
+use hyper_util::rt::TokioIo;
+use nightjar_api::desk::BoxFuture;
+use nightjar_api::*;
+use nightjar_types::eye::ModelInfo;
+use nightjar_types::status::*;
+use nightjar_types::{BBox, EventId, StreamKind, Wall};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+pub const NOW: i64 = 1_795_255_200_000_000;
+pub const PASSWORD: &str = "correct horse battery";
+
+/// What a test says the daemon knows.
+pub struct MemoryDesk {
+    pub updates: broadcast::Sender<Update>,
+    /// The senders of live feeds that were opened, with what was asked.
+    pub feeds: mpsc::UnboundedSender<(String, StreamKind, mpsc::Sender<LiveMessage>)>,
+    pub tested: Mutex<Vec<(String, u32, String)>>,
+    pub footage: Vec<u8>,
+    pub events: Vec<EventView>,
+}
+
+impl MemoryDesk {
+    fn camera(id: &str, kinds: &[&'static str]) -> CameraStatus {
+        let stream = |kind: &&'static str| StreamStatus {
+            kind,
+            state: CameraState::Recording,
+            codecs: "avc1.64001f".into(),
+            width: 640,
+            height: 360,
+            fps: 25.0,
+            bitrate: 500_000,
+            gop_s: 1.0,
+            dropped_units: 0,
+            sessions: 1,
+            error: None,
+        };
+        CameraStatus {
+            id: id.into(),
+            name: id.to_uppercase(),
+            state: CameraState::Recording,
+            mend: String::new(),
+            detect: true,
+            streams: kinds.iter().map(stream).collect(),
+            zones: vec![],
+        }
+    }
+
+    pub fn event(n: i64) -> EventView {
+        EventView {
+            id: EventId { start: Wall(NOW + n), serial: 0 }.to_string(),
+            camera: "front".into(),
+            label: "person".into(),
+            score: 0.9,
+            bbox: BBox::default(),
+            track: 1,
+            start_ms: Wall(NOW + n).as_ms(),
+            end_ms: None,
+            rules: vec![],
+            snapshot: true,
+            model: "00".into(),
+        }
+    }
+}
+
+impl Desk for MemoryDesk {
+    fn cameras(&self) -> Vec<CameraStatus> {
+        vec![Self::camera("front", &["main", "sub"]), Self::camera("yard", &["main"])]
+    }
+    fn outputs(&self) -> Vec<OutputStatus> {
+        let output = |id: &str, on| OutputStatus {
+            id: id.into(),
+            line: "SIM0".into(),
+            driver: "sim".into(),
+            on,
+            safe_on: false,
+            until_ms: None,
+            cause: None,
+            moved_ms: None,
+            moves: 3,
+            error: None,
+        };
+        vec![output("siren", false), output("gate", true)]
+    }
+    fn rules(&self) -> Vec<RuleView> {
+        vec![RuleView {
+            id: "person-siren".into(),
+            sentence: "person → siren".into(),
+            fired: 0,
+            fired_ms: None,
+        }]
+    }
+    fn health(&self) -> Health {
+        Health {
+            ok: true,
+            problems: vec![],
+            version: "9.9.9".into(),
+            board: "sim".into(),
+            uptime_s: 5,
+            rss_bytes: 1,
+            storage: StorageStatus {
+                state: "ok",
+                path: "/s".into(),
+                quota_bytes: 10,
+                used_bytes: 1,
+                slabs: 1,
+                free_slabs: 0,
+                payload_bytes: 1,
+                written_bytes: 1,
+                slowest_write_ms: 250,
+                oldest_ms: None,
+                error: None,
+            },
+            eye: EyeStatus {
+                state: "running",
+                pid: None,
+                restarts: 0,
+                model: ModelInfo::default(),
+                decoders: vec![],
+                inference_p50_ms: 38.0,
+                decoded: 1,
+                inferred: 1,
+                skipped_gops: 0,
+                error: None,
+            },
+            counters: vec![("dropped_gops", 4)],
+        }
+    }
+    fn updates(&self) -> broadcast::Receiver<Update> {
+        self.updates.subscribe()
+    }
+    fn live(&self, camera: &str, stream: StreamKind) -> Result<LiveFeed, DeskError> {
+        let (sender, messages) = mpsc::channel(2);
+        self.feeds.send((camera.into(), stream, sender)).map_err(|_| DeskError::Busy("no test".into()))?;
+        Ok(LiveFeed { messages })
+    }
+    fn coverage(
+        &self,
+        camera: &str,
+        _: StreamKind,
+        from: Wall,
+        to: Wall,
+    ) -> BoxFuture<'_, Result<Coverage, DeskError>> {
+        let known = camera == "front";
+        let camera = camera.to_owned();
+        Box::pin(async move {
+            if !known {
+                return Err(DeskError::UnknownCamera(camera));
+            }
+            Ok(Coverage { spans: vec![Span { from_ms: from.as_ms(), to_ms: to.as_ms() }], gaps: vec![] })
+        })
+    }
+    fn events(&self, query: EventQuery) -> BoxFuture<'_, Result<Vec<EventView>, DeskError>> {
+        Box::pin(async move {
+            let older = |e: &&EventView| query.before.is_none_or(|id| e.id < id.to_string());
+            let of = |e: &&EventView| query.camera.as_ref().is_none_or(|camera| *camera == e.camera);
+            Ok(self.events.iter().filter(older).filter(of).take(query.limit).cloned().collect())
+        })
+    }
+    fn event(&self, id: EventId) -> BoxFuture<'_, Result<EventView, DeskError>> {
+        let id = id.to_string();
+        let found = self.events.iter().find(|event| event.id == id).cloned();
+        Box::pin(async move { found.ok_or(DeskError::UnknownEvent(id)) })
+    }
+    fn event_snapshot(&self, id: EventId) -> BoxFuture<'_, Result<Bytes, DeskError>> {
+        let found = self.event(id);
+        Box::pin(async move { found.await.map(|_| Bytes::from_static(b"\xff\xd8event")) })
+    }
+    fn still(
+        &self,
+        camera: &str,
+        stream: StreamKind,
+        at: Option<Wall>,
+    ) -> BoxFuture<'_, Result<Bytes, DeskError>> {
+        let text = format!("{camera} {stream} {at:?}");
+        Box::pin(async move { Ok(Bytes::from(text)) })
+    }
+    fn export(
+        &self,
+        camera: &str,
+        stream: StreamKind,
+        _: Wall,
+        _: Wall,
+    ) -> BoxFuture<'_, Result<Arc<dyn Export>, DeskError>> {
+        let footage = self.footage.clone();
+        let camera = camera.to_owned();
+        Box::pin(async move {
+            if camera != "front" {
+                return Err(DeskError::NoFootage { camera, stream, words: "the camera went silent".into() });
+            }
+            Ok(Arc::new(MemoryExport(footage)) as Arc<dyn Export>)
+        })
+    }
+    fn test_output(
+        &self,
+        output: &str,
+        ms: u32,
+        who: &str,
+    ) -> BoxFuture<'_, Result<OutputStatus, DeskError>> {
+        self.tested.lock().unwrap().push((output.into(), ms, who.into()));
+        let found = self.outputs().into_iter().find(|o| o.id == output).unwrap();
+        Box::pin(async move {
+            if found.on { Err(DeskError::Busy("gate is driven by rule night".into())) } else { Ok(found) }
+        })
+    }
+}
+
+/// Gives at most 1000 bytes a read, so that every answer takes several.
+pub struct MemoryExport(Vec<u8>);
+
+impl Export for MemoryExport {
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+    fn etag(&self) -> String {
+        "tag-1".into()
+    }
+    fn file_name(&self) -> String {
+        "front 10:00.mp4".into()
+    }
+    fn read(&self, offset: u64, max: usize) -> BoxFuture<'_, Result<Bytes, DeskError>> {
+        let from = offset as usize;
+        let to = (from + max.min(1_000)).min(self.0.len());
+        let bytes = Bytes::copy_from_slice(&self.0[from..to]);
+        Box::pin(async move { Ok(bytes) })
+    }
+}
+
+/// A running server.
+pub struct Bench {
+    pub addr: SocketAddr,
+    pub desk: Arc<MemoryDesk>,
+    pub folder: tempfile::TempDir,
+    pub audit: Audit,
+    pub code: Option<String>,
+    pub feeds: mpsc::UnboundedReceiver<(String, StreamKind, mpsc::Sender<LiveMessage>)>,
+    time: Arc<AtomicI64>,
+    stop: Option<oneshot::Sender<()>>,
+    running: tokio::task::JoinHandle<Result<(), OpenError>>,
+}
+
+impl Bench {
+    pub async fn start(tls: TlsMode) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), tls).await
+    }
+
+    pub async fn start_in(folder: tempfile::TempDir, tls: TlsMode) -> Self {
+        let time = Arc::new(AtomicI64::new(NOW));
+        let clock: Clock = {
+            let time = Arc::clone(&time);
+            Arc::new(move || Wall(time.load(Ordering::Relaxed)))
+        };
+        let (auth, code) = Auth::open(folder.path(), Arc::clone(&clock)).unwrap();
+        let audit = Audit::open(folder.path(), Arc::clone(&clock)).unwrap();
+        let (feed_sender, feeds) = mpsc::unbounded_channel();
+        let desk = Arc::new(MemoryDesk {
+            updates: broadcast::Sender::new(4),
+            feeds: feed_sender,
+            tested: Mutex::default(),
+            footage: (0..300_000u32).map(|n| (n % 251) as u8).collect(),
+            events: (0..7).rev().map(MemoryDesk::event).collect(),
+        });
+        let options = Options {
+            device: "porch".into(),
+            version: "9.9.9".into(),
+            state_dir: folder.path().to_owned(),
+            tls,
+            names: vec!["nightjar.local".into()],
+            ips: vec![],
+        };
+        let web = Web {
+            options,
+            desk: Arc::clone(&desk) as Arc<dyn Desk>,
+            auth: Arc::new(auth),
+            audit: audit.clone(),
+            clock,
+        };
+        let server = Server::open(bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap(), web).unwrap();
+        let addr = server.addr();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let running = tokio::spawn(server.run(async move {
+            let _ = stopped.await;
+        }));
+        let code = code.map(|code| code.reveal().to_owned());
+        Self { addr, desk, folder, audit, code, feeds, time, stop: Some(stop), running }
+    }
+
+    pub fn pass(&self, seconds: i64) {
+        self.time.fetch_add(seconds * 1_000_000, Ordering::Relaxed);
+    }
+
+    pub fn token(&self, role: Role) -> String {
+        let now = Wall(self.time.load(Ordering::Relaxed));
+        mint_token(self.folder.path(), role, Duration::from_secs(3_600), "kit", now).unwrap()
+    }
+
+    pub async fn stop(mut self) -> tempfile::TempDir {
+        self.stop.take().unwrap().send(()).unwrap();
+        self.running.await.unwrap().unwrap();
+        self.folder
+    }
+
+    pub async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let stream = TcpStream::connect(self.addr).await.unwrap();
+        ask(stream, &self.addr.to_string(), method, path, headers, body).await
+    }
+
+    pub async fn get(&self, path: &str, token: &str) -> Answer {
+        self.ask("GET", path, &[("authorization", &format!("Bearer {token}"))], "").await
+    }
+
+    /// Sends JSON the way the page does.
+    pub async fn post(&self, path: &str, extra: (&str, &str), body: serde_json::Value) -> Answer {
+        let origin = format!("http://{}", self.addr);
+        let headers = [("content-type", "application/json"), ("origin", &origin), extra];
+        self.ask("POST", path, &headers, &body.to_string()).await
+    }
+
+    /// Makes the admin; gives the cookie header's value.
+    pub async fn set_up(&self) -> String {
+        let body = serde_json::json!({ "code": self.code, "username": "ada", "password": PASSWORD });
+        let answer = self.post("/api/v1/setup", ("x-none", ""), body).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        answer.cookie()
+    }
+}
+
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Answer {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
+    }
+    pub fn header(&self, name: impl TryInto<HeaderName>) -> &str {
+        let name = name.try_into().ok().unwrap();
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+    pub fn cookie(&self) -> String {
+        self.header("set-cookie").split(';').next().unwrap().to_owned()
+    }
+}
+
+pub async fn send<S>(
+    stream: S,
+    host: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Response<Incoming>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, conn) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(conn);
+    let mut request = Request::builder().method(method).uri(path).header("host", host);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    sender.send_request(request.body(Full::new(Bytes::from(body.to_owned()))).unwrap()).await.unwrap()
+}
+
+pub async fn ask<S>(
+    stream: S,
+    host: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let answer = send(stream, host, method, path, headers, body).await;
+    let (head, body) = answer.into_parts();
+    Answer { status: head.status, headers: head.headers, body: body.collect().await.unwrap().to_bytes() }
+}

@@ -1,0 +1,114 @@
+//! Command line → typed arguments.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Looks at video for Nightjar: decodes it, watches for motion, finds and follows people, animals and vehicles.
+#[derive(Debug, Parser)]
+#[command(name = "nightjar-eye", version, propagate_version = true, after_help = AFTER)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER: &str = "\
+Examples:
+  nightjar-eye detect --input clip.mp4
+  nightjar-eye detect --input clip.mp4 --json > boxes.jsonl
+  nightjar-eye bench
+
+Environment:
+  NIGHTJAR_MODELS  folder of model files (as --models)
+  RUST_LOG         log filter, e.g. debug or nightjar_eye=trace (default info); logs go to standard error
+
+Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 no model file or another than the card says, 4 the recorder speaks another protocol.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Look at a video or picture file and print what is seen, one line a frame.
+    Detect(Detect),
+    /// Serve the recorder; standard input is one end of a Unix socket pair. `nightjar` starts this.
+    Serve(Serve),
+    /// Measure how long the model takes on this machine.
+    Bench(Bench),
+}
+
+/// Which model, and where its file is.
+#[derive(Debug, Args)]
+pub(crate) struct ModelChoice {
+    /// Model card.
+    #[arg(long, default_value = nightjar_models::DEFAULT_CARD)]
+    pub(crate) card: String,
+    /// Folder of model files [default: models or share/nightjar/models beside the program's folder, /usr/share/nightjar/models, target/models].
+    #[arg(long, value_name = "DIR", env = "NIGHTJAR_MODELS")]
+    pub(crate) models: Option<PathBuf>,
+    /// Detector runtime.
+    #[arg(long, default_value = "tract")]
+    pub(crate) runtime: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Detect {
+    #[command(flatten)]
+    pub(crate) model: ModelChoice,
+    /// Any file that GStreamer decodes.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: PathBuf,
+    /// One JSON object a frame: {"frame","pts_ms","inference_ms","inferred","boxes":[{"label","score","x","y","w","h","track"}]}, boxes as fractions of the picture.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Run the model on every Nth frame; the tracker fills in the others.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) every: u64,
+    /// Run the model only when the recorder would: motion, or a while without a look.
+    #[arg(long)]
+    pub(crate) gate: bool,
+    /// Least score, 0 to 1 [default: the card's].
+    #[arg(long, value_name = "S", value_parser = fraction)]
+    pub(crate) min_score: Option<f32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) model: ModelChoice,
+    /// Threads that run the model.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(crate) threads: u8,
+    /// Most model runs a second and stream.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub(crate) rate: u16,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    #[command(flatten)]
+    pub(crate) model: ModelChoice,
+    /// Use the first frame of this file [default: a made-up picture].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    /// How many times.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) runs: u32,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn fraction(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(f) if (0.0..=1.0).contains(&f) => Ok(f),
+        _ => Err("write a number from 0 to 1".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

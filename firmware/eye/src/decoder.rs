@@ -1,0 +1,96 @@
+//! Codec → the decoder elements to try, in order. Hardware first; one that exists but fails is passed over.
+
+use crate::error::Error;
+use crate::still;
+use gstreamer as gst;
+use nightjar_types::VideoCodec;
+use std::time::Duration;
+
+/// One GStreamer decoder element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Decoder {
+    pub(crate) codec: VideoCodec,
+    pub(crate) element: &'static str,
+    pub(crate) hardware: bool,
+}
+
+const fn hardware(codec: VideoCodec, element: &'static str) -> Decoder {
+    Decoder { codec, element, hardware: true }
+}
+
+const fn software(codec: VideoCodec, element: &'static str) -> Decoder {
+    Decoder { codec, element, hardware: false }
+}
+
+/// Every decoder, best first for each codec.
+pub(crate) const DECODERS: &[Decoder] = &[
+    // V4L2 stateless: Rockchip, Allwinner, Pi 5 (H.265). V4L2 stateful: Pi 3 and 4. VA: Intel, AMD.
+    hardware(VideoCodec::H264, "v4l2slh264dec"),
+    hardware(VideoCodec::H264, "v4l2h264dec"),
+    hardware(VideoCodec::H264, "vah264dec"),
+    software(VideoCodec::H264, "avdec_h264"),
+    software(VideoCodec::H264, "openh264dec"),
+    hardware(VideoCodec::H265, "v4l2slh265dec"),
+    hardware(VideoCodec::H265, "v4l2h265dec"),
+    hardware(VideoCodec::H265, "vah265dec"),
+    software(VideoCodec::H265, "avdec_h265"),
+    software(VideoCodec::H265, "libde265dec"),
+];
+
+/// How long a decoder may take for one key frame before the next is tried. Firmware that has to be loaded takes
+/// some hundred milliseconds; one that takes longer than this hangs.
+pub(crate) const DEADLINE: Duration = Duration::from_millis(2000);
+
+/// The codec's name for people.
+pub(crate) fn codec_name(codec: VideoCodec) -> &'static str {
+    match codec {
+        VideoCodec::H264 => "H.264",
+        VideoCodec::H265 => "H.265",
+    }
+}
+
+/// The installed decoders of a codec, in order; an error names what to install when there is none.
+pub(crate) fn installed(codec: VideoCodec) -> Result<Vec<Decoder>, Error> {
+    let there = |d: &&Decoder| d.codec == codec && gst::ElementFactory::find(d.element).is_some();
+    let found: Vec<Decoder> = DECODERS.iter().filter(there).copied().collect();
+    if found.is_empty() {
+        return Err(Error::Decode(format!(
+            "no decoder for {}: install gstreamer1.0-libav",
+            codec_name(codec)
+        )));
+    }
+    Ok(found)
+}
+
+/// The first installed decoder that turns this key frame into a picture; `passed_over` are known to fail.
+pub(crate) fn choose(
+    codec: VideoCodec,
+    config: &[u8],
+    key: &[u8],
+    passed_over: &[&str],
+) -> Result<Decoder, Error> {
+    let mut failed = Vec::new();
+    for decoder in installed(codec)? {
+        if passed_over.contains(&decoder.element) {
+            continue;
+        }
+        match still::decode(decoder, config, key, DEADLINE) {
+            Ok(_) => return Ok(decoder),
+            Err(error) => failed.push(format!("{}: {error}", decoder.element)),
+        }
+    }
+    Err(Error::Decode(format!("no decoder takes this {} stream ({})", codec_name(codec), failed.join("; "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hardware_comes_before_software() {
+        for codec in [VideoCodec::H264, VideoCodec::H265] {
+            let order: Vec<bool> = DECODERS.iter().filter(|d| d.codec == codec).map(|d| d.hardware).collect();
+            assert!(order.is_sorted_by(|a, b| a >= b) && order.contains(&false), "{codec:?}");
+        }
+    }
+}

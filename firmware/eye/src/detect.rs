@@ -1,0 +1,181 @@
+//! Any file → what is seen in each frame, as lines on standard output.
+
+use crate::cli;
+use crate::clock::Stopwatch;
+use crate::error::Error;
+use crate::frame;
+use crate::looker::{Looker, UNSURE_SHARE};
+use crate::model::Model;
+use crate::watch::detections;
+use gstreamer::{self as gst, prelude::*};
+use gstreamer_app::AppSink;
+use nightjar_detect::{Attention, MotionGate, Picture, Tracker, TrackerConfig};
+use nightjar_types::{Detection, Mono};
+use serde::Serialize;
+use std::io::{BufWriter, ErrorKind, Write};
+use std::path::Path;
+use std::time::Duration;
+
+/// How long a file may give no frame before it counts as broken.
+const SILENCE: Duration = Duration::from_secs(20);
+/// How often a waiting pull looks whether decoding has failed meanwhile.
+const STEP: gst::ClockTime = gst::ClockTime::from_mseconds(100);
+/// Decoded frames that may wait for the model.
+const AHEAD: u32 = 4;
+
+#[derive(Serialize)]
+struct Line<'a> {
+    frame: u64,
+    pts_ms: u64,
+    inference_ms: f32,
+    inferred: bool,
+    boxes: Vec<Box<'a>>,
+}
+
+#[derive(Serialize)]
+struct Box<'a> {
+    label: &'a str,
+    score: f32,
+    x: f32,
+    y: f32,
+    w: f32,
+    h: f32,
+    track: Option<u32>,
+}
+
+/// Prints one line a frame.
+pub(crate) fn run(args: &cli::Detect) -> Result<(), Error> {
+    let model = Model::load(&args.model)?;
+    let mut file = File::open(&args.input)?;
+    let mut looker = Looker::open(&args.model.runtime, &model)?;
+    let min_score = args.min_score.unwrap_or(model.card.postprocess.min_score);
+    let mut tracker = Tracker::new(TrackerConfig::new(min_score));
+    let (mut gate, mut attention) = (MotionGate::new(), Attention::default());
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut number = 0;
+    while let Some((mono, picture)) = file.next()? {
+        let due = number % args.every == 0;
+        let inferred = due && (!args.gate || {
+            let moved = gate.see(picture.luma()).moved;
+            attention.wants(mono, moved, tracker.has_confirmed(), tracker.has_unsure())
+        });
+        let mut ms = 0.0;
+        if inferred {
+            attention.looked(mono);
+            let look = looker.look(&picture, min_score * UNSURE_SHARE)?;
+            tracker.look(mono, &look.found);
+            ms = look.ms;
+        }
+        let seen = detections(&tracker.at(mono), min_score, &model.card.labels);
+        let line = Line {
+            frame: number,
+            pts_ms: mono.0 / 1000,
+            inference_ms: (ms * 100.0).round() / 100.0,
+            inferred,
+            boxes: seen.iter().map(Box::of).collect(),
+        };
+        match print(&mut out, &line, args.json) {
+            Err(e) if e.kind() == ErrorKind::BrokenPipe => return Ok(()),
+            printed => printed?,
+        }
+        number += 1;
+    }
+    if number == 0 {
+        return Err(Error::Input { path: args.input.clone(), why: "has no video frame".into() });
+    }
+    out.flush()?;
+    Ok(())
+}
+
+impl<'a> Box<'a> {
+    fn of(seen: &'a Detection) -> Self {
+        let Detection { label, score, bbox, track } = seen;
+        Self { label, score: *score, x: bbox.x, y: bbox.y, w: bbox.w, h: bbox.h, track: *track }
+    }
+}
+
+fn print(out: &mut impl Write, line: &Line<'_>, json: bool) -> std::io::Result<()> {
+    if json {
+        serde_json::to_writer(&mut *out, line)?;
+        return out.write_all(b"\n");
+    }
+    write!(out, "{:>6} {:>8.2} s", line.frame, line.pts_ms as f32 / 1000.0)?;
+    for b in &line.boxes {
+        write!(out, "  {} {:.0}% at {:.2},{:.2} {:.2}×{:.2}", b.label, b.score * 100.0, b.x, b.y, b.w, b.h)?;
+    }
+    writeln!(out)
+}
+
+/// A file's video frames, in order.
+pub(crate) struct File {
+    path: std::path::PathBuf,
+    pipeline: gst::Pipeline,
+    sink: AppSink,
+    bus: gst::Bus,
+}
+
+impl File {
+    /// Starts decoding: `filesrc ! decodebin ! videoconvert ! appsink`.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        gst::init().map_err(|e| Error::Gstreamer(e.to_string()))?;
+        if let Err(e) = std::fs::File::open(path) {
+            return Err(Error::Input { path: path.to_owned(), why: e.to_string() });
+        }
+        let make = |name: &str| gst::ElementFactory::make(name).build();
+        let source = gst::ElementFactory::make("filesrc").property("location", path).build()?;
+        let (decode, convert) = (make("decodebin")?, make("videoconvert")?);
+        let sink = AppSink::builder().caps(&frame::sink_caps()).sync(false).max_buffers(AHEAD).build();
+        let pipeline = gst::Pipeline::new();
+        pipeline.add_many([&source, &decode, &convert, sink.upcast_ref()])?;
+        source.link(&decode)?;
+        convert.link(&sink)?;
+        let into = convert.static_pad("sink").ok_or_else(|| Error::Gstreamer("videoconvert without a sink".into()))?;
+        decode.connect_pad_added(move |_, pad| {
+            let is_video = pad
+                .current_caps()
+                .and_then(|caps| caps.structure(0).map(|s| s.name().starts_with("video/")))
+                .unwrap_or(false);
+            // Sound, and a second video track, are left alone.
+            if is_video && !into.is_linked() {
+                let _ = pad.link(&into);
+            }
+        });
+        let bus = pipeline.bus().ok_or_else(|| Error::Gstreamer("a pipeline without a bus".into()))?;
+        pipeline.set_state(gst::State::Playing)?;
+        Ok(Self { path: path.to_owned(), pipeline, sink, bus })
+    }
+
+    /// The next frame and its time from the file's start; `None` at its end.
+    pub(crate) fn next(&mut self) -> Result<Option<(Mono, Picture)>, Error> {
+        let watch = Stopwatch::start();
+        loop {
+            if let Some(sample) = self.sink.try_pull_sample(STEP) {
+                let time = sample.buffer().and_then(|b| b.pts()).unwrap_or(gst::ClockTime::ZERO);
+                let from_start = sample
+                    .segment()
+                    .and_then(|s| s.downcast_ref::<gst::ClockTime>()?.to_running_time(time))
+                    .unwrap_or(time);
+                return Ok(Some((Mono(from_start.useconds()), frame::picture(&sample)?)));
+            }
+            let broken = |why: String| Error::Input { path: self.path.clone(), why };
+            if let Some(message) = self.bus.pop_filtered(&[gst::MessageType::Error]) {
+                if let gst::MessageView::Error(e) = message.view() {
+                    return Err(broken(e.error().to_string()));
+                }
+            }
+            if self.sink.is_eos() {
+                return Ok(None);
+            }
+            if watch.passed() >= SILENCE {
+                return Err(broken(format!("gave no frame for {} s", SILENCE.as_secs())));
+            }
+        }
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        // A refusal leaves nothing to do: the pipeline is gone either way.
+        let _ = self.pipeline.set_state(gst::State::Null);
+    }
+}

@@ -1,0 +1,48 @@
+//! ONNX bytes → an optimised tract plan; u8 planes → f32 boxes and scores. Pure Rust, one thread.
+
+use super::{Detector, Output};
+use crate::error::Error;
+use crate::model::Model;
+use std::sync::Arc;
+use tract_onnx::prelude::*;
+
+struct Tract {
+    plan: Arc<TypedRunnableModel>,
+    shape: Vec<usize>,
+    boxes: usize,
+    scores: usize,
+}
+
+/// Loads, types and optimises the graph; its shapes must be the card's.
+pub(crate) fn open(model: &Model) -> Result<Box<dyn Detector>, Error> {
+    let bad = |why: String| Error::BadModel { path: model.path.clone(), why };
+    let graph = tract_onnx::onnx()
+        .model_for_read(&mut model.bytes.as_slice())
+        .map_err(|e| bad(format!("{e:#}")))?;
+    let place = |wanted: &str| {
+        let names = graph.outputs.iter().map(|&o| graph.outlet_label(o).unwrap_or_default().to_owned());
+        names.into_iter().position(|n| n == wanted).ok_or_else(|| bad(format!("has no output \"{wanted}\"")))
+    };
+    let (boxes, scores) = (place("boxes")?, place("scores")?);
+    let shape = model.card.input.dims.clone();
+    let plan = graph
+        .with_input_fact(0, u8::fact(&shape).into())
+        .and_then(|g| g.into_optimized())
+        .and_then(|g| g.into_runnable())
+        .map_err(|e| bad(format!("{e:#}")))?;
+    Ok(Box::new(Tract { plan, shape, boxes, scores }))
+}
+
+impl Detector for Tract {
+    fn run(&mut self, input: &[u8]) -> Result<Output, Error> {
+        let run = || -> TractResult<Output> {
+            let input = Tensor::from_shape(&self.shape, input)?;
+            let outputs = self.plan.run(tvec![input.into_tvalue()])?;
+            let values = |i: usize| -> TractResult<Vec<f32>> {
+                Ok(outputs[i].to_plain_array_view::<f32>()?.iter().copied().collect())
+            };
+            Ok(Output { boxes: values(self.boxes)?, scores: values(self.scores)? })
+        };
+        run().map_err(|e| Error::Inference(format!("{e:#}")))
+    }
+}

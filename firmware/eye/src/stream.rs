@@ -1,0 +1,288 @@
+//! Coded units of one stream → its decoder → its watch. One thread a stream, so a bad stream holds up no other.
+
+use crate::counters::Counters;
+use crate::decoder::{self, Decoder};
+use crate::error::Error;
+use crate::frame;
+use crate::outbox::Outbox;
+use crate::pipeline::Pipeline;
+use crate::watch::Watch;
+use bytes::Bytes;
+use gstreamer as gst;
+use gstreamer_app::AppSinkCallbacks;
+use nightjar_types::eye::FromEye;
+use nightjar_types::{Mono, VideoCodec};
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Units between the socket and the stream's thread, about one group of pictures.
+const QUEUE: usize = 64;
+/// Units inside the pipeline before its decoder. More means that it is too slow: wait for the next key frame.
+const IN_PIPELINE: u64 = 16;
+/// A unit whose picture has not come out after this many later units did not decode. H.264 reorders at most 16.
+const OUTSTANDING: usize = 32;
+/// So many units without one picture: the decoder is stuck, take another or a fresh one.
+const STUCK: u32 = 100;
+/// After a key frame that no decoder takes, wait this long before the next try.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// What a stream is, from `Open`.
+#[derive(Debug, Clone)]
+pub(crate) struct Opening {
+    pub(crate) stream: u32,
+    pub(crate) camera: String,
+    pub(crate) codec: VideoCodec,
+    pub(crate) config: Bytes,
+}
+
+/// One coded picture.
+pub(crate) struct Unit {
+    pub(crate) mono: Mono,
+    pub(crate) is_key: bool,
+    pub(crate) data: Bytes,
+}
+
+/// The socket's end of a stream; dropping it ends the stream's thread.
+pub(crate) struct Stream {
+    units: SyncSender<Unit>,
+    skipping: bool,
+    counters: Arc<Counters>,
+}
+
+impl Stream {
+    /// Starts the thread.
+    pub(crate) fn start(
+        opening: Opening,
+        watch: Arc<Watch>,
+        generation: u64,
+        outbox: Outbox,
+        counters: Arc<Counters>,
+    ) -> Result<Self, Error> {
+        let (units, queue) = sync_channel(QUEUE);
+        let decoding = Decoding {
+            opening,
+            watch,
+            generation,
+            outbox,
+            counters: counters.clone(),
+            running: None,
+            passed_over: Vec::new(),
+            fault: None,
+            tried: None,
+        };
+        std::thread::Builder::new()
+            .name(format!("stream {}", decoding.opening.stream))
+            .spawn(move || decoding.run(&queue))?;
+        Ok(Self { units, skipping: true, counters })
+    }
+
+    /// Never waits: what does not fit is left out up to the next key frame.
+    pub(crate) fn push(&mut self, unit: Unit) {
+        if self.skipping && !unit.is_key {
+            self.counters.superseded.add(1);
+            return;
+        }
+        self.skipping = match self.units.try_send(unit) {
+            Ok(()) => false,
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.counters.superseded.add(1);
+                true
+            }
+        };
+    }
+
+    /// The next unit is a key frame.
+    pub(crate) fn skip(&mut self) {
+        self.skipping = true;
+    }
+}
+
+struct Decoding {
+    opening: Opening,
+    watch: Arc<Watch>,
+    generation: u64,
+    outbox: Outbox,
+    counters: Arc<Counters>,
+    running: Option<Running>,
+    passed_over: Vec<&'static str>,
+    /// The fault that the recorder was told last.
+    fault: Option<String>,
+    /// When a decoder was last looked for in vain.
+    tried: Option<Mono>,
+}
+
+struct Running {
+    decoder: Decoder,
+    pipeline: Pipeline,
+    outstanding: Arc<Outstanding>,
+    /// The pipeline is full: units are left out up to the next key frame.
+    skipping: bool,
+}
+
+impl Decoding {
+    fn run(mut self, queue: &Receiver<Unit>) {
+        let span = tracing::info_span!("stream", camera = %self.opening.camera, number = self.opening.stream);
+        let _entered = span.enter();
+        while let Ok(unit) = queue.recv() {
+            self.take(unit);
+        }
+        tracing::debug!("ended");
+    }
+
+    fn take(&mut self, unit: Unit) {
+        if self.running.is_none() && (!unit.is_key || !self.begin(&unit)) {
+            self.counters.undecodable.add(1);
+            return;
+        }
+        let Some(running) = &mut self.running else { return };
+        if running.skipping && !unit.is_key || running.pipeline.waiting() >= IN_PIPELINE {
+            running.skipping = true;
+            self.counters.superseded.add(1);
+        } else {
+            running.skipping = false;
+            self.counters.undecodable.add(running.outstanding.went_in(unit.mono));
+            if let Err(error) = running.pipeline.push(unit.mono, unit.data) {
+                return self.give_up(&error.to_string());
+            }
+        }
+        if let Some(fault) = running.pipeline.fault() {
+            return self.give_up(&fault);
+        }
+        if running.outstanding.silent_for() >= STUCK {
+            let element = running.decoder.element;
+            // Software that decodes nothing is fed nothing decodable; hardware may have hung.
+            if running.decoder.hardware {
+                self.passed_over.push(element);
+            }
+            self.give_up(&format!("{element} gave no picture for {STUCK} units"));
+        }
+    }
+
+    /// Finds a decoder for this key frame and starts it.
+    fn begin(&mut self, key: &Unit) -> bool {
+        if self.tried.is_some_and(|tried| key.mono.since(tried) < RETRY && key.mono >= tried) {
+            return false;
+        }
+        let Opening { codec, config, .. } = &self.opening;
+        let begun = decoder::choose(*codec, config, &key.data, &self.passed_over)
+            .and_then(|decoder| Ok((decoder, self.start(decoder)?)));
+        match begun {
+            Ok((decoder, running)) => {
+                tracing::info!(decoder = decoder.element, "decodes");
+                self.running = Some(running);
+                (self.fault, self.tried) = (None, None);
+                self.tell(Ok(decoder.element.to_owned()));
+                true
+            }
+            Err(error) => {
+                self.tried = Some(key.mono);
+                self.give_up(&error.to_string());
+                false
+            }
+        }
+    }
+
+    fn start(&self, decoder: Decoder) -> Result<Running, Error> {
+        let pipeline = Pipeline::new(decoder, &self.opening.config)?;
+        let outstanding = Arc::new(Outstanding::default());
+        let (watch, counters, generation) = (self.watch.clone(), self.counters.clone(), self.generation);
+        let came_out = outstanding.clone();
+        let callbacks = AppSinkCallbacks::builder()
+            .new_sample(move |sink| {
+                let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+                let mono = Mono(sample.buffer().and_then(|b| b.pts()).map_or(0, |t| t.useconds()));
+                came_out.came_out(mono);
+                match frame::picture(&sample) {
+                    Ok(picture) => watch.picture(generation, mono, picture),
+                    Err(error) => {
+                        counters.undecodable.add(1);
+                        tracing::debug!(%error, "a picture cannot be used");
+                    }
+                }
+                Ok(gst::FlowSuccess::Ok)
+            })
+            .build();
+        pipeline.sink().set_callbacks(callbacks);
+        pipeline.start()?;
+        Ok(Running { decoder, pipeline, outstanding, skipping: false })
+    }
+
+    /// Stops the pipeline; the next key frame begins another. The recorder is told once of one fault.
+    fn give_up(&mut self, why: &str) {
+        if let Some(running) = self.running.take() {
+            self.counters.undecodable.add(running.outstanding.len());
+        }
+        if self.fault.as_deref() != Some(why) {
+            tracing::warn!(why, "does not decode");
+            self.fault = Some(why.to_owned());
+            self.tell(Err(why.to_owned()));
+        }
+    }
+
+    fn tell(&self, element: Result<String, String>) {
+        self.outbox.send(FromEye::Decoder { stream: self.opening.stream, element });
+    }
+}
+
+/// Units that went in and whose pictures have not come out.
+#[derive(Debug, Default)]
+struct Outstanding(Mutex<(VecDeque<Mono>, u32)>);
+
+impl Outstanding {
+    /// A unit goes in; gives how many earlier ones are now known not to decode (0 or 1).
+    fn went_in(&self, mono: Mono) -> u64 {
+        let mut state = self.lock();
+        state.0.push_back(mono);
+        state.1 += 1;
+        if state.0.len() > OUTSTANDING {
+            state.0.pop_front();
+            return 1;
+        }
+        0
+    }
+
+    fn came_out(&self, mono: Mono) {
+        let mut state = self.lock();
+        state.1 = 0;
+        if let Some(at) = state.0.iter().position(|&m| m == mono) {
+            state.0.remove(at);
+        }
+    }
+
+    /// Units since the last picture.
+    fn silent_for(&self) -> u32 {
+        self.lock().1
+    }
+
+    fn len(&self) -> u64 {
+        self.lock().0.len() as u64
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (VecDeque<Mono>, u32)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_without_a_picture_is_counted_once() {
+        let o = Outstanding::default();
+        let mut undecodable = 0;
+        for i in 0..100 {
+            undecodable += o.went_in(Mono(i));
+            if i != 10 {
+                o.came_out(Mono(i));
+            }
+        }
+        assert_eq!((undecodable, o.len(), o.silent_for()), (0, 1, 0));
+        for i in 100..200 {
+            undecodable += o.went_in(Mono(i));
+        }
+        assert_eq!((undecodable, o.silent_for()), (1 + 100 - OUTSTANDING as u64, 100));
+    }
+}

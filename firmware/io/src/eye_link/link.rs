@@ -1,0 +1,235 @@
+//! One eye process after the other: start it, shake hands, carry messages both ways, notice when it is gone or hangs.
+
+use super::{EyeConfig, EyeState, Shared};
+use crate::clock;
+use nightjar_types::eye::{self, FromEye, PROTOCOL, ToEye};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::process::{Child, Command};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{timeout, timeout_at};
+
+/// A model is loaded and optimised before the first answer; a Pi Zero takes its time.
+const HELLO_DEADLINE: Duration = Duration::from_secs(30);
+/// How often it is asked whether it lives.
+const PING_EVERY: Duration = Duration::from_secs(2);
+/// Silence after which it is taken for dead.
+const SILENCE: Duration = Duration::from_secs(10);
+/// How long it may take in a message.
+const WRITE_DEADLINE: Duration = Duration::from_secs(5);
+/// Pauses between starts: doubling from the first to the last.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// After this long a start counts as good and the pauses begin anew.
+const GOOD: Duration = Duration::from_secs(60);
+/// Niceness: recording goes first.
+const NICE: i32 = 10;
+
+pub(super) struct Link {
+    config: EyeConfig,
+    shared: Arc<Shared>,
+    seen: mpsc::Sender<FromEye>,
+}
+
+impl Link {
+    pub(super) fn new(config: EyeConfig, shared: Arc<Shared>, seen: mpsc::Sender<FromEye>) -> Self {
+        Self { config, shared, seen }
+    }
+
+    pub(super) async fn keep_running(self, mut stop: watch::Receiver<bool>) {
+        let mut pause = PAUSES.0;
+        loop {
+            let begun = clock::mono();
+            let why = tokio::select! {
+                why = self.run_once() => why,
+                _ = stop.wait_for(|stop| *stop) => return,
+            };
+            tracing::warn!(why, "the eye ended; starting it again");
+            self.reset(&why);
+            if clock::mono().since(begun) > GOOD {
+                pause = PAUSES.0;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+            pause = (pause * 2).min(PAUSES.1);
+        }
+    }
+
+    fn reset(&self, why: &str) {
+        {
+            let mut state = self.shared.state();
+            let (restarts, model) = (state.restarts + 1, std::mem::take(&mut state.model));
+            *state = EyeState { restarts, model, error: Some(why.to_string()), ..EyeState::default() };
+        }
+        let mut stills = self.shared.stills();
+        stills.asked.clear();
+        stills.waiting.clear();
+    }
+
+    /// Starts it and stays until it ends. Returns why, in words.
+    async fn run_once(&self) -> String {
+        let (mut child, socket) = match self.spawn() {
+            Ok(started) => started,
+            Err(e) => return format!("{} cannot be started: {e}", self.config.program.display()),
+        };
+        self.shared.state().pid = child.id();
+        let (mut from, mut to) = socket.into_split();
+        let talked = match timeout(HELLO_DEADLINE, self.shake_hands(&mut from, &mut to)).await {
+            Err(_) => Err("it did not say hello in time".to_string()),
+            Ok(Err(why)) => Err(why),
+            Ok(Ok(())) => {
+                self.shared.mailboxes.iter().for_each(|m| m.renew());
+                tokio::select! {
+                    why = self.listen(&mut from) => Err(why),
+                    why = self.tell(&mut to) => Err(why),
+                }
+            }
+        };
+        let why = talked.err().unwrap_or_default();
+        // an eye that exits by itself has usually said more in its exit code
+        let status = timeout(Duration::from_millis(500), child.wait()).await;
+        let _ = child.start_kill(); // fails when it is gone already
+        match status {
+            Ok(Ok(status)) if status.code() == Some(3) => "its model cannot be used: see the log line of nightjar-eye; run `cargo xtask setup` or restore the model file".into(),
+            Ok(Ok(status)) => format!("{why} ({status})"),
+            _ => why,
+        }
+    }
+
+    fn spawn(&self) -> io::Result<(Child, UnixStream)> {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let child = Command::new(&self.config.program)
+            .arg("serve")
+            .args(&self.config.args)
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()?;
+        if let Some(pid) = child.id().and_then(|pid| rustix::process::Pid::from_raw(pid as i32)) {
+            // both only make a bad day better; a kernel that refuses is no reason not to see
+            let _ = rustix::process::setpriority_process(Some(pid), NICE);
+            let _ = std::fs::write(format!("/proc/{}/oom_score_adj", pid.as_raw_nonzero()), "800");
+        }
+        Ok((child, UnixStream::from_std(ours)?))
+    }
+
+    async fn shake_hands(&self, from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf) -> Result<(), String> {
+        send(to, &ToEye::Hello { protocol: PROTOCOL }).await?;
+        match receive(from).await? {
+            FromEye::Hello { protocol: PROTOCOL, model } => {
+                tracing::info!(card = model.card, "the eye is open");
+                let mut state = self.shared.state();
+                state.is_running = true;
+                state.error = None;
+                state.model = model;
+                Ok(())
+            }
+            FromEye::Hello { protocol, .. } => {
+                Err(format!("it speaks protocol {protocol}, this recorder {PROTOCOL}; install both from one release"))
+            }
+            other => Err(format!("it began with {other:?} instead of hello")),
+        }
+    }
+
+    async fn listen(&self, from: &mut OwnedReadHalf) -> String {
+        loop {
+            let message = match timeout(SILENCE, receive(from)).await {
+                Err(_) => return "it went silent".into(),
+                Ok(Err(why)) => return why,
+                Ok(Ok(message)) => message,
+            };
+            match message {
+                FromEye::Pong { counters, .. } => self.shared.state().counters = counters,
+                FromEye::Decoder { stream, element } => {
+                    self.shared.state().decoders.insert(stream, element);
+                }
+                FromEye::Still { request, jpeg } => {
+                    if let Some(answer) = self.shared.stills().waiting.remove(&request) {
+                        let _ = answer.send(jpeg); // whoever asked may have gone
+                    }
+                }
+                FromEye::Hello { .. } => return "it said hello twice".into(),
+                seen => {
+                    if self.seen.send(seen).await.is_err() {
+                        return "nobody listens any more".into();
+                    }
+                }
+            }
+        }
+    }
+
+    async fn tell(&self, to: &mut OwnedWriteHalf) -> String {
+        let mut ping_at = tokio::time::Instant::now() + PING_EVERY;
+        let mut nonce = 0;
+        loop {
+            let news = timeout_at(ping_at, self.shared.wake.notified()).await;
+            let mut told = self.tell_all(to).await;
+            if news.is_err() && told.is_ok() {
+                nonce += 1;
+                ping_at += PING_EVERY;
+                told = send(to, &ToEye::Ping { nonce }).await;
+            }
+            if let Err(why) = told {
+                return why;
+            }
+        }
+    }
+
+    async fn tell_all(&self, to: &mut OwnedWriteHalf) -> Result<(), String> {
+        loop {
+            let Some(question) = self.shared.stills().asked.pop_front() else { break };
+            send(to, &question).await?;
+        }
+        for (n, mailbox) in self.shared.mailboxes.iter().enumerate() {
+            let (taken, stream) = (mailbox.take(), n as u32);
+            match taken.params {
+                Some(Some(params)) => {
+                    let (camera, min_score) = (self.config.cameras[n].clone(), self.config.min_score);
+                    send(to, &ToEye::Open { stream, camera, codec: params.codec, config: params.config, min_score }).await?;
+                }
+                Some(None) => send(to, &ToEye::Close { stream }).await?,
+                None => {}
+            }
+            if taken.has_skipped {
+                send(to, &ToEye::Skip { stream }).await?;
+            }
+            for unit in taken.units {
+                send(to, &ToEye::Unit { stream, mono: unit.arrived, is_key: unit.is_key, data: unit.data }).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn send(to: &mut OwnedWriteHalf, message: &ToEye) -> Result<(), String> {
+    let bytes = match eye::encode(message) {
+        Ok(bytes) => bytes,
+        Err(e) => {
+            tracing::warn!(error = %e, "a picture is too large for the eye; left out");
+            return Ok(());
+        }
+    };
+    match timeout(WRITE_DEADLINE, to.write_all(&bytes)).await {
+        Err(_) => Err("it does not take in pictures any more".into()),
+        Ok(Err(e)) => Err(format!("the connection broke: {e}")),
+        Ok(Ok(())) => Ok(()),
+    }
+}
+
+async fn receive(from: &mut OwnedReadHalf) -> Result<FromEye, String> {
+    let broken = |e: io::Error| format!("the connection broke: {e}");
+    let mut prefix = [0; 4];
+    from.read_exact(&mut prefix).await.map_err(broken)?;
+    let len = eye::body_len(prefix).map_err(|e| e.to_string())?;
+    let mut body = vec![0; len];
+    from.read_exact(&mut body).await.map_err(broken)?;
+    eye::decode(&body).map_err(|e| e.to_string())
+}

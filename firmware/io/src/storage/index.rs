@@ -1,0 +1,157 @@
+//! The index: slabs, gaps and events by time, in sled, values in postcard. A cache: what is lost is made again from the slabs.
+
+use super::error::StorageError;
+use bytes::Bytes;
+use nightjar_record::SlabRow;
+use nightjar_record::catalog::StreamId;
+use nightjar_types::{Event, EventId, Gap, Wall};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::path::Path;
+
+/// sled's page cache, bytes.
+const CACHE: u64 = 4 << 20;
+/// sled writes out at least this often, ms. Between two a power cut forgets gaps and rows, which are made again.
+const FLUSH_MS: u64 = 5_000;
+
+/// An event and its picture, as it stands in a slab.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct EventRow {
+    pub(super) event: Event,
+    pub(super) jpeg: Bytes,
+}
+
+/// An event in the index.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct EventEntry {
+    pub(super) event: Event,
+    /// Where the newest record with a picture stands: generation and offset.
+    pub(super) record: Option<(u64, u64)>,
+}
+
+/// The index.
+#[derive(Debug, Clone)]
+pub(super) struct Index {
+    db: sled::Db,
+    slabs: sled::Tree,
+    gaps: sled::Tree,
+    events: sled::Tree,
+}
+
+fn put<T: Serialize>(tree: &sled::Tree, key: &[u8], value: &T) -> Result<(), StorageError> {
+    let bytes = postcard::to_allocvec(value).expect("index values are plain data");
+    tree.insert(key, bytes)?;
+    Ok(())
+}
+
+fn get<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    postcard::from_bytes(bytes).ok()
+}
+
+impl Index {
+    /// Opens the index of volume `id`. One that cannot be read, or is another volume's, is put aside and begun anew.
+    pub(super) fn open(dir: &Path, id: &str) -> Result<Self, StorageError> {
+        let index = match Self::open_as_is(dir) {
+            Ok(index) if index.text("volume").is_none_or(|was| was == id) => index,
+            found => {
+                match found {
+                    Ok(_) => tracing::warn!("the index belongs to another volume; making it again from the slabs"),
+                    Err(e) => tracing::warn!(error = %e, "the index cannot be read; making it again from the slabs"),
+                }
+                let aside = dir.with_extension("bad");
+                let _ = std::fs::remove_dir_all(&aside); // an older one; nothing reads it
+                super::error::io_at("put aside", dir, std::fs::rename(dir, &aside))?;
+                Self::open_as_is(dir)?
+            }
+        };
+        index.db.insert("volume", id)?;
+        Ok(index)
+    }
+
+    fn open_as_is(dir: &Path) -> Result<Self, StorageError> {
+        let db = sled::Config::new().path(dir).cache_capacity(CACHE).mode(sled::Mode::LowSpace).flush_every_ms(Some(FLUSH_MS)).open()?;
+        let (slabs, gaps, events) = (db.open_tree("slabs")?, db.open_tree("gaps")?, db.open_tree("events")?);
+        Ok(Self { db, slabs, gaps, events })
+    }
+
+    fn text(&self, key: &str) -> Option<String> {
+        self.db.get(key).ok().flatten().and_then(|v| String::from_utf8(v.to_vec()).ok())
+    }
+
+    /// Was the last stop on purpose? From now on it counts as a crash until [`set_clean`](Self::set_clean).
+    pub(super) fn take_clean(&self) -> bool {
+        let was = self.db.remove("clean").ok().flatten().is_some();
+        let _ = self.db.flush(); // worst case: a crash is told as a stop
+        was
+    }
+
+    pub(super) fn set_clean(&self) -> Result<(), StorageError> {
+        self.db.insert("clean", "yes")?;
+        self.db.flush()?;
+        Ok(())
+    }
+
+    pub(super) fn slabs(&self) -> Vec<SlabRow> {
+        self.slabs.iter().values().filter_map(Result::ok).filter_map(|v| get(&v)).collect()
+    }
+
+    pub(super) fn put_slab(&self, row: &SlabRow) -> Result<(), StorageError> {
+        put(&self.slabs, &row.generation.to_be_bytes(), row)
+    }
+
+    pub(super) fn remove_slab(&self, generation: u64) -> Result<(), StorageError> {
+        self.slabs.remove(generation.to_be_bytes())?;
+        Ok(())
+    }
+
+    pub(super) fn put_gap(&self, gap: &Gap) -> Result<(), StorageError> {
+        put(&self.gaps, &gap_key(&(gap.camera.clone(), gap.stream), gap.from), gap)
+    }
+
+    /// Gaps of a stream that touch `from..to`, in order.
+    pub(super) fn gaps(&self, stream: &StreamId, from: Wall, to: Wall) -> Vec<Gap> {
+        let range = gap_key(stream, Wall(0))..gap_key(stream, to);
+        let all = self.gaps.range(range).values().filter_map(Result::ok).filter_map(|v| get::<Gap>(&v));
+        all.filter(|gap| gap.to.is_none_or(|end| end > from)).collect()
+    }
+
+    pub(super) fn put_event(&self, entry: &EventEntry) -> Result<(), StorageError> {
+        put(&self.events, &event_key(entry.event.id), entry)
+    }
+
+    pub(super) fn event(&self, id: EventId) -> Option<EventEntry> {
+        self.events.get(event_key(id)).ok().flatten().and_then(|v| get(&v))
+    }
+
+    /// Events that began in `from..to`, newest first.
+    pub(super) fn events(&self, from: Wall, to: Wall, before: Option<EventId>) -> impl Iterator<Item = EventEntry> + use<> {
+        let low = event_key(EventId { start: from, serial: 0 });
+        let high = event_key(EventId { start: to, serial: 0 });
+        let high = before.map(event_key).filter(|b| *b < high).unwrap_or(high);
+        let range = if low < high { low..high } else { high..high };
+        self.events.range(range).rev().filter_map(Result::ok).filter_map(|(_, v)| get(&v))
+    }
+
+    /// Forgets events and gaps of a camera from before `until`: their footage is gone.
+    pub(super) fn forget_before(&self, stream: &StreamId, until: Wall) -> Result<(), StorageError> {
+        for old in self.events(Wall(0), until, None).filter(|e| e.event.camera == stream.0) {
+            self.events.remove(event_key(old.event.id))?;
+        }
+        for gap in self.gaps(stream, Wall(0), until).into_iter().filter(|g| g.to.is_some_and(|end| end <= until)) {
+            self.gaps.remove(gap_key(stream, gap.from))?;
+        }
+        Ok(())
+    }
+}
+
+fn event_key(id: EventId) -> [u8; 10] {
+    let mut key = [0; 10];
+    key[..8].copy_from_slice(&id.start.0.max(0).to_be_bytes());
+    key[8..].copy_from_slice(&id.serial.to_be_bytes());
+    key
+}
+
+fn gap_key(stream: &StreamId, from: Wall) -> Vec<u8> {
+    let mut key = format!("{}/{}\0", stream.0, stream.1).into_bytes();
+    key.extend(from.0.max(0).to_be_bytes());
+    key
+}

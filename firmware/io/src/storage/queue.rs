@@ -1,0 +1,162 @@
+//! The hop recorder → card: units in, bounded by bytes; when full, whole groups of pictures are left out and counted.
+
+use nightjar_types::{AccessUnit, GapCause, StreamParams};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+/// Bytes that may wait for the card, all streams together.
+pub const BUDGET: usize = 32 << 20;
+
+/// What reaches the card.
+#[derive(Debug)]
+pub(super) enum Message {
+    Params(StreamParams),
+    Unit(AccessUnit),
+    /// The session ended.
+    Ended(GapCause),
+    /// Units were left out here, back to a key frame.
+    Skipped,
+    /// Bytes of an event for the slab.
+    Event(super::index::EventRow),
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    messages: VecDeque<(u16, Message)>,
+    bytes: usize,
+    is_stopping: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    wake: Condvar,
+    pub(super) dropped_units: AtomicU64,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Waits a beat, or less when much has come in, and takes all. The second value: stop after this.
+    pub(super) fn take(&self, beat: Duration, into: &mut VecDeque<(u16, Message)>) -> bool {
+        let early = |w: &mut Waiting| w.bytes < BUDGET / 4 && !w.is_stopping;
+        let mut waiting = match self.wake.wait_timeout_while(self.lock(), beat, early) {
+            Ok((guard, _)) => guard,
+            Err(poisoned) => poisoned.into_inner().0,
+        };
+        std::mem::swap(&mut waiting.messages, into);
+        waiting.bytes = 0;
+        waiting.is_stopping
+    }
+
+    pub(super) fn stop(&self) {
+        self.lock().is_stopping = true;
+        self.wake.notify_all();
+    }
+
+    fn push(&self, stream: u16, message: Message, bytes: usize, or_refuse: bool) -> bool {
+        let mut waiting = self.lock();
+        if or_refuse && waiting.bytes + bytes > BUDGET {
+            return false;
+        }
+        waiting.bytes += bytes;
+        waiting.messages.push_back((stream, message));
+        if waiting.bytes >= BUDGET / 4 {
+            self.wake.notify_all();
+        }
+        true
+    }
+}
+
+/// One stream's way to the card. Never blocks.
+#[derive(Debug)]
+pub struct CardSender {
+    queue: Arc<Queue>,
+    stream: u16,
+    is_skipping: bool,
+}
+
+impl CardSender {
+    pub(super) fn new(queue: Arc<Queue>, stream: u16) -> Self {
+        Self { queue, stream, is_skipping: false }
+    }
+
+    /// How to decode what follows.
+    pub fn params(&mut self, params: StreamParams) {
+        self.queue.push(self.stream, Message::Params(params), 0, false);
+    }
+
+    /// One unit; false when it was left out because the card is too slow.
+    pub fn unit(&mut self, unit: AccessUnit) -> bool {
+        let is_start = unit.is_key && unit.media == nightjar_types::Media::Video;
+        if self.is_skipping && !is_start {
+            self.queue.dropped_units.fetch_add(1, Ordering::Relaxed);
+            return false;
+        }
+        let bytes = unit.data.len() + 64;
+        if self.queue.push(self.stream, Message::Unit(unit), bytes, true) {
+            self.is_skipping = false;
+            return true;
+        }
+        if !self.is_skipping {
+            self.is_skipping = true;
+            self.queue.push(self.stream, Message::Skipped, 0, false);
+        }
+        self.queue.dropped_units.fetch_add(1, Ordering::Relaxed);
+        false
+    }
+
+    /// The session ended.
+    pub fn ended(&mut self, cause: GapCause) {
+        self.is_skipping = false;
+        self.queue.push(self.stream, Message::Ended(cause), 0, false);
+    }
+}
+
+/// The way of events to the card.
+#[derive(Debug, Clone)]
+pub struct EventSender {
+    queue: Arc<Queue>,
+}
+
+impl EventSender {
+    pub(super) fn new(queue: Arc<Queue>) -> Self {
+        Self { queue }
+    }
+
+    pub(super) fn push(&self, stream: u16, row: super::index::EventRow) {
+        let bytes = row.jpeg.len();
+        self.queue.push(stream, Message::Event(row), bytes, false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use nightjar_types::{Media, Mono, Wall};
+
+    fn unit(len: usize, is_key: bool) -> AccessUnit {
+        let data = Bytes::from(vec![0; len]);
+        AccessUnit { media: Media::Video, is_key, dts: 0, cts: 0, arrived: Mono(0), wall: Wall(0), data }
+    }
+
+    #[test]
+    fn a_full_queue_drops_whole_groups_of_pictures_and_counts() {
+        let queue = Arc::new(Queue::default());
+        let mut sender = CardSender::new(queue.clone(), 3);
+        assert!(sender.unit(unit(BUDGET / 2, true)));
+        assert!(!sender.unit(unit(BUDGET, false)), "does not fit");
+        assert!(!sender.unit(unit(10, false)), "would fit, but its group is broken");
+        assert!(sender.unit(unit(10, true)), "the next group begins");
+        let mut got = VecDeque::new();
+        assert!(!queue.take(Duration::ZERO, &mut got));
+        let kinds: Vec<bool> = got.iter().map(|(_, m)| matches!(m, Message::Skipped)).collect();
+        assert_eq!(kinds, [false, true, false]);
+        assert_eq!(queue.dropped_units.load(Ordering::Relaxed), 2);
+    }
+}

@@ -1,0 +1,57 @@
+//! What a person at the console sees: the log, and at first start the address, the setup code and its QR code.
+
+use nightjar_types::config::Config;
+use qrcode::{EcLevel, QrCode, render::unicode};
+use std::io::IsTerminal;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use tracing_subscriber::EnvFilter;
+
+/// Logs to standard error; `NIGHTJAR_LOG` filters, e.g. `debug` or `nightjar_io=trace`.
+pub(crate) fn start_logging() {
+    let filter = EnvFilter::try_from_env("NIGHTJAR_LOG").unwrap_or_else(|_| EnvFilter::new("info,retina=warn,sled=warn"));
+    let is_terminal = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_terminal).with_target(false).init();
+}
+
+/// A configuration in one line.
+pub(crate) fn summary(config: &Config) -> String {
+    let count = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+    format!(
+        "{}, {}, {}, {} MiB at {}, page at {}",
+        count(config.cameras.len(), "camera"),
+        count(config.outputs.len(), "output"),
+        count(config.rules.len(), "rule"),
+        config.storage.quota >> 20,
+        config.storage.path,
+        config.web.listen
+    )
+}
+
+/// The address that a phone can open.
+pub(crate) fn address(scheme: &str, listens: SocketAddr) -> String {
+    let ip = if listens.ip().is_unspecified() { lan_ip() } else { listens.ip() };
+    format!("{scheme}://{}", SocketAddr::new(ip, listens.port()))
+}
+
+/// This machine's address on the network that leads elsewhere. No packet is sent: a UDP socket only chooses its route.
+pub(crate) fn lan_ip() -> IpAddr {
+    let route = || {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?; // TEST-NET-1, RFC 5737: never assigned
+        socket.local_addr()
+    };
+    route().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |a| a.ip())
+}
+
+/// Address and, while there is no admin, the setup code.
+pub(crate) fn welcome(address: &str, setup_code: Option<&str>) {
+    println!("open {address}");
+    if let Some(code) = setup_code {
+        println!("setup code: {code}");
+        let link = format!("{address}/#/setup?code={code}");
+        if let Ok(qr) = QrCode::with_error_correction_level(&link, EcLevel::L) {
+            println!("{}", qr.render::<unicode::Dense1x2>().quiet_zone(true).build());
+        }
+        println!("The code works once: it makes the first administrator. Scan it with a phone on this network.");
+    }
+}

@@ -1,0 +1,205 @@
+//! Configuration → stages → one running recorder. Wiring only: starts left to right, stops left to right.
+
+use crate::desk::Counter;
+use crate::health::Gauges;
+use crate::names::{self, Names};
+use crate::outputs::Outputs;
+use crate::stage::{Seen, Stage};
+use crate::{console, load, supervisor};
+use anyhow::Context;
+use nightjar_api::{Audit, Auth, Clock, Options, Server, TlsMode, Web};
+use nightjar_board::Board;
+use nightjar_io::eye_link::{Eye, EyeConfig};
+use nightjar_io::hub::Hub;
+use nightjar_io::sessions::{Sessions, Stream, Vitals};
+use nightjar_io::storage::Storage;
+use nightjar_io::{clock, source};
+use nightjar_types::config::{Config, Tls};
+use nightjar_types::{Mono, StreamKind};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{broadcast, mpsc, watch};
+
+/// Messages from the eye that may wait for the rules: seconds of four cameras. Full, the eye is held up; nothing is dropped.
+const SEEN_QUEUE: usize = 256;
+/// Commands of people that may wait.
+const COMMAND_QUEUE: usize = 16;
+/// Updates that a slow reader of the event stream may be behind.
+const UPDATE_QUEUE: usize = 256;
+
+/// Runs until SIGTERM or SIGINT.
+pub(crate) fn run(config: Config) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(8)
+        .thread_name("nightjar")
+        .enable_all()
+        .build()?;
+    let done = runtime.block_on(serve(config));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    done
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let started = clock::mono();
+    let config = Arc::new(config);
+    let (stop, stopped) = watch::channel(false);
+    let (updates, _) = broadcast::channel(UPDATE_QUEUE);
+
+    // what can be refused is tried before anything moves
+    let board = board(&config)?;
+    let listener = nightjar_api::bind(config.web.listen)?;
+    let state_dir = load::state_dir(&config);
+    let storage_streams = names::streams(&config).into_iter().map(|s| s.id).collect();
+    let storage = Storage::open(Path::new(&config.storage.path), config.storage.quota, config.storage.sync, storage_streams)?;
+    std::fs::create_dir_all(&state_dir).with_context(|| format!("[device] state_dir {}", state_dir.display()))?;
+    let wall: Clock = Arc::new(clock::wall);
+    let audit = Audit::open(&state_dir, wall.clone())?;
+    audit.record("nightjar", &format!("started, version {}", env!("CARGO_PKG_VERSION")));
+    let outputs = Outputs::open(&config, &board, audit.clone(), updates.clone())?;
+
+    let detected = names::detected(&config);
+    let (eye, eye_task, seen) = start_eye(&config, stopped.clone())?;
+    let hubs: Vec<Arc<Hub>> = names::streams(&config).iter().map(|_| Arc::default()).collect();
+    let (streams, vitals) = open_streams(&config, &storage, &hubs, &eye)?;
+
+    let (shown_outputs, model) = (outputs.shown(), eye.clone());
+    let stage = Stage::new(&config, numbers(&config), outputs, storage.events(), updates.clone())?;
+    let (shown_stage, (commands, commanded)) = (stage.shown(), mpsc::channel(COMMAND_QUEUE));
+    let gauges = Arc::new(Gauges {
+        config: config.clone(),
+        board: board.title().to_string(),
+        streams: names::streams(&config),
+        vitals,
+        detected: detected.iter().map(|s| s.id.0.to_string()).collect(),
+        library: storage.library(),
+        eye: Some(eye.clone()),
+        outputs: shown_outputs.clone(),
+        stage: shown_stage.clone(),
+        started,
+    });
+    let desk = Arc::new(Counter {
+        config: config.clone(),
+        streams: names::streams(&config),
+        hubs,
+        library: storage.library(),
+        eye: Some(eye),
+        outputs: shown_outputs,
+        stage: shown_stage,
+        commands,
+        updates: updates.clone(),
+        gauges: gauges.clone(),
+    });
+    let (auth, setup_code) = Auth::open(&state_dir, wall.clone())?;
+    let options = Options {
+        device: config.device.name.clone(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        state_dir,
+        tls: match config.web.tls {
+            Tls::Auto => TlsMode::Auto,
+            Tls::Off => TlsMode::Off,
+        },
+        names: vec![config.device.name.clone(), format!("{}.local", config.device.name)],
+        ips: vec![console::lan_ip()],
+    };
+    let web = Web { options, desk, auth: Arc::new(auth), audit: audit.clone(), clock: wall };
+    let server = Server::open(listener, web)?;
+    let address = console::address(server.scheme(), server.addr());
+
+    let stage = tokio::spawn(stage.run(seen, commanded, move || model.state().model.sha256, stopped.clone()));
+    let sessions = Sessions::start(streams)?;
+    let supervisor = tokio::spawn(supervisor::run(gauges, updates, stopped.clone()));
+    let mut web_stopped = stopped.clone();
+    let web = tokio::spawn(async move {
+        let until = async move { drop(web_stopped.wait_for(|stop| *stop).await) };
+        server.run(until).await
+    });
+    tracing::info!("{}", console::summary(&config));
+    console::welcome(&address, setup_code.as_ref().map(|c| c.reveal()));
+    supervisor::ready();
+
+    wait_for_end(web).await?;
+    supervisor::stopping();
+    tracing::info!("stopping");
+    tokio::task::spawn_blocking(move || sessions.stop()).await?;
+    let _ = stop.send(true); // every task below listens
+    stage.await?;
+    eye_task.await?;
+    supervisor.await?;
+    tokio::task::spawn_blocking(move || storage.stop()).await??;
+    audit.record("nightjar", "stopped");
+    tracing::info!(uptime_s = clock::mono().since(Mono(started.0)).as_secs(), "stopped; everything is on the card");
+    Ok(())
+}
+
+/// Until a signal comes or the web server fails.
+async fn wait_for_end(mut web: tokio::task::JoinHandle<Result<(), nightjar_api::OpenError>>) -> anyhow::Result<()> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = term.recv() => Ok(()),
+        _ = int.recv() => Ok(()),
+        ended = &mut web => ended?.context("the web server ended"),
+    }
+}
+
+fn board(config: &Config) -> anyhow::Result<Board> {
+    if config.board != "auto" {
+        return Ok(Board::by_id(&config.board)?);
+    }
+    let model = std::fs::read_to_string("/proc/device-tree/model").ok();
+    let board = Board::detect(model.as_deref())?;
+    tracing::info!(board = board.title(), "this board");
+    Ok(board)
+}
+
+type StartedEye = (Eye, tokio::task::JoinHandle<()>, mpsc::Receiver<nightjar_types::eye::FromEye>);
+
+fn start_eye(config: &Config, stopped: watch::Receiver<bool>) -> anyhow::Result<StartedEye> {
+    let mut args = vec!["--card".to_string(), config.eye.card.clone(), "--threads".into(), config.eye.threads.to_string()];
+    if let Some(models) = &config.eye.models {
+        args.extend(["--models".to_string(), models.clone()]);
+    }
+    let cameras = names::detected(config).iter().map(|s| s.id.0.to_string()).collect();
+    let (send, seen) = mpsc::channel(SEEN_QUEUE);
+    let eye = EyeConfig { program: load::eye_program(config)?, args, min_score: config.eye.min_score, cameras };
+    let (eye, task) = Eye::start(eye, send, stopped);
+    Ok((eye, task, seen))
+}
+
+/// The eye's stream numbers, as cameras of the rules.
+fn numbers(config: &Config) -> Vec<Seen> {
+    let (all, names) = (names::streams(config), Names::new(config));
+    let seen = |s: &names::StreamName| {
+        let main = all.iter().position(|m| m.camera == s.camera && m.id.1 == StreamKind::Main)?;
+        Some(Seen { camera: names.camera(&s.id.0)?, main })
+    };
+    names::detected(config).iter().filter_map(seen).collect()
+}
+
+fn open_streams(config: &Config, storage: &Storage, hubs: &[Arc<Hub>], eye: &Eye) -> anyhow::Result<(Vec<Stream>, Vec<Arc<Vitals>>)> {
+    let detected = names::detected(config);
+    let mut streams = Vec::new();
+    let mut all_vitals = Vec::new();
+    for (n, name) in names::streams(config).into_iter().enumerate() {
+        let camera = &config.cameras[name.camera];
+        let url = match name.id.1 {
+            StreamKind::Main => &camera.main,
+            StreamKind::Sub => camera.sub.as_ref().context("a sub stream has an address")?,
+        };
+        let source = source::open(url, load::login(camera)?)
+            .map_err(|why| anyhow::anyhow!("camera \"{}\": {}: {why}", camera.id, name.id.1))?;
+        let vitals = Vitals::new(name.id.1);
+        all_vitals.push(vitals.clone());
+        streams.push(Stream {
+            kind: name.id.1,
+            camera: camera.id.to_string(),
+            source,
+            card: storage.sender(n),
+            hub: hubs[n].clone(),
+            eye: detected.iter().position(|d| d.id == name.id).map(|d| eye.feed(d)),
+            vitals,
+        });
+    }
+    Ok((streams, all_vitals))
+}

@@ -1,0 +1,177 @@
+//! The web's questions → answers from library, sessions, stage and eye.
+
+use crate::clip::ClipExport;
+use crate::health::Gauges;
+use crate::names::StreamName;
+use crate::stage::{Command, Shown, view};
+use bytes::Bytes;
+use nightjar_api::desk::BoxFuture;
+use nightjar_api::{Desk, DeskError, EventQuery, Export, LiveFeed};
+use nightjar_io::eye_link::Eye;
+use nightjar_io::hub::Hub;
+use nightjar_io::storage::{Library, StorageError, StreamId};
+use nightjar_rules::OutputIx;
+use nightjar_types::config::Config;
+use nightjar_types::status::*;
+use nightjar_types::{EventId, StreamKind, Wall};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+/// Everything the web may see.
+pub(crate) struct Counter {
+    pub(crate) config: Arc<Config>,
+    pub(crate) streams: Vec<StreamName>,
+    pub(crate) hubs: Vec<Arc<Hub>>,
+    pub(crate) library: Library,
+    pub(crate) eye: Option<Eye>,
+    pub(crate) outputs: Arc<Mutex<Vec<OutputStatus>>>,
+    pub(crate) stage: Arc<Mutex<Shown>>,
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) updates: broadcast::Sender<Update>,
+    pub(crate) gauges: Arc<Gauges>,
+}
+
+/// Asks the library off the async threads.
+async fn ask<T: Send + 'static>(
+    library: &Library,
+    question: impl FnOnce(&Library) -> Result<T, StorageError> + Send + 'static,
+) -> Result<T, DeskError> {
+    let library = library.clone();
+    match tokio::task::spawn_blocking(move || question(&library)).await {
+        Ok(answer) => answer.map_err(|e| DeskError::Storage(e.to_string())),
+        Err(e) => Err(DeskError::Storage(e.to_string())),
+    }
+}
+
+impl Counter {
+    /// The stream meant: `main` when the camera has no `sub`.
+    fn stream(&self, camera: &str, kind: StreamKind) -> Result<usize, DeskError> {
+        let of_camera = |s: &&StreamName| s.id.0.as_str() == camera;
+        let exact = self.streams.iter().position(|s| of_camera(&s) && s.id.1 == kind);
+        let any = || self.streams.iter().position(|s| of_camera(&s));
+        exact.or_else(any).ok_or_else(|| DeskError::UnknownCamera(camera.into()))
+    }
+
+    fn stream_id(&self, camera: &str, kind: StreamKind) -> Result<StreamId, DeskError> {
+        self.stream(camera, kind).map(|n| self.streams[n].id.clone())
+    }
+}
+
+impl Desk for Counter {
+    fn cameras(&self) -> Vec<CameraStatus> {
+        self.gauges.cameras()
+    }
+
+    fn outputs(&self) -> Vec<OutputStatus> {
+        self.outputs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn rules(&self) -> Vec<RuleView> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner).rules.clone()
+    }
+
+    fn health(&self) -> Health {
+        self.gauges.health()
+    }
+
+    fn updates(&self) -> broadcast::Receiver<Update> {
+        self.updates.subscribe()
+    }
+
+    fn live(&self, camera: &str, stream: StreamKind) -> Result<LiveFeed, DeskError> {
+        let n = self.stream(camera, stream)?;
+        Ok(LiveFeed { messages: self.hubs[n].watch() })
+    }
+
+    fn coverage(&self, camera: &str, stream: StreamKind, from: Wall, to: Wall) -> BoxFuture<'_, Result<Coverage, DeskError>> {
+        let id = self.stream_id(camera, stream);
+        Box::pin(async move {
+            let id = id?;
+            ask(&self.library, move |library| {
+                let spans = library.coverage(&id, from, to);
+                let spans = spans.into_iter().map(|(a, b)| Span { from_ms: a.as_ms(), to_ms: b.as_ms() }).collect();
+                let gap = |g: nightjar_types::Gap| GapView {
+                    from_ms: g.from.as_ms(),
+                    to_ms: g.to.map(Wall::as_ms),
+                    cause: g.cause,
+                    words: g.cause.words(),
+                };
+                Ok(Coverage { spans, gaps: library.gaps(&id, from, to).into_iter().map(gap).collect() })
+            })
+            .await
+        })
+    }
+
+    fn events(&self, query: EventQuery) -> BoxFuture<'_, Result<Vec<EventView>, DeskError>> {
+        Box::pin(async move {
+            ask(&self.library, move |library| {
+                let (from, to) = (query.from.unwrap_or(Wall(0)), query.to.unwrap_or(Wall(i64::MAX)));
+                let wanted = |e: &nightjar_types::Event| {
+                    query.camera.as_ref().is_none_or(|c| e.camera.as_str() == c) && query.label.as_ref().is_none_or(|l| e.label == *l)
+                };
+                let found = library.events(from, to, query.before, query.limit, wanted);
+                Ok(found.iter().map(|(event, has_picture)| view(event, *has_picture)).collect())
+            })
+            .await
+        })
+    }
+
+    fn event(&self, id: EventId) -> BoxFuture<'_, Result<EventView, DeskError>> {
+        Box::pin(async move {
+            let found = ask(&self.library, move |library| Ok(library.event(id))).await?;
+            found.map(|(event, has)| view(&event, has)).ok_or_else(|| DeskError::UnknownEvent(id.to_string()))
+        })
+    }
+
+    fn event_snapshot(&self, id: EventId) -> BoxFuture<'_, Result<Bytes, DeskError>> {
+        Box::pin(async move {
+            let picture = ask(&self.library, move |library| library.event_picture(id)).await?;
+            picture.ok_or_else(|| DeskError::NoPicture(format!("event {id} has none, or its footage was recycled")))
+        })
+    }
+
+    fn still(&self, camera: &str, stream: StreamKind, at: Option<Wall>) -> BoxFuture<'_, Result<Bytes, DeskError>> {
+        let id = self.stream_id(camera, stream);
+        Box::pin(async move {
+            let id = id?;
+            let Some(eye) = &self.eye else { return Err(DeskError::NoPicture("no eye is configured to decode it".into())) };
+            let name = id.0.clone();
+            let at = at.unwrap_or(Wall(i64::MAX));
+            let key = ask(&self.library, move |library| library.key_picture(&id, at)).await?;
+            let key = key.ok_or_else(|| DeskError::NoPicture(format!("camera \"{name}\" has recorded nothing there yet")))?;
+            eye.still(&key.params.video, key.data).await.map_err(DeskError::NoPicture)
+        })
+    }
+
+    fn export(&self, camera: &str, stream: StreamKind, from: Wall, to: Wall) -> BoxFuture<'_, Result<Arc<dyn Export>, DeskError>> {
+        let id = self.stream_id(camera, stream);
+        Box::pin(async move {
+            let id = id?;
+            let (camera, stream) = (id.0.to_string(), id.1);
+            let clip = ask(&self.library, move |library| {
+                let why = library.gaps(&id, from, to).first().map(|g| g.cause.words());
+                Ok(library.clip(&id, from, to)?.ok_or(why.unwrap_or("nothing was recorded then, or it was recycled")))
+            })
+            .await?;
+            match clip {
+                Ok(clip) => Ok(Arc::new(ClipExport::new(clip, &camera)) as Arc<dyn Export>),
+                Err(words) => Err(DeskError::NoFootage { camera, stream, words: words.into() }),
+            }
+        })
+    }
+
+    fn test_output(&self, output: &str, ms: u32, who: &str) -> BoxFuture<'_, Result<OutputStatus, DeskError>> {
+        let n = self.config.outputs.iter().position(|o| o.id.as_str() == output);
+        let (name, who) = (output.to_string(), who.to_string());
+        Box::pin(async move {
+            let n = n.ok_or(DeskError::UnknownOutput(name))?;
+            let (answer, answered) = oneshot::channel();
+            let command = Command::Test { output: OutputIx(n as u8), us: u64::from(ms) * 1_000, who, answer };
+            let stopping = || DeskError::Busy("the recorder is stopping".into());
+            self.commands.send(command).await.map_err(|_| stopping())?;
+            answered.await.map_err(|_| stopping())?.map_err(DeskError::Busy)?;
+            Ok(self.outputs()[n].clone())
+        })
+    }
+}
+

@@ -1,0 +1,197 @@
+//! Every part's numbers → what the page and an alarm need: states, problems in words with the mend, typed counters.
+
+use crate::names::StreamName;
+use crate::stage::Shown;
+use nightjar_io::clock;
+use nightjar_io::eye_link::Eye;
+use nightjar_io::sessions::Vitals;
+use nightjar_io::storage::Library;
+use nightjar_types::config::Config;
+use nightjar_types::eye::ModelInfo;
+use nightjar_types::status::*;
+use nightjar_types::{Mono, StreamKind};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The stage must have gone round within this long, seconds.
+const STAGE_ALIVE_S: u64 = 10;
+
+/// Reads every gauge.
+pub(crate) struct Gauges {
+    pub(crate) config: Arc<Config>,
+    pub(crate) board: String,
+    pub(crate) streams: Vec<StreamName>,
+    pub(crate) vitals: Vec<Arc<Vitals>>,
+    pub(crate) detected: Vec<String>,
+    pub(crate) library: Library,
+    pub(crate) eye: Option<Eye>,
+    pub(crate) outputs: Arc<Mutex<Vec<OutputStatus>>>,
+    pub(crate) stage: Arc<Mutex<Shown>>,
+    pub(crate) started: Mono,
+}
+
+impl Gauges {
+    /// Every camera.
+    pub(crate) fn cameras(&self) -> Vec<CameraStatus> {
+        let blocked = self.library.status().state == "failed";
+        let now = clock::mono();
+        let of = |n: usize| self.streams.iter().zip(&self.vitals).filter(move |(s, _)| s.camera == n).map(move |(_, v)| v.status(now));
+        let camera = |(n, c): (usize, &nightjar_types::config::Camera)| {
+            let streams: Vec<StreamStatus> = of(n).collect();
+            let state = overall(&streams, blocked);
+            let zone = |z: &nightjar_types::config::Zone| ZoneView { id: z.id.to_string(), points: z.points.clone() };
+            CameraStatus {
+                id: c.id.to_string(),
+                name: c.name.clone(),
+                state,
+                mend: mend(state, &streams),
+                detect: c.detect,
+                streams,
+                zones: c.zones.iter().map(zone).collect(),
+            }
+        };
+        self.config.cameras.iter().enumerate().map(camera).collect()
+    }
+
+    /// The whole device.
+    pub(crate) fn health(&self) -> Health {
+        let (storage, eye, cameras) = (self.library.status(), self.eye(), self.cameras());
+        let outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut problems = Vec::new();
+        if let Some(error) = &storage.error {
+            problems.push(format!("Storage does not take footage: {error}. Check the card or disk."));
+        } else if storage.state == "slow" {
+            problems.push(format!("Storage is slow: a write took {} ms. Use a faster card or an SSD.", storage.slowest_write_ms));
+        }
+        for c in cameras.iter().filter(|c| !matches!(c.state, CameraState::Recording | CameraState::Connecting)) {
+            problems.push(format!("{}: {}", c.name, c.mend));
+        }
+        if let Some(error) = eye.error.as_ref().filter(|_| eye.state != "running" && !self.detected.is_empty()) {
+            problems.push(format!("The detector does not run: {error}"));
+        }
+        for o in &outputs {
+            problems.extend(o.error.as_ref().map(|e| format!("Output {} cannot be moved: {e}", o.id)));
+        }
+        if !self.is_stage_alive() {
+            problems.push("The rules do not answer; the recorder restarts itself.".into());
+        }
+        let (dropped, faults) = self.library.counters();
+        let evicted = self.stage.lock().unwrap_or_else(PoisonError::into_inner).evicted;
+        let counters = vec![
+            ("card_dropped_units", dropped),
+            ("card_faults", faults),
+            ("lost_packets", self.vitals.iter().map(|v| v.lost_packets()).sum()),
+            ("eye_skipped_gops", eye.skipped_gops),
+            ("eye_restarts", eye.restarts),
+            ("rules_evicted", evicted),
+        ];
+        Health {
+            ok: problems.is_empty(),
+            problems,
+            version: env!("CARGO_PKG_VERSION").into(),
+            board: self.board.clone(),
+            uptime_s: clock::mono().since(self.started).as_secs(),
+            rss_bytes: resident_bytes(),
+            storage,
+            eye,
+            counters,
+        }
+    }
+
+    /// The rules go round.
+    pub(crate) fn is_stage_alive(&self) -> bool {
+        let alive = self.stage.lock().unwrap_or_else(PoisonError::into_inner).alive;
+        clock::mono().since(alive).as_secs() < STAGE_ALIVE_S
+    }
+
+    fn eye(&self) -> EyeStatus {
+        let Some(eye) = &self.eye else {
+            let model = ModelInfo::default();
+            let (pid, error) = (None, None);
+            return EyeStatus { state: "off", pid, restarts: 0, model, decoders: Vec::new(), inference_p50_ms: 0.0, decoded: 0, inferred: 0, skipped_gops: 0, error };
+        };
+        let s = eye.state();
+        let decoder = |(n, element): (&u32, &Result<String, String>)| {
+            let camera = self.detected.get(*n as usize).cloned().unwrap_or_default();
+            (camera, element.clone().unwrap_or_else(|why| format!("none: {why}")))
+        };
+        EyeStatus {
+            state: match (s.is_running, s.restarts) {
+                (true, _) => "running",
+                (false, 0) => "starting",
+                (false, _) => "restarting",
+            },
+            pid: s.pid,
+            restarts: s.restarts,
+            model: s.model,
+            decoders: s.decoders.iter().map(decoder).collect(),
+            inference_p50_ms: s.counters.inference_p50_us as f32 / 1_000.0,
+            decoded: s.counters.decoded,
+            inferred: s.counters.inferred,
+            skipped_gops: s.skipped_gops,
+            error: s.error,
+        }
+    }
+}
+
+/// A camera's state from its streams'.
+fn overall(streams: &[StreamStatus], storage_is_blocked: bool) -> CameraState {
+    let all = |state: CameraState| streams.iter().all(|s| s.state == state);
+    let main = streams.first().map_or(CameraState::Connecting, |s| s.state);
+    if all(CameraState::Recording) {
+        if storage_is_blocked { CameraState::StorageBlocked } else { CameraState::Recording }
+    } else if all(main) || main == CameraState::Connecting {
+        main
+    } else if streams.iter().any(|s| s.state == CameraState::Connecting) && main == CameraState::Recording {
+        CameraState::Connecting
+    } else {
+        CameraState::Degraded
+    }
+}
+
+fn mend(state: CameraState, streams: &[StreamStatus]) -> String {
+    let broken = streams.iter().find(|s| s.state != CameraState::Recording);
+    let said = broken.and_then(|s| s.error.clone()).unwrap_or_default();
+    let what_to_do = match state {
+        CameraState::Recording => return String::new(),
+        CameraState::Connecting => "Connecting.",
+        CameraState::AuthFailed => "The camera refuses user name or password: correct them in the configuration.",
+        CameraState::Stalled => "Connected, but no picture arrives: check the camera and its network.",
+        CameraState::Garbage => "It does not send video that can be read: check the address.",
+        CameraState::Offline => "It cannot be reached: check its power, its network and the address.",
+        CameraState::StorageBlocked => "It sends, but the storage does not take it.",
+        CameraState::Degraded => {
+            let kind = broken.map_or("", |s| if s.kind == StreamKind::Main.as_str() { "main" } else { "sub" });
+            return format!("Its {kind} stream does not arrive: {said}");
+        }
+    };
+    if said.is_empty() { what_to_do.into() } else { format!("{what_to_do} ({said})") }
+}
+
+/// This process's resident memory, from the kernel; 0 where it does not tell.
+fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = statm.split_whitespace().nth(1).and_then(|p| p.parse::<u64>().ok()).unwrap_or(0);
+    pages * rustix::param::page_size() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(kind: &'static str, state: CameraState) -> StreamStatus {
+        let error = Some("refused".to_string());
+        StreamStatus { kind, state, codecs: String::new(), width: 0, height: 0, fps: 0.0, bitrate: 0, gop_s: 0.0, dropped_units: 0, sessions: 1, error }
+    }
+
+    #[test]
+    fn a_camera_is_as_good_as_its_streams() {
+        use CameraState::*;
+        let state = |main, sub| overall(&[stream("main", main), stream("sub", sub)], false);
+        assert_eq!(state(Recording, Recording), Recording);
+        assert_eq!(state(Recording, Offline), Degraded);
+        assert_eq!(state(AuthFailed, AuthFailed), AuthFailed);
+        assert_eq!(overall(&[stream("main", Recording)], true), StorageBlocked);
+        let words = mend(Degraded, &[stream("main", Recording), stream("sub", Offline)]);
+        assert_eq!(words, "Its sub stream does not arrive: refused");
+    }
+}

@@ -1,0 +1,50 @@
+//! Files → [`Config`]: the configuration itself and what it names: password files, the eye's program.
+
+use anyhow::{Context, bail};
+use nightjar_io::source::Login;
+use nightjar_types::Secret;
+use nightjar_types::config::{Camera, Config, Password};
+use std::path::{Path, PathBuf};
+
+/// The configuration in `file`, or the built-in defaults.
+pub(crate) fn config(file: Option<&Path>) -> anyhow::Result<Config> {
+    let Some(file) = file else { return Ok(Config::default()) };
+    let text = std::fs::read_to_string(file).with_context(|| format!("{}: cannot be read", file.display()))?;
+    Ok(Config::from_toml(&text, &file.display().to_string())?)
+}
+
+/// Folder for users, keys and audit.
+pub(crate) fn state_dir(config: &Config) -> PathBuf {
+    match &config.device.state_dir {
+        Some(dir) => PathBuf::from(dir),
+        None => Path::new(&config.storage.path).join(".nightjar/state"),
+    }
+}
+
+/// A camera's user name and password. Its password file is read now.
+pub(crate) fn login(camera: &Camera) -> anyhow::Result<Option<Login>> {
+    let Some(username) = camera.username.clone() else { return Ok(None) };
+    let password = match &camera.password {
+        None => Secret::new(String::new()),
+        Some(Password::Inline(password)) => password.clone(),
+        Some(Password::File(file)) => {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("camera \"{}\": password_file {file}: cannot be read", camera.id))?;
+            Secret::new(text.trim_end_matches(['\r', '\n']).to_string())
+        }
+    };
+    Ok(Some(Login { username, password }))
+}
+
+/// `nightjar-eye`: as configured, or beside this program.
+pub(crate) fn eye_program(config: &Config) -> anyhow::Result<PathBuf> {
+    if let Some(program) = &config.eye.program {
+        let program = PathBuf::from(program);
+        if !program.is_file() {
+            bail!("[eye] program {}: there is no such file", program.display());
+        }
+        return Ok(program);
+    }
+    let here = std::env::current_exe().context("cannot find out where this program is")?;
+    Ok(here.with_file_name("nightjar-eye"))
+}

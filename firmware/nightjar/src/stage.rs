@@ -1,0 +1,374 @@
+//! What the eye sees in, events and orders out: the stage between detection and the world. Never waits for anything on its right.
+
+use crate::names::{self, Names};
+use crate::outputs::Outputs;
+use anyhow::Context;
+use bytes::Bytes;
+use nightjar_io::clock;
+use nightjar_io::storage::EventSender;
+use nightjar_rules::event::{Change, EventBook, What as Step};
+use nightjar_rules::rule::{Order, What};
+use nightjar_rules::{Action, BBox, CameraIx, Micros, OutputIx, Rule, RuleBook, Score, Thing};
+use nightjar_types::config::{Config, RuleAction};
+use nightjar_types::eye::FromEye;
+use nightjar_types::status::{Detections, EventView, Notice, RuleView, Update};
+use nightjar_types::{Detection, Event, EventId, Mono, Wall};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+/// Rules of one device.
+const RULES: usize = 64;
+/// Presences that may satisfy rules at a time.
+const WATCHES: usize = 256;
+/// Events that may be going on at a time.
+const LIVE: usize = 128;
+/// A track not seen for this long is over even if the eye never says so: it may have died.
+const UNSEEN_US: u64 = 5_000_000;
+/// A better picture is told when its score rose by this, thousandths.
+const BETTER: u16 = 50;
+/// The stage shows at least this often that it is alive.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// What a person may ask of the stage.
+pub(crate) enum Command {
+    /// Switch an output on for a while.
+    Test { output: OutputIx, us: u64, who: String, answer: oneshot::Sender<Result<(), String>> },
+}
+
+/// A detected stream: by the eye's number.
+pub(crate) struct Seen {
+    pub(crate) camera: CameraIx,
+    /// Number of the camera's main stream, into whose slab its events are written.
+    pub(crate) main: usize,
+}
+
+struct Live {
+    event: Event,
+    jpeg: Option<Bytes>,
+    is_written: bool,
+}
+
+/// The stage's shared numbers.
+#[derive(Debug, Default)]
+pub(crate) struct Shown {
+    pub(crate) rules: Vec<RuleView>,
+    pub(crate) alive: Mono,
+    pub(crate) evicted: u64,
+}
+
+/// The stage.
+pub(crate) struct Stage {
+    names: Names,
+    book: RuleBook<RULES, WATCHES>,
+    events: EventBook<LIVE>,
+    live: HashMap<(u8, u32), Live>,
+    seen: Vec<Seen>,
+    notices: Vec<String>,
+    outputs: Outputs,
+    card: EventSender,
+    updates: broadcast::Sender<Update>,
+    shown: Arc<Mutex<Shown>>,
+    model: String,
+    serial: u16,
+    had_boxes: Vec<bool>,
+    /// Why each rule fired last, in words.
+    why: Vec<String>,
+}
+
+impl Stage {
+    pub(crate) fn new(
+        config: &Config,
+        seen: Vec<Seen>,
+        outputs: Outputs,
+        card: EventSender,
+        updates: broadcast::Sender<Update>,
+    ) -> anyhow::Result<Self> {
+        let mut names = Names::new(config);
+        let mut book = RuleBook::new();
+        for rule in &config.rules {
+            let rule_ = compile(config, rule, &mut names)?;
+            book.add(rule_).with_context(|| format!("rule \"{}\"", rule.id))?;
+        }
+        let view = |r: &nightjar_types::config::Rule| RuleView {
+            id: r.id.to_string(),
+            sentence: crate::story::sentence(r),
+            fired: 0,
+            fired_ms: None,
+        };
+        let rules = config.rules.iter().map(view).collect();
+        let notice = |r: &nightjar_types::config::Rule| {
+            let text = r.actions.iter().find_map(|a| match a {
+                RuleAction::Notify { text } => Some(text.clone()),
+                _ => None,
+            });
+            text.unwrap_or_default()
+        };
+        Ok(Self {
+            notices: config.rules.iter().map(notice).collect(),
+            why: config.rules.iter().map(|r| format!("rule {}", r.id)).collect(),
+            had_boxes: vec![false; seen.len()],
+            shown: Arc::new(Mutex::new(Shown { rules, alive: clock::mono(), evicted: 0 })),
+            names,
+            book,
+            events: EventBook::new(UNSEEN_US, Score::from_thousandths(BETTER)),
+            live: HashMap::new(),
+            seen,
+            outputs,
+            card,
+            updates,
+            model: String::new(),
+            serial: 0,
+        })
+    }
+
+    pub(crate) fn shown(&self) -> Arc<Mutex<Shown>> {
+        self.shown.clone()
+    }
+
+    /// Runs until `stop` says true; then every output is at its safe level and every event closed.
+    pub(crate) async fn run(
+        mut self,
+        mut from_eye: mpsc::Receiver<FromEye>,
+        mut commands: mpsc::Receiver<Command>,
+        model: impl Fn() -> String,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        loop {
+            let now = now();
+            self.due(now);
+            let wait = self.next_deadline().map_or(IDLE, |at| Duration::from_micros(at.0.saturating_sub(now.0)).min(IDLE));
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => break,
+                Some(command) = commands.recv() => self.command(command),
+                Some(message) = from_eye.recv() => {
+                    if self.model.is_empty() {
+                        self.model = model();
+                    }
+                    self.message(message);
+                }
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        self.outputs.stop(now());
+        self.change_events(|events, out| events.close(out));
+    }
+
+    fn next_deadline(&self) -> Option<Micros> {
+        [self.outputs.next_deadline(), self.book.next_deadline(), self.events.next_deadline()].into_iter().flatten().min()
+    }
+
+    fn due(&mut self, now: Micros) {
+        self.order(|book, out| book.tick(now, out));
+        self.change_events(|events, out| events.tick(now, out));
+        self.move_outputs(now);
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.alive = clock::mono();
+        shown.evicted = self.book.evicted() + self.events.evicted();
+    }
+
+    fn command(&mut self, command: Command) {
+        let Command::Test { output, us, who, answer } = command;
+        let done = self.outputs.test(output, us, &who, now());
+        self.move_outputs(now());
+        let _ = answer.send(done); // whoever asked may have gone
+    }
+
+    fn move_outputs(&mut self, now: Micros) {
+        let why = &self.why;
+        self.outputs.tick(now, |rule| why.get(usize::from(rule)).cloned().unwrap_or_default());
+    }
+
+    fn message(&mut self, message: FromEye) {
+        match message {
+            FromEye::Frame { stream, mono, inferred, detections, .. } => self.frame(stream, mono, inferred, detections),
+            FromEye::Snapshot { stream, track, jpeg, .. } => self.snapshot(stream, track, jpeg),
+            FromEye::Lost { stream, track, .. } => {
+                if let Some(camera) = self.seen.get(stream as usize).map(|s| s.camera) {
+                    self.change_events(|events, out| events.lost(camera, track, out));
+                }
+            }
+            // the link answers these itself
+            FromEye::Hello { .. } | FromEye::Still { .. } | FromEye::Decoder { .. } | FromEye::Pong { .. } => {}
+        }
+    }
+
+    fn frame(&mut self, stream: u32, mono: Mono, inferred: bool, detections: Vec<Detection>) {
+        let n = stream as usize;
+        let Some(camera) = self.seen.get(n).map(|s| s.camera) else { return };
+        let (now, names) = (now(), &mut self.names);
+        let thing = |d: &Detection| {
+            let bbox = BBox::from_unit(d.bbox.x, d.bbox.y, d.bbox.w, d.bbox.h);
+            Some(Thing::new(d.track?, names.class(&d.label)?, Score::from_unit(d.score), bbox))
+        };
+        let things: Vec<Thing> = detections.iter().filter_map(thing).collect();
+        self.change_events(|events, out| events.observe(camera, now, &things, out));
+        self.order(|book, out| book.observe(camera, now, &things, out));
+        self.move_outputs(now);
+        if !detections.is_empty() || self.had_boxes[n] {
+            self.had_boxes[n] = !detections.is_empty();
+            let camera = self.names.cameras[usize::from(camera.0)].to_string();
+            let at_ms = wall_of(mono).as_ms();
+            let _ = self.updates.send(Update::Detections(Detections { camera, at_ms, inferred, boxes: detections }));
+        }
+    }
+
+    fn order(&mut self, ask: impl FnOnce(&mut RuleBook<RULES, WATCHES>, &mut dyn FnMut(Order))) {
+        let mut orders = Vec::new();
+        ask(&mut self.book, &mut |order| orders.push(order));
+        for order in orders {
+            self.obey(order);
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        let rule = order.rule.0;
+        match order.what {
+            What::Fired => self.fired(order),
+            What::Pulse { output, us } => self.outputs.pulse(output, rule, us, order.at),
+            What::Hold { output } => self.outputs.hold(output, rule, order.at),
+            What::Release { output } => self.outputs.release(output, rule, order.at),
+            What::Notify => {
+                let text = self.notices.get(usize::from(rule)).cloned().unwrap_or_default();
+                let event = self.live.get(&(order.camera.0, order.track)).map(|l| l.event.id.to_string());
+                tracing::info!(rule = self.names.rules[usize::from(rule)], text, "notice");
+                let _ = self.updates.send(Update::Notice(Notice { at_ms: clock::wall().as_ms(), text, event }));
+            }
+        }
+    }
+
+    fn fired(&mut self, order: Order) {
+        let n = usize::from(order.rule.0);
+        let (id, camera) = (self.names.rules[n].clone(), &self.names.cameras[usize::from(order.camera.0)]);
+        let live = self.live.get_mut(&(order.camera.0, order.track));
+        let event = live.as_ref().map_or(String::new(), |l| format!(" (event {})", l.event.id));
+        let why = format!("rule {id}: {} on {camera}{event}", self.names.class_name(order.class));
+        tracing::info!(rule = id, why, "fired");
+        self.why[n] = why;
+        if let Some(live) = live.filter(|l| !l.event.rules.contains(&id)) {
+            live.event.rules.push(id);
+            let view = view(&live.event, live.jpeg.is_some());
+            let _ = self.updates.send(Update::Event(view));
+        }
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rule) = shown.rules.get_mut(n) {
+            rule.fired += 1;
+            rule.fired_ms = Some(clock::wall().as_ms());
+        }
+    }
+
+    fn change_events(&mut self, ask: impl FnOnce(&mut EventBook<LIVE>, &mut dyn FnMut(Change))) {
+        let mut changes = Vec::new();
+        ask(&mut self.events, &mut |change| changes.push(change));
+        for change in changes {
+            self.change(change);
+        }
+    }
+
+    fn change(&mut self, Change { what, event: sight }: Change) {
+        let key = (sight.camera.0, sight.track);
+        let [x, y, w, h] = sight.bbox.as_unit();
+        let bbox = nightjar_types::BBox { x, y, w, h };
+        let (score, label) = (sight.score.as_unit(), self.names.class_name(sight.class).to_string());
+        if what == Step::Begin {
+            self.serial = self.serial.wrapping_add(1);
+            let event = Event {
+                id: EventId { start: wall_of(Mono(sight.first.0)), serial: self.serial },
+                camera: self.names.cameras[usize::from(sight.camera.0)].clone(),
+                label: label.clone(),
+                score,
+                bbox,
+                track: sight.track,
+                end: None,
+                rules: Vec::new(),
+                model: self.model.clone(),
+            };
+            self.live.insert(key, Live { event, jpeg: None, is_written: false });
+        }
+        let Some(live) = self.live.get_mut(&key) else { return };
+        (live.event.score, live.event.bbox, live.event.label) = (score, bbox, label);
+        let is_over = what == Step::End;
+        if is_over {
+            live.event.end = Some(wall_of(Mono(sight.last.0)));
+        }
+        if what != Step::Better {
+            let jpeg = live.jpeg.clone().filter(|_| !live.is_written);
+            live.is_written = live.jpeg.is_some();
+            send(&self.card, &self.seen, sight.camera, &live.event, jpeg);
+        }
+        let _ = self.updates.send(Update::Event(view(&live.event, live.jpeg.is_some())));
+        if is_over {
+            self.live.remove(&key);
+        }
+    }
+
+    fn snapshot(&mut self, stream: u32, track: u32, jpeg: Bytes) {
+        let Some(camera) = self.seen.get(stream as usize).map(|s| s.camera) else { return };
+        let Some(live) = self.live.get_mut(&(camera.0, track)) else { return };
+        let is_first = live.jpeg.is_none();
+        live.jpeg = Some(jpeg.clone());
+        live.is_written = is_first;
+        if is_first {
+            send(&self.card, &self.seen, camera, &live.event, Some(jpeg));
+            let _ = self.updates.send(Update::Event(view(&live.event, true)));
+        }
+    }
+}
+
+fn send(card: &EventSender, seen: &[Seen], camera: CameraIx, event: &Event, jpeg: Option<Bytes>) {
+    if let Some(stream) = seen.iter().find(|s| s.camera == camera) {
+        card.event(stream.main, event.clone(), jpeg);
+    }
+}
+
+/// An event as the page sees it.
+pub(crate) fn view(event: &Event, has_picture: bool) -> EventView {
+    EventView {
+        id: event.id.to_string(),
+        camera: event.camera.to_string(),
+        label: event.label.clone(),
+        score: event.score,
+        bbox: event.bbox,
+        track: event.track,
+        start_ms: event.id.start.as_ms(),
+        end_ms: event.end.map(Wall::as_ms),
+        rules: event.rules.clone(),
+        snapshot: has_picture,
+        model: event.model.clone(),
+    }
+}
+
+fn now() -> Micros {
+    Micros(clock::mono().0)
+}
+
+/// The wall clock at a moment of this boot.
+fn wall_of(mono: Mono) -> Wall {
+    clock::wall().plus_micros(mono.0 as i64 - clock::mono().0 as i64)
+}
+
+fn compile(config: &Config, rule: &nightjar_types::config::Rule, names: &mut Names) -> anyhow::Result<Rule> {
+    let camera = rule.when.camera.as_ref().and_then(|id| names.camera(id));
+    let zones = camera.map(|c| &config.cameras[usize::from(c.0)].zones);
+    let zone = rule.when.zone.as_ref().and_then(|id| zones?.iter().find(|z| z.id == *id)).and_then(names::zone);
+    let us = |d: Duration| d.as_micros() as u64;
+    let mut actions = Vec::new();
+    for action in &rule.actions {
+        let output = |id| names.output(id).with_context(|| format!("rule \"{}\": there is no output \"{id}\"", rule.id));
+        actions.push(match action {
+            RuleAction::Pulse { output: id, on_for } => Action::Pulse { output: output(id)?, us: us(*on_for) },
+            RuleAction::Hold { output: id, linger } => Action::Hold { output: output(id)?, linger_us: us(*linger) },
+            RuleAction::Notify { .. } => Action::Notify,
+        });
+    }
+    Ok(Rule {
+        class: rule.when.class.as_deref().and_then(|label| names.class(label)),
+        camera,
+        zone,
+        min_score: Score::from_unit(rule.when.score),
+        dwell_us: us(rule.when.dwell),
+        cooldown_us: us(rule.cooldown),
+        actions: Rule::actions(&actions).with_context(|| format!("rule \"{}\"", rule.id))?,
+    })
+}

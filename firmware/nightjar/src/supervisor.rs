@@ -1,0 +1,56 @@
+//! Liveness → systemd's watchdog; changes of state and numbers → the event stream.
+
+use crate::health::Gauges;
+use nightjar_types::status::Update;
+use sd_notify::NotifyState;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{broadcast, watch};
+
+/// How often numbers are looked at and sent.
+const EVERY: Duration = Duration::from_secs(2);
+/// A minute, in rounds of `EVERY`.
+const ROUNDS_A_MINUTE: u64 = 30;
+
+/// Tells systemd that the start is over.
+pub(crate) fn ready() {
+    notify(&[NotifyState::Ready]);
+}
+
+/// Tells systemd that the stop has begun.
+pub(crate) fn stopping() {
+    notify(&[NotifyState::Stopping]);
+}
+
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(e) = sd_notify::notify(false, states) {
+        tracing::warn!(error = %e, "systemd could not be told");
+    }
+}
+
+/// Feeds the watchdog while the rules go round, and sends what changed.
+pub(crate) async fn run(gauges: Arc<Gauges>, updates: broadcast::Sender<Update>, mut stop: watch::Receiver<bool>) {
+    let mut last = Vec::new();
+    for round in 1u64.. {
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        if gauges.is_stage_alive() {
+            notify(&[NotifyState::Watchdog]);
+        }
+        if round % ROUNDS_A_MINUTE == 0 {
+            gauges.library.forget_slowest();
+        }
+        if updates.receiver_count() == 0 {
+            continue;
+        }
+        // sending fails only when nobody listens
+        let cameras = gauges.cameras();
+        for camera in cameras.iter().filter(|c| !last.contains(*c)) {
+            let _ = updates.send(Update::Camera(camera.clone()));
+        }
+        last = cameras;
+        let _ = updates.send(Update::Health(gauges.health()));
+    }
+}

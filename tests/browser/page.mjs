@@ -1,0 +1,88 @@
+// A Chromium page → the same page with everything that went wrong in it written down, and small questions to it.
+
+import { chromium } from "playwright-core";
+
+const FLAGS = [
+  "--no-sandbox", // the tests run as root in a container
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--autoplay-policy=no-user-gesture-required",
+];
+
+export const PHONE = { width: 375, height: 812 };
+export const DESKTOP = { width: 1280, height: 800 };
+
+/** Opens one page; `faults` fills with console errors, exceptions, CSP violations and requests to strangers. */
+export async function open(executablePath, base) {
+  const browser = await chromium.launch({ executablePath, args: FLAGS });
+  const context = await browser.newContext({ viewport: PHONE, hasTouch: true, isMobile: true, locale: "en-GB" });
+  const page = await context.newPage();
+  const faults = [];
+  page.on("pageerror", (error) => faults.push(`exception: ${error.stack ?? error}`));
+  page.on("console", (message) => {
+    if (message.type() !== "error" && !message.text().includes("Content Security Policy")) return;
+    // The question "am I logged in?" is answered with 401 before the login, which Chromium reports as an error.
+    const asksWhoIAm = message.location().url.endsWith("/api/v1/session") && message.text().includes("401");
+    if (!asksWhoIAm) faults.push(`console: ${message.text()} (${message.location().url})`);
+  });
+  page.on("request", (request) => {
+    const url = request.url();
+    const isOurs = url.startsWith(base) || url.startsWith(base.replace("http", "ws"));
+    if (!isOurs && !url.startsWith("blob:") && !url.startsWith("data:")) faults.push(`asks a stranger: ${url}`);
+  });
+  await context.exposeFunction("nightjarFault", (text) => faults.push(text));
+  await context.addInitScript(() => {
+    document.addEventListener("securitypolicyviolation", (event) => {
+      window.nightjarFault(`CSP: ${event.violatedDirective} stopped ${event.blockedURI}`);
+    });
+  });
+  return { browser, page, faults };
+}
+
+/** Asks until the answer is truthy; throws with `what` when the seconds are over. */
+export async function until(what, seconds, ask) {
+  const end = Date.now() + seconds * 1000;
+  for (;;) {
+    const answer = await ask();
+    if (answer) return answer;
+    if (Date.now() > end) throw new Error(`after ${seconds} s still not: ${what}`);
+    await new Promise((done) => setTimeout(done, 100));
+  }
+}
+
+/** What a video element shows: its time, its size, mean and spread of its brightness (0..255). */
+export async function picture(video) {
+  return video.evaluate((element) => {
+    const canvas = document.createElement("canvas");
+    canvas.width = 64;
+    canvas.height = 48;
+    const pen = canvas.getContext("2d");
+    pen.drawImage(element, 0, 0, canvas.width, canvas.height);
+    const { data } = pen.getImageData(0, 0, canvas.width, canvas.height);
+    let sum = 0;
+    let squares = 0;
+    for (let i = 0; i < data.length; i += 4) {
+      const light = 0.299 * data[i] + 0.587 * data[i + 1] + 0.114 * data[i + 2];
+      sum += light;
+      squares += light * light;
+    }
+    const count = data.length / 4;
+    const mean = sum / count;
+    const spread = Math.sqrt(Math.max(0, squares / count - mean * mean));
+    return { time: element.currentTime, width: element.videoWidth, height: element.videoHeight, mean, spread };
+  });
+}
+
+/** JSON from the API with the page's own login. */
+export async function ask(page, path) {
+  return page.evaluate(async (path) => (await fetch(path)).json(), path);
+}
+
+/** Whether anything sticks out of the page's width: a phone must not scroll sideways. */
+export async function sticksOut(page) {
+  return page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth);
+}

@@ -1,0 +1,176 @@
+// A fresh recorder's address and setup code → the story of its first owner with a phone, step by step, with screenshots.
+
+import { join } from "node:path";
+import { DESKTOP, PHONE, ask, open, picture, sticksOut, until } from "./page.mjs";
+
+const { NIGHTJAR_BASE: base, NIGHTJAR_SETUP_CODE: code, NIGHTJAR_SCREENSHOTS: shots } = process.env;
+const user = "owner";
+const password = "a long pass phrase 1";
+
+const { browser, page, faults } = await open(process.env.NIGHTJAR_CHROMIUM, base);
+page.setDefaultTimeout(20_000);
+const id = (name) => page.getByTestId(name);
+const output = async (name) => (await ask(page, "/api/v1/outputs")).find((one) => one.id === name);
+
+function claim(holds, words) {
+  if (!holds) throw new Error(words);
+}
+
+/** One page in both colour schemes at the phone's width. */
+async function shoot(name) {
+  for (const colorScheme of ["dark", "light"]) {
+    await page.emulateMedia({ colorScheme });
+    claim(!(await sticksOut(page)), `${name} is wider than ${page.viewportSize().width} px`);
+    await page.screenshot({ path: join(shots, `${name}-${page.viewportSize().width}-${colorScheme}.png`) });
+  }
+  await page.emulateMedia({ colorScheme: null });
+}
+
+async function fill(values) {
+  for (const [name, value] of Object.entries(values)) await id(name).fill(value);
+}
+
+const steps = {
+  async "the setup code makes the first owner"() {
+    await page.goto(base);
+    await id("setup-code").waitFor();
+    await shoot("setup");
+    await fill({ "setup-code": code, "setup-user": user, "setup-password": password, "setup-password2": password });
+    await id("setup-submit").click();
+    await id("tab-live").waitFor();
+  },
+
+  async "logout and login"() {
+    if (!(await id("logout").isVisible())) await id("tab-health").click();
+    await id("logout").click();
+    await id("login-user").waitFor();
+    await shoot("login");
+    await fill({ "login-user": user, "login-password": password });
+    await id("login-submit").click();
+    await id("tab-live").waitFor();
+  },
+
+  async "live video moves and is not black"() {
+    await id("tab-live").click();
+    for (const camera of ["cam01", "cam02"]) {
+      await id(`live-tile-${camera}`).waitFor();
+      const video = id(`live-video-${camera}`);
+      const first = await until(`${camera} shows a picture`, 30, async () => {
+        const now = await picture(video);
+        return now.width > 0 && now.time > 0 && now.mean > 16 && now.spread > 8 && now;
+      });
+      const second = await until(`${camera} moves on`, 20, async () => {
+        const now = await picture(video);
+        return now.time > first.time + 1 && now;
+      });
+      console.log(`  ${camera}: ${second.width}x${second.height}, light ${second.mean.toFixed(0)} ± ${second.spread.toFixed(0)}`);
+    }
+    await shoot("live");
+  },
+
+  async "a tap enlarges a camera"() {
+    await id("live-tile-cam01").click();
+    await until("the picture fills the width", 10, async () => {
+      const box = await id("live-video-cam01").boundingBox();
+      return box && box.width > PHONE.width * 0.9;
+    });
+    await until("it plays", 20, async () => (await picture(id("live-video-cam01"))).width > 0);
+    await shoot("camera");
+    await page.goBack();
+  },
+
+  async "a tap on the timeline plays the right minute"() {
+    await id("tab-timeline").click();
+    const strip = id("timeline-strip");
+    await strip.waitFor();
+    // As close as it goes, so that a pixel is some ten seconds.
+    await strip.focus();
+    for (let i = 0; i < 6; i += 1) await page.keyboard.press("+");
+    const { spans } = await ask(page, `/api/v1/cameras/cam01/coverage?stream=main&from=${Date.now() - 3_600_000}&to=${Date.now()}`);
+    claim(spans.length > 0, "there is footage to tap at");
+    const wanted = (spans[0].from_ms + spans.at(-1).to_ms) / 2;
+    const view = await strip.evaluate((element) => ({ from: Number(element.dataset.from), to: Number(element.dataset.to) }));
+    claim(view.from < wanted && wanted < view.to, `the strip shows now: ${JSON.stringify(view)} around ${wanted}`);
+    const box = await strip.boundingBox();
+    const x = Math.round(((wanted - view.from) / (view.to - view.from)) * box.width);
+    const tapped = view.from + (x / box.width) * (view.to - view.from);
+    await page.touchscreen.tap(box.x + x, box.y + box.height / 2);
+    const playing = await until("the timeline plays", 20, async () => {
+      const now = await picture(id("timeline-video"));
+      const at = Number(await id("playing-at").getAttribute("data-ms"));
+      return now.width > 0 && now.mean > 16 && now.spread > 8 && at > 0 && at;
+    });
+    console.log(`  tapped ${new Date(tapped).toISOString()}, plays ${new Date(playing).toISOString()}`);
+    claim(Math.abs(playing - tapped) <= 30_000, "what plays is the tapped minute");
+    await until("it plays on", 20, async () => Number(await id("playing-at").getAttribute("data-ms")) > playing + 1000);
+    await shoot("timeline");
+  },
+
+  async "an event card opens with its snapshot"() {
+    await id("tab-events").click();
+    await id("event-card").first().waitFor();
+    await shoot("events");
+    await id("event-card").first().click();
+    await id("event-detail").waitFor();
+    const width = await until("the snapshot is there", 10, () => id("event-snapshot").evaluate((image) => image.naturalWidth));
+    console.log(`  snapshot ${width} px wide`);
+    await shoot("event");
+    if (await page.getByTestId("tab-outputs").isHidden()) await page.keyboard.press("Escape");
+  },
+
+  async "the relay test asks before it acts"() {
+    await id("tab-outputs").click();
+    await id("output-siren").waitFor();
+    const before = (await output("siren")).moves;
+    await shoot("outputs");
+    await id("output-test-siren").click();
+    await id("output-confirm").waitFor();
+    await shoot("outputs-asks");
+    await id("output-cancel").click();
+    await id("output-confirm").waitFor({ state: "hidden" });
+    claim((await output("siren")).moves === before, "cancel moves nothing");
+    const off = await id("output-level-siren").innerText();
+    await id("output-test-siren").click();
+    await id("output-confirm").click();
+    const on = await until("the page shows that it is on", 10, async () => {
+      const text = await id("output-level-siren").innerText();
+      return text !== off && text;
+    });
+    await until("the page shows that it is off again", 15, async () => (await id("output-level-siren").innerText()) === off);
+    const after = await output("siren");
+    claim(after.moves === before + 1 && !after.on, `it moved once and is back: ${JSON.stringify(after)}`);
+    console.log(`  "${off}" → "${on}" → "${off}"`);
+    const audit = await ask(page, "/api/v1/audit?limit=20");
+    claim(audit.some((entry) => entry.who.includes(user) && entry.what.includes("siren")), `audited: ${JSON.stringify(audit)}`);
+  },
+
+  async "health is shown"() {
+    await id("tab-health").click();
+    await until("health shows", 10, async () => (await id("health-ok").isVisible()) || (await id("health-problems").isVisible()));
+    await shoot("health");
+  },
+
+  async "a desktop has room"() {
+    await page.setViewportSize(DESKTOP);
+    await id("tab-live").click();
+    await until("live plays", 20, async () => (await picture(id("live-video-cam01"))).width > 0);
+    await page.screenshot({ path: join(shots, "live-1280.png") });
+    await id("tab-timeline").click();
+    await id("timeline-strip").waitFor();
+    await page.screenshot({ path: join(shots, "timeline-1280.png") });
+  },
+};
+
+try {
+  for (const [name, step] of Object.entries(steps)) {
+    await step();
+    console.log(`ok: ${name}`);
+  }
+  claim(faults.length === 0, `the page has faults:\n${faults.join("\n")}`);
+} catch (error) {
+  console.error(`FAILED: ${error.stack}\nfaults so far:\n${faults.join("\n")}`);
+  await page.screenshot({ path: join(shots, "failed.png") });
+  process.exitCode = 1;
+} finally {
+  await browser.close();
+}

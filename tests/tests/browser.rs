@@ -1,0 +1,57 @@
+//! The page in Debian's Chromium at 375×812, on a running recorder; screenshots go to test-output/screenshots.
+
+#![allow(clippy::unwrap_used)] // all of this file is a test: what is not there fails it
+
+use nightjar_tests::clock;
+use nightjar_tests::daemon::{coverage, covered_ms};
+use nightjar_tests::home::{Camera, Home};
+use nightjar_tests::parts;
+use nightjar_tests::rtsp_server::RtspServer;
+use nightjar_tests::skip::skip;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+const CHROMIUM: &str = "/usr/bin/chromium";
+
+#[test]
+fn a_phone_sets_up_watches_plays_and_tests_the_relay() {
+    if !Path::new(CHROMIUM).exists() {
+        skip("browser", "/usr/bin/chromium is missing: apt-get install chromium");
+        return;
+    }
+    let server = RtspServer::start(2);
+    let mut home = Home::new();
+    for number in 1..=2_u8 {
+        let camera = Camera::new(&format!("cam0{number}"), &server.url(number, "main"));
+        let camera = camera.key("name", if number == 1 { "\"Front door\"" } else { "\"Yard\"" });
+        home.camera(camera.sub_stream(&server.url(number, "sub")).detect(number == 1));
+    }
+    home.item("[[output]]\nid = \"siren\"\nline = \"sim:1\"\nactive = \"high\"\nsafe = \"off\"\n");
+    home.item("[[output]]\nid = \"gate\"\nline = \"sim:2\"\nactive = \"high\"\nsafe = \"off\"\n");
+    // The rule moves the gate, so that the siren moves by the page's test alone.
+    home.item(
+        "[[rule]]\nid = \"person-gate\"\nwhen = { class = \"person\", camera = \"cam01\" }\n\
+         do = [{ pulse = \"gate\", for = \"1s\" }, { notify = \"Somebody is there\" }]\ncooldown = \"10s\"\n",
+    );
+    let daemon = home.start();
+    let viewer = daemon.api.with_token(&home.token("viewer"));
+    clock::until("30 s of footage and an event with a picture", 150, || {
+        let covered = covered_ms(&coverage(&viewer, "cam01", "main")) >= 30_000;
+        let events = viewer.json("/api/v1/events?camera=cam01");
+        let pictured = events["events"].as_array()?.iter().any(|event| event["snapshot"] == true);
+        (covered && pictured).then_some(())
+    });
+
+    let screenshots = parts::output("screenshots");
+    std::fs::create_dir_all(&screenshots).unwrap();
+    parts::ours("browser/node_modules/playwright-core");
+    let mut command = Command::new("node");
+    command.arg(parts::ours("browser/run.mjs")).stdin(Stdio::null());
+    command.env("NIGHTJAR_BASE", home.base()).env("NIGHTJAR_SETUP_CODE", daemon.setup_code());
+    command.env("NIGHTJAR_SCREENSHOTS", &screenshots).env("NIGHTJAR_CHROMIUM", CHROMIUM);
+    let status = command.status().expect("node is installed: run \"cargo xtask test\"");
+    assert!(status.success(), "the browser's run failed, its reason is above");
+    let token = viewer.json("/api/v1/session");
+    assert_eq!(token["role"], "viewer");
+    assert!(daemon.stop().success());
+}

@@ -1,0 +1,180 @@
+// How the recorder is doing, in words first, numbers below; and the way out.
+import { api } from "../api.ts";
+import { bytes, duration, moment, number } from "../format.ts";
+import { CameraHealth } from "../parts/camera-health.tsx";
+import { Icon } from "../parts/icon.tsx";
+import { Chip, Fact, Facts, Head, Loading, Trouble, type Tone } from "../parts/small.tsx";
+import { cameraName, cameras, health, leave, serverNow, session } from "../store.ts";
+import type { EyeStatus, Health as HealthView, StorageStatus } from "../types.ts";
+import { t } from "../words.ts";
+
+export function Health() {
+  const all = health.value;
+  return (
+    <>
+      <Head title={t.health.title} />
+      {all === null ? (
+        <Loading />
+      ) : (
+        <>
+          <Verdict health={all} />
+          <div class="panels">
+            <Storage storage={all.storage} />
+            <Eye eye={all.eye} />
+            <section class="card">
+              <h2>{t.health.recorder}</h2>
+              <Facts>
+                <Fact name={t.health.board}>{all.board}</Fact>
+                <Fact name={t.health.version}>{all.version}</Fact>
+                <Fact name={t.health.uptime}>{duration(all.uptime_s * 1000)}</Fact>
+                <Fact name={t.health.memory}>{bytes(all.rss_bytes)}</Fact>
+              </Facts>
+            </section>
+          </div>
+          <h2>{t.health.cameras}</h2>
+          <div class="panels">
+            {cameras.value?.map((camera) => (
+              <CameraHealth key={camera.id} camera={camera} />
+            ))}
+          </div>
+          <Counters counters={all.counters} />
+        </>
+      )}
+      <Account />
+    </>
+  );
+}
+
+function Verdict({ health: { ok, problems } }: { health: HealthView }) {
+  return (
+    <div role="status">
+      {ok ? (
+        <div class="verdict good" data-testid="health-ok">
+          <Icon name="check" />
+          <div>
+            <p class="verdict-title">{t.health.ok}</p>
+            <p>{t.health.okMore}</p>
+          </div>
+        </div>
+      ) : (
+        <div class="verdict bad" data-testid="health-problems">
+          <Icon name="alert" />
+          <div>
+            <p class="verdict-title">{t.health.problems(problems.length)}</p>
+            <ul>
+              {problems.map((problem) => (
+                <li key={problem}>{problem}</li>
+              ))}
+            </ul>
+          </div>
+        </div>
+      )}
+    </div>
+  );
+}
+
+const storageTone: Record<StorageStatus["state"], Tone> = { ok: "good", slow: "warn", failed: "bad" };
+
+function Storage({ storage: s }: { storage: StorageStatus }) {
+  const share = s.quota_bytes > 0 ? Math.min(1, s.used_bytes / s.quota_bytes) : 0;
+  return (
+    <section class="card">
+      <header>
+        <h2>{t.health.storage}</h2>
+        <Chip tone={storageTone[s.state] ?? "calm"}>{t.health.storageState[s.state] ?? s.state}</Chip>
+      </header>
+      {s.error && <Trouble>{s.error}</Trouble>}
+      <div
+        class="bar"
+        role="meter"
+        aria-label={t.health.storage}
+        aria-valuemin={0}
+        aria-valuemax={100}
+        aria-valuenow={Math.round(share * 100)}
+      >
+        <i style={{ width: `${(share * 100).toFixed(1)}%` }} />
+      </div>
+      <p class="bar-words">{t.health.used(bytes(s.used_bytes), bytes(s.quota_bytes))}</p>
+      <Facts>
+        <Fact name={t.health.oldest}>{s.oldest_ms === null ? t.none : moment(s.oldest_ms, serverNow())}</Fact>
+        <Fact name={t.health.free}>{t.health.freeOf(number(s.free_slabs), number(s.slabs))}</Fact>
+        <Fact name={t.health.ratio}>{s.payload_bytes > 0 ? number(s.written_bytes / s.payload_bytes, 3) : "–"}</Fact>
+        <Fact name={t.health.slowest}>{number(s.slowest_write_ms)} ms</Fact>
+        <Fact name={t.health.folder}>
+          <code>{s.path}</code>
+        </Fact>
+      </Facts>
+    </section>
+  );
+}
+
+const eyeTone: Record<EyeStatus["state"], Tone> = { running: "good", starting: "busy", restarting: "warn", off: "calm" };
+
+function Eye({ eye }: { eye: EyeStatus }) {
+  return (
+    <section class="card">
+      <header>
+        <h2>{t.health.eye}</h2>
+        <Chip tone={eyeTone[eye.state] ?? "calm"}>{t.health.eyeState[eye.state] ?? eye.state}</Chip>
+      </header>
+      {eye.error && <Trouble>{eye.error}</Trouble>}
+      <Facts>
+        <Fact name={t.health.model}>
+          {eye.model.card || "–"} <code title={eye.model.sha256}>{eye.model.sha256.slice(0, 8)}</code>
+        </Fact>
+        <Fact name={t.health.inference}>{number(eye.inference_p50_ms, 1)} ms</Fact>
+        <Fact name={t.health.inferred}>{t.health.inferredOf(number(eye.inferred), number(eye.decoded))}</Fact>
+        <Fact name={t.health.skipped}>{number(eye.skipped_gops)}</Fact>
+        <Fact name={t.health.restarts}>{number(eye.restarts)}</Fact>
+        {eye.decoders.map(([camera, element]) => (
+          <Fact key={camera} name={t.health.decoder(cameraName(camera))}>
+            <code>{element}</code>
+          </Fact>
+        ))}
+      </Facts>
+    </section>
+  );
+}
+
+function Counters({ counters }: { counters: HealthView["counters"] }) {
+  return (
+    <details class="card counters">
+      <summary>
+        {t.health.counters} <span class="faint">{t.health.countersNote}</span>
+      </summary>
+      <Facts>
+        {counters.map(([name, value]) => (
+          <Fact key={name} name={name}>
+            <span class={value > 0 ? "nonzero" : "faint"}>{number(value)}</span>
+          </Fact>
+        ))}
+      </Facts>
+    </details>
+  );
+}
+
+function Account() {
+  const who = session.value;
+  if (!who) return null;
+  return (
+    <section class="card account">
+      <div>
+        <h2>{who.username}</h2>
+        <p class="faint">
+          {t.health.role[who.role] ?? who.role} · {who.device}
+        </p>
+      </div>
+      <button
+        type="button"
+        class="button"
+        data-testid="logout"
+        onClick={() => {
+          // Also when the recorder cannot be reached the person at this device wants to be out.
+          void api.logout().catch(() => undefined).then(() => leave());
+        }}
+      >
+        {t.health.logout}
+      </button>
+    </section>
+  );
+}

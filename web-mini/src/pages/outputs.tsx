@@ -1,0 +1,38 @@
+// Outputs with a guarded test, and the rules that move them.
+import { Head, Empty, Loading } from "../parts/small.tsx";
+import { OutputCard } from "../parts/output-card.tsx";
+import { moment } from "../format.ts";
+import { outputs, rules, serverNow } from "../store.ts";
+import { t } from "../words.ts";
+
+export function Outputs() {
+  const all = outputs.value;
+  const now = serverNow();
+  return (
+    <>
+      <Head title={t.outputs.title} />
+      {all === null && <Loading />}
+      {all?.length === 0 && <Empty icon="outputs" title={t.outputs.empty} />}
+      <ul class="cards">
+        {all?.map((output) => (
+          <li key={output.id}>
+            <OutputCard output={output} />
+          </li>
+        ))}
+      </ul>
+      <h2>{t.outputs.rules}</h2>
+      {rules.value?.length === 0 && <p class="faint">{t.outputs.noRules}</p>}
+      <ul class="rule-list">
+        {rules.value?.map((rule) => (
+          <li key={rule.id} class="card rule" data-testid={`rule-${rule.id}`}>
+            <p>{rule.sentence}</p>
+            <p class="faint">
+              <code>{rule.id}</code> · {t.outputs.fired(rule.fired)}
+              {rule.fired_ms !== null && `, ${t.outputs.lastFired(moment(rule.fired_ms, now))}`}
+            </p>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}

@@ -1,0 +1,98 @@
+// One output: its level now, why it moved, and a test that asks first.
+import { useState } from "preact/hooks";
+import { api } from "../api.ts";
+import { duration, moment } from "../format.ts";
+import { applyOutput, mayOperate, sentOut, serverNow } from "../store.ts";
+import type { OutputStatus } from "../types.ts";
+import { t } from "../words.ts";
+import { Confirm } from "./confirm.tsx";
+import { Fact, Facts, Segments, Trouble } from "./small.tsx";
+import { useTick } from "./visible.ts";
+
+const PULSES_MS = [500, 1000, 2000, 5000] as const;
+
+export function OutputCard({ output }: { output: OutputStatus }) {
+  const { id, line, on, until_ms: until } = output;
+  const [asking, setAsking] = useState(false);
+  const [busy, setBusy] = useState(false);
+  const [pulse, setPulse] = useState(1000);
+  const [done, setDone] = useState("");
+  const [trouble, setTrouble] = useState("");
+  useTick(250, on && until !== null);
+  const now = serverNow();
+  const simulated = output.driver === "sim";
+
+  async function test(): Promise<void> {
+    setAsking(false);
+    setBusy(true);
+    setDone("");
+    setTrouble("");
+    try {
+      applyOutput(await api.testOutput(id, pulse));
+      setDone(t.outputs.done(id, duration(pulse)));
+    } catch (error) {
+      if (!sentOut(error)) setTrouble(error instanceof Error ? error.message : String(error));
+    } finally {
+      setBusy(false);
+    }
+  }
+
+  return (
+    <article class={on ? "card output on" : "card output"} data-testid={`output-${id}`}>
+      <header>
+        <h2>{id}</h2>
+        <p class={on ? "level on" : "level"} data-testid={`output-level-${id}`} data-on={on} role="status">
+          {on ? t.outputs.on : t.outputs.off}
+        </p>
+      </header>
+      {output.error && <Trouble>{output.error}</Trouble>}
+      <Facts>
+        <Fact name={t.outputs.line}>
+          <code>{line}</code>
+        </Fact>
+        <Fact name={t.outputs.driver}>{output.driver}</Fact>
+        <Fact name={t.outputs.safe}>{output.safe_on ? t.outputs.on : t.outputs.off}</Fact>
+        <Fact name={t.outputs.moves}>
+          {t.outputs.times(output.moves)} {t.outputs.sinceStart}
+        </Fact>
+        <Fact name={t.outputs.cause}>{output.cause ?? t.none}</Fact>
+        <Fact name={t.outputs.moved}>{output.moved_ms === null ? t.never : moment(output.moved_ms, now)}</Fact>
+      </Facts>
+      <footer>
+        <p class="faint" role="status">
+          {on && until !== null && until > now
+            ? t.outputs.left(duration(Math.ceil((until - now) / 100) * 100))
+            : done || (mayOperate.value ? "" : t.outputs.viewerOnly)}
+        </p>
+        <button
+          type="button"
+          class="button"
+          data-testid={`output-test-${id}`}
+          aria-label={t.outputs.testOf(id)}
+          disabled={busy || !mayOperate.value}
+          onClick={() => setAsking(true)}
+        >
+          {t.outputs.test}
+        </button>
+      </footer>
+      {trouble && <Trouble>{trouble}</Trouble>}
+      {asking && (
+        <Confirm
+          title={t.outputs.ask(id)}
+          yes={t.outputs.yes(id, duration(pulse))}
+          no={t.cancel}
+          onYes={() => void test()}
+          onNo={() => setAsking(false)}
+        >
+          <p>{simulated ? t.outputs.simBody(t.outputs.on, duration(pulse)) : t.outputs.askBody(line, t.outputs.on, duration(pulse))}</p>
+          <Segments
+            label={t.outputs.howLong}
+            value={String(pulse)}
+            choices={PULSES_MS.map((ms) => [String(ms), duration(ms)] as const)}
+            onChoose={(ms) => setPulse(Number(ms))}
+          />
+        </Confirm>
+      )}
+    </article>
+  );
+}

@@ -1,0 +1,204 @@
+// The JSON shapes of /api/v1, as firmware/types/src/status.rs writes them. Times are integer ms since 1970 UTC.
+
+export type CameraState =
+  | "connecting"
+  | "recording"
+  | "degraded"
+  | "auth-failed"
+  | "stalled"
+  | "garbage"
+  | "storage-blocked"
+  | "offline";
+
+export type StreamKind = "main" | "sub";
+
+export type GapCause =
+  | "disconnected"
+  | "stalled"
+  | "auth-failed"
+  | "garbage"
+  | "stopped"
+  | "power-cut"
+  | "storage";
+
+export type Role = "viewer" | "operator" | "admin";
+
+export interface Session {
+  username: string;
+  role: Role;
+  device: string;
+  version: string;
+  now_ms: number;
+}
+
+export interface StreamStatus {
+  kind: StreamKind;
+  state: CameraState;
+  codecs: string;
+  width: number;
+  height: number;
+  fps: number;
+  bitrate: number;
+  gop_s: number;
+  dropped_units: number;
+  sessions: number;
+  error: string | null;
+}
+
+export interface ZoneView {
+  id: string;
+  points: [number, number][];
+}
+
+export interface CameraStatus {
+  id: string;
+  name: string;
+  state: CameraState;
+  mend: string;
+  detect: boolean;
+  streams: StreamStatus[];
+  zones: ZoneView[];
+}
+
+export interface OutputStatus {
+  id: string;
+  line: string;
+  driver: string;
+  on: boolean;
+  safe_on: boolean;
+  until_ms: number | null;
+  cause: string | null;
+  moved_ms: number | null;
+  moves: number;
+  error: string | null;
+}
+
+export interface RuleView {
+  id: string;
+  sentence: string;
+  fired: number;
+  fired_ms: number | null;
+}
+
+export interface Span {
+  from_ms: number;
+  to_ms: number;
+}
+
+export interface GapView {
+  from_ms: number;
+  to_ms: number | null;
+  cause: GapCause;
+  words: string;
+}
+
+export interface Coverage {
+  spans: Span[];
+  gaps: GapView[];
+}
+
+/** Fractions of the picture, origin top left. */
+export interface BBox {
+  x: number;
+  y: number;
+  w: number;
+  h: number;
+}
+
+export interface EventView {
+  id: string;
+  camera: string;
+  label: string;
+  score: number;
+  bbox: BBox;
+  track: number;
+  start_ms: number;
+  end_ms: number | null;
+  rules: string[];
+  snapshot: boolean;
+  model: string;
+}
+
+export interface EventPage {
+  events: EventView[];
+  next: string | null;
+}
+
+export interface StorageStatus {
+  state: "ok" | "slow" | "failed";
+  path: string;
+  quota_bytes: number;
+  used_bytes: number;
+  slabs: number;
+  free_slabs: number;
+  payload_bytes: number;
+  written_bytes: number;
+  slowest_write_ms: number;
+  oldest_ms: number | null;
+  error: string | null;
+}
+
+export interface ModelInfo {
+  card: string;
+  sha256: string;
+  labels: string[];
+}
+
+export interface EyeStatus {
+  state: "running" | "starting" | "restarting" | "off";
+  pid: number | null;
+  restarts: number;
+  model: ModelInfo;
+  decoders: [camera: string, element: string][];
+  inference_p50_ms: number;
+  decoded: number;
+  inferred: number;
+  skipped_gops: number;
+  error: string | null;
+}
+
+export interface Health {
+  ok: boolean;
+  problems: string[];
+  version: string;
+  board: string;
+  uptime_s: number;
+  rss_bytes: number;
+  storage: StorageStatus;
+  eye: EyeStatus;
+  counters: [name: string, value: number][];
+}
+
+export interface Detection {
+  label: string;
+  score: number;
+  bbox: BBox;
+  track: number | null;
+}
+
+export interface Detections {
+  camera: string;
+  at_ms: number;
+  inferred: boolean;
+  boxes: Detection[];
+}
+
+export interface Notice {
+  at_ms: number;
+  text: string;
+  event: string | null;
+}
+
+/** First message of the live socket, and again when the stream's parameters change. */
+export interface LiveInit {
+  type: "init";
+  mime: string;
+  width: number;
+  height: number;
+  origin_ms: number;
+}
+
+export type LiveText =
+  | LiveInit
+  | { type: "skipped"; units: number }
+  | { type: "ended"; error?: string | null };
