@@ -56,6 +56,9 @@ export function duration(ms: number): string {
   return two(Math.floor(s / 86_400), "d", Math.floor((s % 86_400) / 3600), "h");
 }
 
+/** A zoom level: `24 h`, `1.5 h`. */
+export const hours = (ms: number): string => `${number(ms / 3_600_000, ms < 10 * 3_600_000 ? 1 : 0)} h`;
+
 function two(a: number, unitA: string, b: number, unitB: string): string {
   return b > 0 && b < 60 ? `${a} ${unitA} ${b} ${unitB}` : `${a} ${unitA}`;
 }

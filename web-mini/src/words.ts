@@ -366,7 +366,7 @@ const de: Words = {
     localTime: "Ortszeit",
     choose: "Zum Abspielen auf den Streifen tippen.",
     noFootage: "An diesem Tag wurde nichts aufgenommen.",
-    recordedFor: (time) => `${time} aufgenommen`,
+    recordedFor: (time) => `${time} Aufnahme`,
     gapsOf: (n) => (n === 1 ? "1 Lücke" : `${n} Lücken`),
     gapSaid: (from, to, cause) => `Lücke von ${from} bis ${to}: ${cause}.`,
     nothingThere: (at) => `Um ${at} wurde nichts aufgenommen.`,

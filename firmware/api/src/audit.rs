@@ -313,7 +313,7 @@ mod tests {
         drop(audit);
         let mut file = OpenOptions::new().append(true).open(current(folder.path())).unwrap();
         file.write_all(b"{\"at_ms\":17").unwrap();
-        drop(Audit::open(folder.path(), still_clock()).map(|audit| audit.record("a", "after")).unwrap());
+        Audit::open(folder.path(), still_clock()).unwrap().record("a", "after");
         assert_eq!(verify(folder.path()).unwrap(), Verified { lines: 2, broken: None });
     }
 

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 pub use futures_util::future::BoxFuture;
+pub use nightjar_types::live::LiveMessage;
 use nightjar_types::status::{CameraStatus, Coverage, EventView, Health, OutputStatus, RuleView, Update};
 use nightjar_types::{EventId, StreamKind, Wall};
 use std::sync::Arc;
@@ -77,36 +78,6 @@ pub trait Export: Send + Sync + 'static {
 pub struct LiveFeed {
     /// `Init` first; ends when the sender is gone.
     pub messages: mpsc::Receiver<LiveMessage>,
-}
-
-/// One message to a live viewer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LiveMessage {
-    /// Parameters, before the first fragment and whenever they change.
-    Init {
-        /// For `MediaSource.addSourceBuffer`, e.g. `video/mp4; codecs="avc1.64001f,mp4a.40.2"`.
-        mime: String,
-        /// Pixels.
-        width: u16,
-        /// Pixels.
-        height: u16,
-        /// Wall time of media time 0.
-        origin: Wall,
-        /// `ftyp` + `moov`.
-        bytes: Bytes,
-    },
-    /// `moof` + `mdat`, starting at a key frame.
-    Fragment(Bytes),
-    /// The viewer was too slow; the next fragment starts at a key frame.
-    Skipped {
-        /// Access units left out.
-        units: u64,
-    },
-    /// Nothing more comes.
-    Ended {
-        /// Why, in words.
-        error: String,
-    },
 }
 
 /// Which events.

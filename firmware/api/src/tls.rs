@@ -64,7 +64,7 @@ impl Tls {
     ) -> Result<Self, OpenError> {
         let dir = state_dir.join("tls");
         state_file::folder(&dir)?;
-        let names = sorted(names.iter().cloned().filter(|n| is_dns_name(n)).chain(["localhost".into()]));
+        let names = sorted(names.iter().filter(|n| is_dns_name(n)).cloned().chain(["localhost".into()]));
         let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
         let ips = sorted(ips.iter().copied().filter(|ip| !ip.is_unspecified()).chain(loopback));
         let key = certificate(&dir, &names, &ips, now)?;

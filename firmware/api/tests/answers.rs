@@ -1,4 +1,5 @@
 //! What the routes answer: JSON, pictures, ranges of footage, words for what is wrong.
+#![allow(clippy::unwrap_used, reason = "test code")]
 
 mod common;
 

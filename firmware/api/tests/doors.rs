@@ -1,4 +1,5 @@
 //! Who gets in and who does not: every route of the table, over a real socket.
+#![allow(clippy::unwrap_used, reason = "test code")]
 
 mod common;
 

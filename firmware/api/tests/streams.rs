@@ -1,4 +1,5 @@
 //! Live over WebSocket, updates over SSE, TLS and the redirect to it: connections that stay open.
+#![allow(clippy::unwrap_used, reason = "test code")]
 
 mod common;
 

@@ -19,6 +19,8 @@ const UNSURE_IOU: f32 = 0.4;
 /// Looks without a hit after which an unconfirmed track is dropped, and at least needed to lose a confirmed one:
 /// when the model looks once in two seconds, a single miss must not end a track.
 const MISSES: u32 = 2;
+/// What is left of a score after a look that missed the thing.
+const MISS_TRUST: f32 = 0.7;
 /// Longest time that a velocity is trusted.
 const HORIZON: Duration = Duration::from_secs(1);
 /// Shares of a surprise that go into place and velocity (alpha-beta filter).
@@ -50,9 +52,9 @@ pub struct Tracked {
     pub id: Option<u32>,
     /// Index into the card's labels.
     pub class: u16,
-    /// Score of its last hit, 0..1.
+    /// Score of its last hit, less for every look since that missed it, 0..1.
     pub score: f32,
-    /// Where it is, or is thought to be; cut at the picture's edges.
+    /// Where it was found, when that was at this moment; else where it is thought to be. Cut at the picture's edges.
     pub bbox: BBox,
     /// Looks in a row that did not find it; 0 when the newest did.
     pub misses: u32,
@@ -72,7 +74,9 @@ struct Track {
     id: Option<u32>,
     class: u16,
     score: f32,
-    /// Centre x, centre y, width, height at `at`.
+    /// The box of the last hit, as the model gave it.
+    seen: BBox,
+    /// Centre x, centre y, width, height at `at`, smoothed.
     state: [f32; 4],
     /// Of the centre, a second.
     speed: [f32; 2],
@@ -134,8 +138,8 @@ impl Tracker {
             .map(|t| Tracked {
                 id: t.id,
                 class: t.class,
-                score: t.score,
-                bbox: inside(t.predicted(now)),
+                score: t.score * MISS_TRUST.powi(t.misses.min(16) as i32),
+                bbox: inside(if now == t.last_hit() { t.seen } else { t.predicted(now) }),
                 misses: t.misses,
             })
             .collect();
@@ -231,6 +235,7 @@ impl Track {
             id: None,
             class: found.class,
             score: found.score,
+            seen: found.bbox,
             state: centred(&found.bbox),
             speed: [0.0; 2],
             at: now,
@@ -270,6 +275,7 @@ impl Track {
         }
         self.at = now.max(self.at);
         self.score = found.score;
+        self.seen = found.bbox;
         self.misses = 0;
         self.in_a_row += 1;
         self.hits.push_back(now);

@@ -48,3 +48,23 @@ pub(crate) fn eye_program(config: &Config) -> anyhow::Result<PathBuf> {
     let here = std::env::current_exe().context("cannot find out where this program is")?;
     Ok(here.with_file_name("nightjar-eye"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHIPPED: &str = include_str!("../nightjar.toml");
+
+    #[test]
+    fn the_shipped_file_says_the_defaults() {
+        assert_eq!(Config::from_toml(SHIPPED, "nightjar.toml").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn the_shipped_examples_are_good() {
+        let live: String = SHIPPED.lines().map(|l| l.strip_prefix("# ").unwrap_or(l).to_string() + "\n").collect();
+        let live = live.replacen("Nightjar's", "# Nightjar's", 1);
+        let config = Config::from_toml(&live, "nightjar.toml").unwrap();
+        assert_eq!((config.cameras.len(), config.outputs.len(), config.rules.len()), (1, 1, 1));
+    }
+}

@@ -6,8 +6,7 @@ use anyhow::Context;
 use bytes::Bytes;
 use nightjar_io::clock;
 use nightjar_io::storage::EventSender;
-use nightjar_rules::event::{Change, EventBook, What as Step};
-use nightjar_rules::rule::{Order, What};
+use nightjar_rules::{Change, EventBook, EventWhat as Step, Order, What};
 use nightjar_rules::{Action, BBox, CameraIx, Micros, OutputIx, Rule, RuleBook, Score, Thing};
 use nightjar_types::config::{Config, RuleAction};
 use nightjar_types::eye::FromEye;
@@ -152,7 +151,7 @@ impl Stage {
             }
         }
         self.outputs.stop(now());
-        self.change_events(|events, out| events.close(out));
+        self.change_events(|events, out| events.close(&mut |x| out.push(x)));
     }
 
     fn next_deadline(&self) -> Option<Micros> {
@@ -160,8 +159,8 @@ impl Stage {
     }
 
     fn due(&mut self, now: Micros) {
-        self.order(|book, out| book.tick(now, out));
-        self.change_events(|events, out| events.tick(now, out));
+        self.order(|book, out| book.tick(now, &mut |x| out.push(x)));
+        self.change_events(|events, out| events.tick(now, &mut |x| out.push(x)));
         self.move_outputs(now);
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.alive = clock::mono();
@@ -186,7 +185,7 @@ impl Stage {
             FromEye::Snapshot { stream, track, jpeg, .. } => self.snapshot(stream, track, jpeg),
             FromEye::Lost { stream, track, .. } => {
                 if let Some(camera) = self.seen.get(stream as usize).map(|s| s.camera) {
-                    self.change_events(|events, out| events.lost(camera, track, out));
+                    self.change_events(|events, out| events.lost(camera, track, &mut |x| out.push(x)));
                 }
             }
             // the link answers these itself
@@ -203,8 +202,8 @@ impl Stage {
             Some(Thing::new(d.track?, names.class(&d.label)?, Score::from_unit(d.score), bbox))
         };
         let things: Vec<Thing> = detections.iter().filter_map(thing).collect();
-        self.change_events(|events, out| events.observe(camera, now, &things, out));
-        self.order(|book, out| book.observe(camera, now, &things, out));
+        self.change_events(|events, out| events.observe(camera, now, &things, &mut |x| out.push(x)));
+        self.order(|book, out| book.observe(camera, now, &things, &mut |x| out.push(x)));
         self.move_outputs(now);
         if !detections.is_empty() || self.had_boxes[n] {
             self.had_boxes[n] = !detections.is_empty();
@@ -214,9 +213,9 @@ impl Stage {
         }
     }
 
-    fn order(&mut self, ask: impl FnOnce(&mut RuleBook<RULES, WATCHES>, &mut dyn FnMut(Order))) {
+    fn order(&mut self, ask: impl FnOnce(&mut RuleBook<RULES, WATCHES>, &mut Vec<Order>)) {
         let mut orders = Vec::new();
-        ask(&mut self.book, &mut |order| orders.push(order));
+        ask(&mut self.book, &mut orders);
         for order in orders {
             self.obey(order);
         }
@@ -258,9 +257,9 @@ impl Stage {
         }
     }
 
-    fn change_events(&mut self, ask: impl FnOnce(&mut EventBook<LIVE>, &mut dyn FnMut(Change))) {
+    fn change_events(&mut self, ask: impl FnOnce(&mut EventBook<LIVE>, &mut Vec<Change>)) {
         let mut changes = Vec::new();
-        ask(&mut self.events, &mut |change| changes.push(change));
+        ask(&mut self.events, &mut changes);
         for change in changes {
             self.change(change);
         }

@@ -75,7 +75,7 @@ impl<const RULES: usize, const WATCHES: usize> RuleBook<RULES, WATCHES> {
     }
 
     /// One looked-at picture of `camera`. `now` never goes back.
-    pub fn observe(&mut self, camera: CameraIx, now: Micros, things: &[Thing], out: &mut impl FnMut(Order)) {
+    pub fn observe(&mut self, camera: CameraIx, now: Micros, things: &[Thing], out: &mut dyn FnMut(Order)) {
         for index in 0..self.rules.len() {
             for thing in things {
                 if self.rules[index].rule.matches(camera, thing) {
@@ -88,7 +88,7 @@ impl<const RULES: usize, const WATCHES: usize> RuleBook<RULES, WATCHES> {
     }
 
     /// Ends holds whose time is over. Call it at [`Self::next_deadline`] or more often.
-    pub fn tick(&mut self, now: Micros, out: &mut impl FnMut(Order)) {
+    pub fn tick(&mut self, now: Micros, out: &mut dyn FnMut(Order)) {
         for (index, entry) in self.rules.iter_mut().enumerate() {
             for (bit, action) in entry.rule.actions.iter().enumerate() {
                 let Action::Hold { output, linger_us } = *action else { continue };
@@ -162,7 +162,7 @@ impl<const RULES: usize, const WATCHES: usize> RuleBook<RULES, WATCHES> {
     }
 
     /// One thing that matches one rule.
-    fn see(&mut self, index: usize, subject: Subject, out: &mut impl FnMut(Order)) {
+    fn see(&mut self, index: usize, subject: Subject, out: &mut dyn FnMut(Order)) {
         let now = subject.at;
         let place = self.watch(index as u8, subject);
         let (entry, watch) = (&mut self.rules[index], &mut self.watches[place]);

@@ -212,6 +212,7 @@ fn a_full_table_forgets_the_presence_unseen_longest() {
     assert_eq!(b.evicted(), 1);
     let fired = fires(&see(&mut b, 1_000, &crowd[1..]));
     assert_eq!(fired, (1..8).collect::<List<u32>>());
+    assert_eq!(see(&mut b, 1_200, &[person(99)]), []);
     assert_eq!(fires(&see(&mut b, 1_600, &[person(99)])), [99]);
 }
 

@@ -68,7 +68,7 @@ impl<const LIVE: usize> EventBook<LIVE> {
     }
 
     /// One looked-at picture of `camera`. `now` never goes back.
-    pub fn observe(&mut self, camera: CameraIx, now: Micros, things: &[Thing], out: &mut impl FnMut(Change)) {
+    pub fn observe(&mut self, camera: CameraIx, now: Micros, things: &[Thing], out: &mut dyn FnMut(Change)) {
         self.tick(now, out);
         for thing in things {
             match self.find(camera, thing.track) {
@@ -81,14 +81,14 @@ impl<const LIVE: usize> EventBook<LIVE> {
     }
 
     /// The tracker gave a track up. Unknown tracks are nothing new and nothing happens.
-    pub fn lost(&mut self, camera: CameraIx, track: u32, out: &mut impl FnMut(Change)) {
+    pub fn lost(&mut self, camera: CameraIx, track: u32, out: &mut dyn FnMut(Change)) {
         if let Some(place) = self.find(camera, track) {
             self.end(place, out);
         }
     }
 
     /// Ends what has not been seen for too long. Call it at [`Self::next_deadline`] or more often.
-    pub fn tick(&mut self, now: Micros, out: &mut impl FnMut(Change)) {
+    pub fn tick(&mut self, now: Micros, out: &mut dyn FnMut(Change)) {
         let unseen_us = self.unseen_us;
         while let Some(place) = self.live.iter().position(|l| now.since(l.best.last) > unseen_us) {
             self.end(place, out);
@@ -96,7 +96,7 @@ impl<const LIVE: usize> EventBook<LIVE> {
     }
 
     /// Ends everything: the recorder stops.
-    pub fn close(&mut self, out: &mut impl FnMut(Change)) {
+    pub fn close(&mut self, out: &mut dyn FnMut(Change)) {
         while !self.live.is_empty() {
             self.end(0, out);
         }
@@ -141,7 +141,7 @@ impl<const LIVE: usize> EventBook<LIVE> {
         self.live.iter().position(|l| (l.best.camera, l.best.track) == (camera, track))
     }
 
-    fn begin(&mut self, camera: CameraIx, now: Micros, thing: &Thing, out: &mut impl FnMut(Change)) {
+    fn begin(&mut self, camera: CameraIx, now: Micros, thing: &Thing, out: &mut dyn FnMut(Change)) {
         if self.live.is_full() {
             self.evicted += 1;
             let ages = self.live.iter().enumerate().min_by_key(|(_, l)| (l.best.last, l.best.first));
@@ -155,7 +155,7 @@ impl<const LIVE: usize> EventBook<LIVE> {
         out(Change { what: What::Begin, event: best });
     }
 
-    fn improve(&mut self, place: usize, now: Micros, thing: &Thing, out: &mut impl FnMut(Change)) {
+    fn improve(&mut self, place: usize, now: Micros, thing: &Thing, out: &mut dyn FnMut(Change)) {
         let live = &mut self.live[place];
         live.best.last = live.best.last.max(now);
         if thing.score <= live.best.score {
@@ -168,7 +168,7 @@ impl<const LIVE: usize> EventBook<LIVE> {
         }
     }
 
-    fn end(&mut self, place: usize, out: &mut impl FnMut(Change)) {
+    fn end(&mut self, place: usize, out: &mut dyn FnMut(Change)) {
         let event = self.live.swap_remove(place).best;
         out(Change { what: What::End, event });
     }

@@ -8,13 +8,13 @@
 #[cfg(test)]
 extern crate std;
 
-mod book;
-mod error;
-mod event;
-mod relay;
-mod rule;
-mod unit;
-mod zone;
+pub mod book;
+pub mod error;
+pub mod event;
+pub mod relay;
+pub mod rule;
+pub mod unit;
+pub mod zone;
 
 pub use book::{MISS_US, RuleBook};
 pub use error::RulesError;

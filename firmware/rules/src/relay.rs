@@ -166,7 +166,7 @@ impl Relay {
 
     /// A person wants to see it work for `us` microseconds. Refused with [`Answer::Busy`] while anything else drives it.
     pub fn test(&mut self, us: u64, now: Micros) -> Answer {
-        if us == 0 {
+        if us == 0 || self.stopped {
             return Answer::Refused;
         }
         if self.is_active() || !self.next.is_idle() {

@@ -294,9 +294,13 @@ impl Run {
                         assert!(self.relay.next_deadline() >= before, "never shorter");
                     }
                 }
-                Step::Hold(rule) => drop(self.relay.hold(rule, self.now)),
+                Step::Hold(rule) => {
+                    let _ = self.relay.hold(rule, self.now);
+                }
                 Step::Release(rule) => self.relay.release(rule, self.now),
-                Step::Test(us) => drop(self.relay.test(us, self.now)),
+                Step::Test(us) => {
+                    let _ = self.relay.test(us, self.now);
+                }
                 Step::Safe => self.relay.force_safe(),
                 Step::Pass(us) => self.pass(us),
             }
@@ -344,14 +348,20 @@ proptest! {
         let mut now = Micros(0);
         for step in &steps {
             match *step {
-                Step::Pulse(rule, us) => drop(relay.pulse(rule, us, now)),
-                Step::Hold(rule) => drop(relay.hold(rule, now)),
+                Step::Pulse(rule, us) => {
+ let _ = relay.pulse(rule, us, now);
+ }
+                Step::Hold(rule) => {
+ let _ = relay.hold(rule, now);
+ }
                 Step::Release(rule) => relay.release(rule, now),
-                Step::Test(us) => drop(relay.test(us, now)),
+                Step::Test(us) => {
+ let _ = relay.test(us, now);
+ }
                 Step::Safe => relay.force_safe(),
                 Step::Pass(us) => {
                     now = now.plus(us * late);
-                    drop(relay.tick(now));
+                    let _ = relay.tick(now);
                 }
             }
         }

@@ -79,7 +79,7 @@ function One({ camera }: { camera: CameraStatus }) {
             <Icon name="full" />
           </button>
         )}
-        <a class="button" href={linkTo("timeline", null, { camera: camera.id })}>
+        <a class="button to-recordings" href={linkTo("timeline", null, { camera: camera.id })}>
           <Icon name="timeline" />
           {t.live.recordings}
         </a>

@@ -1,7 +1,7 @@
 // A camera and a day → its strip, and the player for the tapped moment.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { api, ApiError } from "../api.ts";
-import { duration, hm, hms } from "../format.ts";
+import { duration, hm, hms, hours } from "../format.ts";
 import { mergeEvents } from "../events.ts";
 import { Icon } from "../parts/icon.tsx";
 import { Player, type Wish } from "../parts/player.tsx";
@@ -47,7 +47,8 @@ function Day({ all, first }: { all: CameraStatus[]; first: CameraStatus }) {
   const camera = all.find((c) => c.id === cameraId) ?? first;
   const hasSub = camera.streams.some((s) => s.kind === "sub");
   const kind: StreamKind = hasSub ? stream : "main";
-  const codecs = camera.streams.find((s) => s.kind === kind)?.codecs ?? "";
+  const shape = camera.streams.find((s) => s.kind === kind);
+  const codecs = shape?.codecs ?? "";
 
   async function fetchCoverage(): Promise<Coverage> {
     const fresh = await api.coverage(camera.id, kind, bounds.from, bounds.to);
@@ -122,10 +123,14 @@ function Day({ all, first }: { all: CameraStatus[]; first: CameraStatus }) {
     if (!found) return;
     setPlayMs(found.at);
     clearTimeout(settle.current);
-    settle.current = setTimeout(() => setWish({ ms: found.at }), SETTLE_MS);
+    settle.current = setTimeout(() => {
+      settle.current = undefined;
+      setWish({ ms: found.at });
+    }, SETTLE_MS);
   }
 
   function onMoment(ms: number | null): void {
+    if (settle.current !== undefined) return; // about to go elsewhere
     setPlayMs(ms);
     if (ms !== null) setView((old) => reveal(old, bounds, ms));
   }
@@ -139,7 +144,7 @@ function Day({ all, first }: { all: CameraStatus[]; first: CameraStatus }) {
 
   const recorded = useMemo(() => coverage?.spans.reduce((sum, s) => sum + overlap(s, bounds), 0) ?? 0, [coverage]);
   const today = dayOf(nowMs);
-  const zoomBy = (factor: number): void => setView(zoom(view, bounds, factor, playMs ?? (view.from + view.to) / 2));
+  const zoomBy = (factor: number): void => setView((v) => zoom(v, bounds, factor, playMs ?? (v.from + v.to) / 2));
 
   return (
     <div class="timeline">
@@ -198,6 +203,7 @@ function Day({ all, first }: { all: CameraStatus[]; first: CameraStatus }) {
         camera={camera.id}
         stream={kind}
         codecs={codecs}
+        ratio={shape && shape.width > 0 ? `${shape.width} / ${shape.height}` : "16 / 9"}
         spans={coverage?.spans ?? NONE}
         wish={wish}
         onMoment={onMoment}
@@ -220,7 +226,7 @@ function Day({ all, first }: { all: CameraStatus[]; first: CameraStatus }) {
               <Icon name="minus" />
             </button>
             <button type="button" class="text-button zoom-span" title={t.timeline.whole} onClick={() => setView(bounds)}>
-              {duration(view.to - view.from)}
+              {hours(view.to - view.from)}
             </button>
             <button type="button" class="icon-button" aria-label={t.timeline.closer} disabled={view.to - view.from <= HOUR} onClick={() => zoomBy(0.5)}>
               <Icon name="plus" />

@@ -18,6 +18,8 @@ interface PlayerProps {
   camera: string;
   stream: StreamKind;
   codecs: string;
+  /** CSS aspect ratio of the picture. */
+  ratio: string;
   spans: readonly Span[];
   wish: Wish | null;
   onMoment: (ms: number | null) => void;
@@ -32,7 +34,7 @@ interface Loaded extends Range {
   startMs: number;
 }
 
-export function Player({ camera, stream, codecs, spans, wish, onMoment, onNews, onEnd }: PlayerProps) {
+export function Player({ camera, stream, codecs, ratio, spans, wish, onMoment, onNews, onEnd }: PlayerProps) {
   const video = useRef<HTMLVideoElement>(null);
   const loaded = useRef<Loaded | null>(null);
   const turn = useRef(0);
@@ -44,8 +46,12 @@ export function Player({ camera, stream, codecs, spans, wish, onMoment, onNews, 
     const mine = ++turn.current;
     const element = video.current;
     if (!element) return;
+    // From here on what still plays is no longer what was asked for.
+    loaded.current = null;
+    element.pause();
     setTrouble("");
     setRange(window);
+    show(at);
     try {
       const url = urls.video(camera, stream, window.from, window.to);
       const startMs = (await probeVideo(url)) ?? window.from;
@@ -56,7 +62,6 @@ export function Player({ camera, stream, codecs, spans, wish, onMoment, onNews, 
       await element.play().catch(() => undefined); // not allowed without a tap: the controls are there
     } catch (error) {
       if (mine !== turn.current || sentOut(error)) return;
-      loaded.current = null;
       setTrouble(error instanceof ApiError ? error.message : String(error));
     }
   }
@@ -114,12 +119,12 @@ export function Player({ camera, stream, codecs, spans, wish, onMoment, onNews, 
 
   return (
     <section class="player" aria-label={t.timeline.playing}>
-      <div class="player-picture">
+      <div class="player-picture" style={{ aspectRatio: ratio }}>
         <video
           ref={video}
           data-testid="timeline-video"
           playsInline
-          controls
+          controls={range !== null}
           preload="auto"
           onTimeUpdate={onTime}
           onSeeking={onTime}
@@ -141,14 +146,20 @@ export function Player({ camera, stream, codecs, spans, wish, onMoment, onNews, 
             <span class="faint">--:--:--</span>
           ) : (
             <>
-              <b>{hms(moment)}</b> <span>{fullDay(moment)}</span>
+              <b>{hms(moment)}</b>
+              <span>{fullDay(moment)}</span>
             </>
           )}
         </p>
         {range && (
-          <a class="button" href={urls.video(camera, stream, range.from, range.to, true)} download>
+          <a
+            class="button"
+            href={urls.video(camera, stream, range.from, range.to, true)}
+            download
+            aria-label={t.timeline.download(hm(range.from), hm(range.to))}
+          >
             <Icon name="download" />
-            {t.timeline.download(hm(range.from), hm(range.to))}
+            {hm(range.from)} – {hm(range.to)}
           </a>
         )}
       </div>

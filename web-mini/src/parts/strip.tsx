@@ -29,7 +29,8 @@ interface StripProps {
   /** The moment that plays; null when nothing does. */
   playMs: number | null;
   nowMs: number;
-  onView: (view: Range) => void;
+  /** A change of the view; gestures come faster than pictures, so each builds on the one before. */
+  onView: (change: (view: Range) => Range) => void;
   onSeek: (ms: number) => void;
 }
 
@@ -62,8 +63,8 @@ export function Strip({ bounds, view, coverage, events, playMs, nowMs, onView, o
           : null;
       onSeek(near ? near.from - LEAD_MS : at(px));
     },
-    onPan: (dx) => onView(pan(view, bounds, (-dx / Math.max(1, width)) * (view.to - view.from))),
-    onZoom: (factor, px) => onView(zoom(view, bounds, factor, at(px))),
+    onPan: (dx) => onView((v) => pan(v, bounds, (-dx / Math.max(1, width)) * (v.to - v.from))),
+    onZoom: (factor, px) => onView((v) => zoom(v, bounds, factor, msAt(v, width, px))),
     onHover: setHover,
   });
 
@@ -74,17 +75,17 @@ export function Strip({ bounds, view, coverage, events, playMs, nowMs, onView, o
     ArrowRight: () => goTo(cursor + step),
     Home: () => goTo(coverage.spans[0]?.from_ms ?? bounds.from),
     End: () => goTo((coverage.spans[coverage.spans.length - 1]?.to_ms ?? bounds.to) - 10_000),
-    PageUp: () => onView(pan(view, bounds, (view.from - view.to) / 2)),
-    PageDown: () => onView(pan(view, bounds, (view.to - view.from) / 2)),
-    "+": () => onView(zoom(view, bounds, 0.5, cursor)),
-    "=": () => onView(zoom(view, bounds, 0.5, cursor)),
-    "-": () => onView(zoom(view, bounds, 2, cursor)),
+    PageUp: () => onView((v) => pan(v, bounds, (v.from - v.to) / 2)),
+    PageDown: () => onView((v) => pan(v, bounds, (v.to - v.from) / 2)),
+    "+": () => onView((v) => zoom(v, bounds, 0.5, cursor)),
+    "=": () => onView((v) => zoom(v, bounds, 0.5, cursor)),
+    "-": () => onView((v) => zoom(v, bounds, 2, cursor)),
     Enter: () => goTo(cursor),
     " ": () => goTo(cursor),
   };
   function goTo(ms: number): void {
     const inDay = Math.min(Math.max(ms, bounds.from), Math.min(bounds.to, nowMs) - 1);
-    onView(reveal(view, bounds, inDay));
+    onView((v) => reveal(v, bounds, inDay));
     onSeek(inDay);
   }
 

@@ -6,7 +6,7 @@ use crate::state_file;
 use nightjar_types::Wall;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Revoked statements kept; more than that and the user's epoch is raised instead, which ends all of theirs.
 const MAX_REVOKED: usize = 4_096;
@@ -90,10 +90,10 @@ impl Revoked {
     }
 }
 
-fn load<T: DeserializeOwned + Default>(path: &PathBuf, mend: &'static str) -> Result<T, OpenError> {
+fn load<T: DeserializeOwned + Default>(path: &Path, mend: &'static str) -> Result<T, OpenError> {
     let Some(bytes) = state_file::read(path)? else { return Ok(T::default()) };
     serde_json::from_slice(&bytes).map_err(|error| OpenError::Damaged {
-        path: path.clone(),
+        path: path.to_owned(),
         why: error.to_string(),
         mend,
     })

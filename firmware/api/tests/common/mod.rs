@@ -1,5 +1,10 @@
 //! A desk in memory behind a real server on a real socket, and a small HTTP client.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses another part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "test code; each test file uses another part of it"
+)]
 
 use axum::body::Bytes;
 use http_body_util::{BodyExt, Full};

@@ -81,18 +81,17 @@ impl Link {
         };
         self.shared.state().pid = child.id();
         let (mut from, mut to) = socket.into_split();
-        let talked = match timeout(HELLO_DEADLINE, self.shake_hands(&mut from, &mut to)).await {
-            Err(_) => Err("it did not say hello in time".to_string()),
-            Ok(Err(why)) => Err(why),
+        let why = match timeout(HELLO_DEADLINE, self.shake_hands(&mut from, &mut to)).await {
+            Err(_) => "it did not say hello in time".to_string(),
+            Ok(Err(why)) => why,
             Ok(Ok(())) => {
                 self.shared.mailboxes.iter().for_each(|m| m.renew());
                 tokio::select! {
-                    why = self.listen(&mut from) => Err(why),
-                    why = self.tell(&mut to) => Err(why),
+                    why = self.listen(&mut from) => why,
+                    why = self.tell(&mut to) => why,
                 }
             }
         };
-        let why = talked.err().unwrap_or_default();
         // an eye that exits by itself has usually said more in its exit code
         let status = timeout(Duration::from_millis(500), child.wait()).await;
         let _ = child.start_kill(); // fails when it is gone already

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 /// Bytes that may wait for the card, all streams together.
-pub const BUDGET: usize = 32 << 20;
+pub(super) const BUDGET: usize = 32 << 20;
 
 /// What reaches the card.
 #[derive(Debug)]

@@ -1,0 +1,93 @@
+// Routes, boxes, pace, events, words and numbers.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { BoxBuffer } from "../src/boxes.ts";
+import { backOff, chase } from "../src/chase.ts";
+import { byDay, mergeEvents } from "../src/events.ts";
+import { bitrate, bytes, duration, hours } from "../src/format.ts";
+import { pickLanguage } from "../src/language.ts";
+import { linkTo, parseRoute } from "../src/route.ts";
+import type { Detections, EventView } from "../src/types.ts";
+import { gapWord, labelWord } from "../src/words.ts";
+
+test("routes go both ways", () => {
+  const route = parseRoute(linkTo("live", "front door/2", { stream: "main", at: null }));
+  assert.deepEqual([route.page, route.id, route.query.get("stream"), route.query.has("at")], ["live", "front door/2", "main", false]);
+  assert.equal(parseRoute("").page, "live");
+  assert.equal(parseRoute("#/setup?code=AB-12").query.get("code"), "AB-12");
+  assert.equal(parseRoute("#/events/%E0%A4%A").id, "%E0%A4%A", "a broken escape is no crash");
+});
+
+const seen = (at_ms: number): Detections => ({ camera: "front", at_ms, inferred: true, boxes: [] });
+
+test("boxes are those of the picture's time, and vanish when nothing fresh is known", () => {
+  const buffer = new BoxBuffer();
+  for (const at of [1000, 1200, 1600, 1400]) buffer.push(seen(at));
+  assert.equal(buffer.at(1250)?.at_ms, 1200);
+  assert.equal(buffer.at(1330)?.at_ms, 1400, "a little ahead counts");
+  assert.equal(buffer.at(1500)?.at_ms, 1400, "a late arrival is put in its place");
+  assert.equal(buffer.at(900), null);
+  assert.equal(buffer.at(2700), null);
+  assert.equal(buffer.newest()?.at_ms, 1600);
+});
+
+test("the box buffer is bounded in time and number", () => {
+  const buffer = new BoxBuffer();
+  for (let at = 0; at < 100_000; at += 100) buffer.push(seen(at));
+  assert.ok(buffer.size <= 121);
+  const dense = new BoxBuffer();
+  for (let at = 0; at < 5_000; at += 1) dense.push(seen(at));
+  assert.ok(dense.size <= 400);
+});
+
+test("the live picture jumps when it is far behind, hurries when a little, and never runs dry by that", () => {
+  assert.equal(chase(3, 0.5).jumpTo, 0.7);
+  assert.deepEqual(chase(1.2, 0.5), { jumpTo: null, rate: 1.06 });
+  assert.deepEqual(chase(0.7, 0.5), { jumpTo: null, rate: 1 });
+  assert.ok(chase(1.6, 0.5).jumpTo !== null, "more than 1.5 s with short fragments");
+  for (const step of [0.2, 0.5, 1, 2, 4]) {
+    assert.equal(chase(step + 0.1, step).jumpTo, null, "what arrives at once is not behind");
+    assert.ok((chase(99, step).jumpTo ?? 0) > step, "the next fragment comes before the picture stops");
+  }
+});
+
+test("tries come less and less often, at most every 38 s", () => {
+  assert.ok(backOff(0, 0) >= 300 && backOff(0, 1) <= 700);
+  for (let n = 1; n < 60; n += 1) assert.ok(backOff(n, 0.5) >= backOff(n - 1, 0.5) && backOff(n, 1) <= 38_000);
+});
+
+test("events are merged once each, newest first, and split by day", () => {
+  const event = (id: string, score: number): EventView => ({ id, score, start_ms: Number(id) * 86_400_000 }) as EventView;
+  const all = mergeEvents([event("2", 0.5), event("1", 0.5)], [event("3", 0.6), event("2", 0.9)]);
+  assert.deepEqual(
+    all.map((e) => [e.id, e.score]),
+    [
+      ["3", 0.6],
+      ["2", 0.9],
+      ["1", 0.5],
+    ],
+  );
+  assert.equal(byDay(all).length, 3);
+});
+
+test("languages: the first one that is known, else English", () => {
+  assert.equal(pickLanguage(["fr-FR", "de-AT", "en"]), "de");
+  assert.equal(pickLanguage(["fr"]), "en");
+  assert.equal(pickLanguage([]), "en");
+});
+
+test("unknown classes and causes are shown as they are", () => {
+  assert.equal(labelWord("giraffe"), "Giraffe");
+  assert.equal(gapWord("meteor" as never, "a meteor hit"), "a meteor hit");
+});
+
+test("numbers are short", () => {
+  assert.equal(bytes(64 * 2 ** 30), "64 GiB");
+  assert.equal(bytes(0), "0 B");
+  assert.equal(bitrate(912_000), "912 kbit/s");
+  assert.equal(bitrate(4_200_000), "4.2 Mbit/s");
+  assert.equal(duration(500), "0.5 s");
+  assert.equal(duration(125_000), "2 min 5 s");
+  assert.equal(duration(93_784_000), "1 d 2 h");
+  assert.equal(hours(24 * 3_600_000), "24 h");
+});
