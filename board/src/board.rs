@@ -16,7 +16,8 @@ pub const BOARDS: &[(&str, &str)] = &[
 ];
 
 /// Headers that several boards share: (name, its file).
-const HEADERS: &[(&str, &str)] = &[("raspberry-pi-40", include_str!("../boards/headers/raspberry-pi-40.toml"))];
+const HEADERS: &[(&str, &str)] =
+    &[("raspberry-pi-40", include_str!("../boards/headers/raspberry-pi-40.toml"))];
 
 /// A board, read and checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,7 +111,8 @@ impl Board {
                 .iter()
                 .find(|(known, _)| known == name)
                 .ok_or_else(|| data(format!("there is no header \"{name}\"")))?;
-            let shared: TypedHeader = toml::from_str(text).map_err(|e| data(format!("header \"{name}\": {e}")))?;
+            let shared: TypedHeader =
+                toml::from_str(text).map_err(|e| data(format!("header \"{name}\": {e}")))?;
             header.extend(shared.line);
         }
         let Typed { id: own, title, model, drivers, chip, lines, decoders, source, .. } = typed;

@@ -65,7 +65,9 @@ pub enum BoardError {
         drivers: String,
     },
     /// The GPIO chip is not there: wrong board, or its kernel module is missing.
-    #[error("relay \"{output}\": line {line} needs the GPIO chip {chip} (board {board}); this kernel has {found}")]
+    #[error(
+        "relay \"{output}\": line {line} needs the GPIO chip {chip} (board {board}); this kernel has {found}"
+    )]
     NoChip {
         /// The output.
         output: String,

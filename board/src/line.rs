@@ -95,18 +95,31 @@ impl Board {
     }
 
     fn sim_line(&self, text: &str, number: &str) -> Result<Line, BoardError> {
-        let offset = number.parse().ok().filter(|n| *n < SIM_LINES).ok_or_else(|| BoardError::NoSuchLine {
-            line: text.into(),
+        let offset =
+            number.parse().ok().filter(|n| *n < SIM_LINES).ok_or_else(|| BoardError::NoSuchLine {
+                line: text.into(),
+                board: self.id().into(),
+                near: format!("simulated lines are sim:0 to sim:{}", SIM_LINES - 1),
+            })?;
+        Ok(Line {
+            name: format!("sim:{offset}"),
+            driver: "sim",
+            chip: Chip::Sim,
+            offset,
             board: self.id().into(),
-            near: format!("simulated lines are sim:0 to sim:{}", SIM_LINES - 1),
-        })?;
-        Ok(Line { name: format!("sim:{offset}"), driver: "sim", chip: Chip::Sim, offset, board: self.id().into() })
+        })
     }
 
     fn chip_line(&self, text: &str, chip: &str, number: &str) -> Result<Line, BoardError> {
         let offset = number.parse().map_err(|_| self.no_such_line(text))?;
         let path = format!("/dev/{}", chip.trim_start_matches("/dev/"));
-        Ok(Line { name: text.into(), driver: "gpiochip", chip: Chip::Path(path), offset, board: self.id().into() })
+        Ok(Line {
+            name: text.into(),
+            driver: "gpiochip",
+            chip: Chip::Path(path),
+            offset,
+            board: self.id().into(),
+        })
     }
 
     fn named_line(&self, name: &str, text: &str, driver: &'static str) -> Result<Line, BoardError> {
@@ -116,7 +129,8 @@ impl Board {
         let wanted = name.to_ascii_lowercase();
         let pin = wanted.strip_prefix("pin").and_then(|n| n.trim_start().parse::<u8>().ok());
         let fits = |l: &&HeaderLine| {
-            l.also.iter().chain([&l.name]).any(|n| n.eq_ignore_ascii_case(name)) || (pin.is_some() && l.pin == pin)
+            l.also.iter().chain([&l.name]).any(|n| n.eq_ignore_ascii_case(name))
+                || (pin.is_some() && l.pin == pin)
         };
         let line = self.header().iter().find(fits).ok_or_else(|| self.no_such_line(text))?;
         if let Some(why) = &line.reserved {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 const CONSUMER: usize = 31;
 
 pub(super) fn missing() -> Option<String> {
-    let none = gpiocdev::chips().map_or(true, |chips| chips.is_empty());
+    let none = gpiocdev::chip::chips().map_or(true, |chips| chips.is_empty());
     none.then(|| "no /dev/gpiochip0; plug in a board with GPIO, or boot a kernel with a GPIO chip".into())
 }
 
@@ -40,7 +40,7 @@ pub(super) fn open(request: &Request<'_>) -> Result<Box<dyn OutputLine>, BoardEr
 
 /// The chip's device file.
 pub(super) fn find(request: &Request<'_>) -> Result<PathBuf, BoardError> {
-    let chips = gpiocdev::chips().unwrap_or_default();
+    let chips = gpiocdev::chip::chips().unwrap_or_default();
     let found = match &request.line.chip {
         Chip::Path(path) => chips.iter().find(|p| p.as_path() == Path::new(path)),
         Chip::Label(label) => chips.iter().find(|p| label_of(p).as_deref() == Some(label)),

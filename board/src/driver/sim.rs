@@ -65,7 +65,8 @@ impl Probe {
 }
 
 pub(super) fn open(request: &Request<'_>) -> Result<Box<dyn OutputLine>, BoardError> {
-    let probe = probe(request.line.offset).ok_or_else(|| request.failed("there is no such simulated line"))?;
+    let probe =
+        probe(request.line.offset).ok_or_else(|| request.failed("there is no such simulated line"))?;
     let mut wire = probe.wire();
     if let Some(owner) = &wire.owner {
         return Err(request.taken(format!("relay \"{owner}\"")));

@@ -8,8 +8,15 @@ use crate::error::Error;
 use crate::frame;
 use bytes::Bytes;
 use gstreamer::{self as gst, prelude::*};
-use gstreamer_app::{AppSink, AppSrc};
+use gstreamer_app::{AppSink, AppSrc, AppSrcCallbacks};
 use nightjar_types::{Mono, VideoCodec};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Units that may wait before the decoder.
+const WAITING: u64 = 8;
+/// A decoder that takes no unit for this long hangs.
+const HANGS: Duration = Duration::from_secs(3);
 
 /// A running pipeline; dropping it stops it.
 pub(crate) struct Pipeline {
@@ -17,6 +24,29 @@ pub(crate) struct Pipeline {
     source: AppSrc,
     sink: AppSink,
     bus: gst::Bus,
+    room: Arc<Room>,
+}
+
+/// Whether the pipeline's source has room for another unit.
+#[derive(Default)]
+struct Room {
+    full: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Room {
+    fn set_full(&self, full: bool) {
+        *self.full.lock().unwrap_or_else(PoisonError::into_inner) = full;
+        self.changed.notify_all();
+    }
+
+    /// Waits for room; false when there is none in time.
+    fn wait(&self) -> bool {
+        let full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
+        let (full, _) =
+            self.changed.wait_timeout_while(full, HANGS, |full| *full).unwrap_or_else(PoisonError::into_inner);
+        !*full
+    }
 }
 
 impl Pipeline {
@@ -38,7 +68,21 @@ impl Pipeline {
             .field("alignment", "au")
             .field("codec_data", gst::Buffer::from_slice(Bytes::copy_from_slice(config)))
             .build();
-        let source = AppSrc::builder().caps(&caps).format(gst::Format::Time).is_live(true).build();
+        let room = Arc::new(Room::default());
+        let (filled, emptied) = (room.clone(), room.clone());
+        let callbacks = AppSrcCallbacks::builder()
+            .enough_data(move |_| filled.set_full(true))
+            .need_data(move |_, _| emptied.set_full(false))
+            .build();
+        let source = AppSrc::builder()
+            .caps(&caps)
+            .format(gst::Format::Time)
+            .is_live(true)
+            // Counted in units alone: the library's own limit is in bytes, and a 4K key frame may pass it.
+            .max_bytes(0)
+            .max_buffers(WAITING)
+            .callbacks(callbacks)
+            .build();
         let sink = AppSink::builder()
             .caps(&frame::sink_caps())
             .sync(false)
@@ -58,7 +102,7 @@ impl Pipeline {
         pipeline.add_many(chain)?;
         gst::Element::link_many(chain)?;
         let bus = pipeline.bus().ok_or_else(|| Error::Gstreamer("a pipeline without a bus".into()))?;
-        Ok(Self { pipeline, source, sink, bus })
+        Ok(Self { pipeline, source, sink, bus, room })
     }
 
     /// Where the pictures come out.
@@ -72,19 +116,17 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Hands in one coded picture; its time comes out again as the sample's timestamp.
+    /// Hands in one coded picture, waiting for room; its time comes out again as the sample's timestamp.
     pub(crate) fn push(&self, mono: Mono, data: Bytes) -> Result<(), Error> {
+        if !self.room.wait() {
+            return Err(Error::Decode(format!("the decoder took nothing for {} s", HANGS.as_secs())));
+        }
         let mut buffer = gst::Buffer::from_slice(data);
         if let Some(buffer) = buffer.get_mut() {
             buffer.set_pts(gst::ClockTime::from_useconds(mono.0));
         }
         self.source.push_buffer(buffer).map_err(|e| Error::Gstreamer(format!("pushing: {e}")))?;
         Ok(())
-    }
-
-    /// Units that wait for the decoder.
-    pub(crate) fn waiting(&self) -> u64 {
-        self.source.current_level_buffers()
     }
 
     /// No more units: the decoder gives out what it still holds.

@@ -19,8 +19,8 @@ use std::time::Duration;
 
 /// Units between the socket and the stream's thread, about one group of pictures.
 const QUEUE: usize = 64;
-/// Units inside the pipeline before its decoder. More means that it is too slow: wait for the next key frame.
-const IN_PIPELINE: u64 = 16;
+/// More waiting units than this, and the decoder is behind: jump to the newest key frame among them.
+const BEHIND: usize = 8;
 /// A unit whose picture has not come out after this many later units did not decode. H.264 reorders at most 16.
 const OUTSTANDING: usize = 32;
 /// So many units without one picture: the decoder is stuck, take another or a fresh one.
@@ -117,16 +117,21 @@ struct Running {
     decoder: Decoder,
     pipeline: Pipeline,
     outstanding: Arc<Outstanding>,
-    /// The pipeline is full: units are left out up to the next key frame.
-    skipping: bool,
 }
 
 impl Decoding {
     fn run(mut self, queue: &Receiver<Unit>) {
         let span = tracing::info_span!("stream", camera = %self.opening.camera, number = self.opening.stream);
         let _entered = span.enter();
-        while let Ok(unit) = queue.recv() {
-            self.take(unit);
+        let mut waiting = VecDeque::new();
+        while let Some(unit) = waiting.pop_front().or_else(|| queue.recv().ok()) {
+            waiting.push_front(unit);
+            waiting.extend(queue.try_iter().take(QUEUE.saturating_sub(waiting.len())));
+            let skipped = jump(&mut waiting);
+            self.counters.superseded.add(skipped);
+            if let Some(unit) = waiting.pop_front() {
+                self.take(unit);
+            }
         }
         tracing::debug!("ended");
     }
@@ -136,28 +141,25 @@ impl Decoding {
             self.counters.undecodable.add(1);
             return;
         }
-        let Some(running) = &mut self.running else { return };
-        if running.skipping && !unit.is_key || running.pipeline.waiting() >= IN_PIPELINE {
-            running.skipping = true;
-            self.counters.superseded.add(1);
-        } else {
-            running.skipping = false;
-            self.counters.undecodable.add(running.outstanding.went_in(unit.mono));
-            if let Err(error) = running.pipeline.push(unit.mono, unit.data) {
-                return self.give_up(&error.to_string());
-            }
+        let Some(running) = &self.running else { return };
+        self.counters.undecodable.add(running.outstanding.went_in(unit.mono));
+        if let Err(error) = running.pipeline.push(unit.mono, unit.data) {
+            self.pass_over_hardware();
+            return self.give_up(&error.to_string());
         }
         if let Some(fault) = running.pipeline.fault() {
             return self.give_up(&fault);
         }
         if running.outstanding.silent_for() >= STUCK {
             let element = running.decoder.element;
-            // Software that decodes nothing is fed nothing decodable; hardware may have hung.
-            if running.decoder.hardware {
-                self.passed_over.push(element);
-            }
+            self.pass_over_hardware();
             self.give_up(&format!("{element} gave no picture for {STUCK} units"));
         }
+    }
+
+    /// Software that gives nothing is fed nothing decodable; hardware may hang, so it is not tried on this stream again.
+    fn pass_over_hardware(&mut self) {
+        self.passed_over.extend(self.running.iter().map(|r| r.decoder).filter(|d| d.hardware).map(|d| d.element));
     }
 
     /// Finds a decoder for this key frame and starts it.
@@ -206,7 +208,7 @@ impl Decoding {
             .build();
         pipeline.sink().set_callbacks(callbacks);
         pipeline.start()?;
-        Ok(Running { decoder, pipeline, outstanding, skipping: false })
+        Ok(Running { decoder, pipeline, outstanding })
     }
 
     /// Stops the pipeline; the next key frame begins another. The recorder is told once of one fault.
@@ -224,6 +226,15 @@ impl Decoding {
     fn tell(&self, element: Result<String, String>) {
         self.outbox.send(FromEye::Decoder { stream: self.opening.stream, element });
     }
+}
+
+/// When many units wait, drops those before the newest key frame; gives how many.
+fn jump(waiting: &mut VecDeque<Unit>) -> u64 {
+    if waiting.len() <= BEHIND {
+        return 0;
+    }
+    let newest = waiting.iter().rposition(|u| u.is_key).unwrap_or(0);
+    waiting.drain(..newest).count() as u64
 }
 
 /// Units that went in and whose pictures have not come out.
@@ -268,6 +279,17 @@ impl Outstanding {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_decoder_that_is_behind_jumps_to_the_newest_key_frame() {
+        let units = |n: u64| (0..n).map(|i| Unit { mono: Mono(i), is_key: i % 5 == 0, data: Bytes::new() });
+        let mut few: VecDeque<Unit> = units(8).collect();
+        assert_eq!((jump(&mut few), few.len()), (0, 8));
+        let mut many: VecDeque<Unit> = units(18).collect();
+        assert_eq!((jump(&mut many), many[0].mono), (15, Mono(15)));
+        let mut no_key: VecDeque<Unit> = units(20).map(|u| Unit { is_key: false, ..u }).collect();
+        assert_eq!(jump(&mut no_key), 0, "nothing to jump to");
+    }
 
     #[test]
     fn a_unit_without_a_picture_is_counted_once() {

@@ -8,7 +8,7 @@ use crate::inference::Rota;
 use crate::looker::{Look, UNSURE_SHARE};
 use crate::outbox::Outbox;
 use crate::{error::Error, jpeg};
-use nightjar_detect::{Attention, BestShot, MotionGate, Picture, Tracked, Tracker, TrackerConfig};
+use nightjar_detect::{Attention, BestShot, Lost, MotionGate, Picture, Tracked, Tracker, TrackerConfig};
 use nightjar_types::eye::FromEye;
 use nightjar_types::{Detection, Mono};
 use std::collections::{HashMap, VecDeque};
@@ -108,10 +108,7 @@ impl Watch {
         state.waiting.clear();
         state.best.clear();
         let lost = state.tracker.end();
-        drop(state);
-        for lost in lost {
-            self.around.outbox.send(FromEye::Lost { stream: self.stream, track: lost.id, mono: lost.seen });
-        }
+        self.send_lost(lost);
     }
 
     /// A picture came out of the decoder.
@@ -193,11 +190,15 @@ impl Watch {
             .filter(|t| t.misses == 0)
             .filter(|t| t.id.is_some_and(|id| state.best.entry(id).or_default().take(mono, t.score, &t.bbox)))
             .collect();
-        self.send_waiting(&mut state);
-        drop(state);
+        // Still locked: a snapshot must not come after its track's end, which another thread may send.
         self.send_snapshots(&candidate, &shots);
-        for lost in lost {
-            self.around.outbox.send(FromEye::Lost { stream: self.stream, track: lost.id, mono: lost.seen });
+        self.send_lost(lost);
+        self.send_waiting(&mut state);
+    }
+
+    fn send_lost(&self, lost: Vec<Lost>) {
+        for Lost { id, seen } in lost {
+            self.around.outbox.send(FromEye::Lost { stream: self.stream, track: id, mono: seen });
         }
     }
 

@@ -105,6 +105,20 @@ fn dwell_needs_the_whole_time() {
 }
 
 #[test]
+fn dwell_and_cool_down_are_exact_to_the_microsecond() {
+    let fires_at = |b: &mut Book, us, track| {
+        let mut fired = false;
+        b.observe(CAM, Micros(us), &[person(track)], &mut |_| fired = true);
+        fired
+    };
+    let mut b = book([rule(1_000, 0, &[Action::Notify])]);
+    assert_eq!([7, 1_006, 1_007].map(|us| fires_at(&mut b, us, 1)), [false, false, true]);
+    let mut b = book([rule(0, 1_000, &[Action::Notify])]);
+    assert!(fires_at(&mut b, 7, 1));
+    assert_eq!([1_006, 1_007].map(|us| fires_at(&mut b, us, 2)), [false, true]);
+}
+
+#[test]
 fn dwell_forgives_misses_up_to_a_second_and_begins_anew_after() {
     let mut b = book([rule(2 * S, 0, &[Action::Notify])]);
     see(&mut b, 0, &[person(1)]);

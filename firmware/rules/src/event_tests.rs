@@ -64,6 +64,8 @@ fn small_steps_are_kept_but_not_told() {
     see(&mut book, 1, &[thing(7, 500)]);
     assert_eq!(see(&mut book, 1, &[thing(7, 540)]), []);
     assert_eq!(book.live(CAM, 7).map(|e| e.score.thousandths()), Some(540));
+    assert_eq!(see(&mut book, 1, &[thing(7, 520)]), []);
+    assert_eq!(book.live(CAM, 7).map(|e| e.score.thousandths()), Some(540), "never gets worse");
     assert_eq!(see(&mut book, 1, &[thing(7, 549)]), []);
     assert_eq!(see(&mut book, 1, &[thing(7, 550)]), [(What::Better, 7, 550)]);
 }

@@ -200,6 +200,20 @@ fn safe_is_at_once_and_forgets_everything() {
 }
 
 #[test]
+fn safe_forgets_what_waits_for_the_rest_to_end() {
+    for last_word in [Relay::force_safe, Relay::stop] {
+        let mut r = relay(None, 100);
+        r.pulse(0, MS, at(0));
+        drain(&mut r, 0);
+        drain(&mut r, 1);
+        assert_eq!(r.pulse(0, MS, at(2)), Answer::Waits(at(101)));
+        last_word(&mut r);
+        assert_eq!(r.next_deadline(), None);
+        assert_eq!(drain(&mut r, 500), []);
+    }
+}
+
+#[test]
 fn safe_comes_before_a_pulse_that_is_asked_in_the_same_moment() {
     let mut r = relay(None, 10);
     r.hold(0, at(0));

@@ -36,8 +36,8 @@ impl Zone {
             if turn == 0 && between(a.x, b.x, p.x) && between(a.y, b.y, p.y) {
                 return true;
             }
-            // The ray from `p` to the right meets this edge when the edge spans p.y (one end above, one not) and `p`
-            // is on its left: for an edge going down (b below a) that is a positive turn in a y-down picture.
+            // The ray from `p` to the left meets this edge when the edge spans p.y (one end below, the other not) and `p`
+            // is on its right: for an edge going down the picture (b.y > a.y) that is a positive turn.
             if (a.y > p.y) != (b.y > p.y) && (turn > 0) == (b.y > a.y) {
                 inside = !inside;
             }

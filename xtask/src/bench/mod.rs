@@ -7,7 +7,7 @@ mod report;
 mod tree;
 
 use crate::options::Options;
-use crate::place::{Place, make_dir, write};
+use crate::place::{Place, write};
 use crate::{demo, run, setup, web};
 use anyhow::{Context, Result, bail};
 use cameras::Cameras;
@@ -17,7 +17,7 @@ use report::Report;
 use std::process::Command;
 
 /// Pictures whose inference is timed.
-const INFERENCES: usize = 200;
+const INFERENCES: &str = "200";
 
 pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
     let seconds: u64 = options.number("seconds", 60)?;
@@ -125,30 +125,15 @@ fn sizes(place: &Place) -> Vec<(String, u64)> {
     sizes
 }
 
-/// Median and 90th percentile of the milliseconds one inference takes, on the first pictures of the clip.
+/// Median and 90th percentile of the milliseconds that the eye takes to look at a picture of the clip.
 fn inference(place: &Place) -> Result<(f64, f64)> {
-    let work = place.target("bench");
-    make_dir(&work)?;
     let mut eye = Command::new(place.target("release/nightjar-eye"));
-    eye.arg("detect").arg("--card").arg(place.at("models/cards/ssdlite-mnv2-coco12-w8.toml"));
-    eye.arg("--models")
-        .arg(place.target("models"))
-        .arg("--input")
-        .arg(place.target("clips/vtest.mp4"))
-        .arg("--json");
-    let text = run::capture(&mut eye)?;
-    let mut times: Vec<f64> = text
-        .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter(|line| line["inferred"].as_bool().unwrap_or(true))
-        .filter_map(|line| line["inference_ms"].as_f64())
-        .take(INFERENCES)
-        .collect();
-    if times.is_empty() {
-        bail!("nightjar-eye detect printed no line with inference_ms");
-    }
-    times.sort_by(f64::total_cmp);
-    Ok((times[times.len() / 2], times[times.len() * 9 / 10]))
+    eye.args(["bench", "--json", "--runs", INFERENCES, "--models"]).arg(place.target("models"));
+    let text = run::capture(eye.arg("--input").arg(place.target("clips/vtest.mp4")))?;
+    let said: serde_json::Value =
+        serde_json::from_str(&text).context("nightjar-eye bench printed no JSON")?;
+    let number = |key: &str| said[key].as_f64().with_context(|| format!("nightjar-eye bench told no {key}"));
+    Ok((number("median_ms")?, number("p90_ms")?))
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ impl Report {
         text += "\n## Detector\n\n";
         text += &match self.inference {
             Some((median, slow)) => format!(
-                "One inference on a picture of the pedestrian clip, one thread: median {median:.1} ms, 90 % within {slow:.1} ms.\n"
+                "One look at a picture of the pedestrian clip, preparation included, one thread: median {median:.1} ms, 90 % within\n{slow:.1} ms.\n"
             ),
             None => "Not measured in this run.\n".to_owned(),
         };

@@ -313,7 +313,7 @@ async fn a_status_becomes_a_cause_and_a_mend() {
 async fn what_is_no_rtsp_or_no_video_is_garbage() {
     let jpeg = SDP.replace("H264", "JPEG").replace("a=fmtp:96 packetization-mode=1\r\n", "");
     for sdp in [jpeg.leak(), "v=0\r\n"] {
-        let (address, task) = peer(|mut client| async move { handshake(&mut client, sdp).await; }).await;
+        let (address, task) = peer(move |mut client| async move { handshake(&mut client, sdp).await; }).await;
         let (_, ended) = ran(source(&address, None)).await;
         assert_eq!(ended.cause, GapCause::Garbage, "{ended}");
         task.abort();
