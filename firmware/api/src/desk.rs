@@ -65,6 +65,8 @@ pub trait Export: Send + Sync + 'static {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
+    /// Wall clock of its first picture: the key frame at or before what was asked for.
+    fn start(&self) -> Wall;
     /// Opaque tag, without quotes: equal tags promise equal bytes at every offset.
     fn etag(&self) -> String;
     /// Name for a download, e.g. `front-2026-11-21T10-00-00Z.mp4`.

@@ -7,7 +7,7 @@ use crate::error::ApiError;
 use crate::range::{Asked, Portion, decide};
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
@@ -72,12 +72,16 @@ pub(crate) async fn video(
         Portion::Whole | Portion::NotModified => {}
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("video/mp4"));
+    headers.insert(START, HeaderValue::from(export.start().as_ms()));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(end - first));
     let how = if download { "attachment" } else { "inline" };
     let disposition = format!("{how}; filename=\"{}\"", plain_name(&export.file_name()));
     headers.insert(header::CONTENT_DISPOSITION, ascii(&disposition));
     Ok(answer.into_response())
 }
+
+/// Milliseconds since 1970 of the first picture: where a player's time zero is.
+const START: HeaderName = HeaderName::from_static("x-nightjar-start-ms");
 
 struct Reading {
     export: Arc<dyn Export>,

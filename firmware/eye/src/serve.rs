@@ -11,9 +11,9 @@ use crate::still::{Question, Stills};
 use crate::stream::{Opening, Stream, Unit};
 use crate::watch::{Surroundings, Watch};
 use gstreamer as gst;
-use nightjar_types::eye::{FromEye, PROTOCOL, ToEye, body_len, decode};
+use nightjar_types::eye::{FromEye, PROTOCOL, ToEye, body_len, decode, encode};
 use std::collections::HashMap;
-use std::io::{BufReader, ErrorKind, Read};
+use std::io::{BufReader, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -32,17 +32,10 @@ pub(crate) fn run(args: &cli::Serve) -> Result<(), Error> {
     gst::init().map_err(|e| Error::Gstreamer(e.to_string()))?;
     let socket = socket()?;
     socket.set_write_timeout(Some(WRITE))?;
-    let (outbox, queue) = Outbox::new();
-    let writer = socket.try_clone()?;
-    std::thread::Builder::new().name("outbox".into()).spawn(move || {
-        if let Err(error) = outbox::write(writer, &queue) {
-            if !is_hang_up(&error) {
-                end(&error);
-            }
-        }
-    })?;
-    outbox.send(FromEye::Hello { protocol: PROTOCOL, model: model.info() });
+    // Written here and not by the outbox's thread: the recorder must have it even when the next line ends the process.
+    (&socket).write_all(&encode(&FromEye::Hello { protocol: PROTOCOL, model: model.info() })?)?;
     socket.set_read_timeout(Some(HELLO))?;
+    let writer = socket.try_clone()?;
     let mut reader = BufReader::with_capacity(256 << 10, socket);
     match read(&mut reader)? {
         Some(ToEye::Hello { protocol: PROTOCOL }) => {}
@@ -53,6 +46,14 @@ pub(crate) fn run(args: &cli::Serve) -> Result<(), Error> {
         None => return Ok(()),
     }
     reader.get_ref().set_read_timeout(None)?;
+    let (outbox, queue) = Outbox::new();
+    std::thread::Builder::new().name("outbox".into()).spawn(move || {
+        if let Err(error) = outbox::write(writer, &queue) {
+            if !is_hang_up(&error) {
+                end(&error);
+            }
+        }
+    })?;
     tracing::info!(card = %model.card.id, threads = args.threads, "serving");
     let mut service = Service::start(args, &model, outbox)?;
     while let Some(message) = read(&mut reader)? {

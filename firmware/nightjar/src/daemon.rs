@@ -8,7 +8,6 @@ use crate::stage::{Seen, Stage};
 use crate::{console, load, supervisor};
 use anyhow::Context;
 use nightjar_api::{Audit, Auth, Clock, Options, Server, TlsMode, Web};
-use nightjar_board::Board;
 use nightjar_io::eye_link::{Eye, EyeConfig};
 use nightjar_io::hub::Hub;
 use nightjar_io::sessions::{Sessions, Stream, Vitals};
@@ -48,7 +47,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let (updates, _) = broadcast::channel(UPDATE_QUEUE);
 
     // what can be refused is tried before anything moves
-    let board = board(&config)?;
+    let board = load::board(&config)?;
+    tracing::info!(board = board.title(), "this board");
     let listener = nightjar_api::bind(config.web.listen)?;
     let state_dir = load::state_dir(&config);
     let storage_streams = names::streams(&config).into_iter().map(|s| s.id).collect();
@@ -90,6 +90,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         commands,
         updates: updates.clone(),
         gauges: gauges.clone(),
+        clips: Default::default(),
     });
     let (auth, setup_code) = Auth::open(&state_dir, wall.clone())?;
     let options = Options {
@@ -141,16 +142,6 @@ async fn wait_for_end(mut web: tokio::task::JoinHandle<Result<(), nightjar_api::
         _ = int.recv() => Ok(()),
         ended = &mut web => ended?.context("the web server ended"),
     }
-}
-
-fn board(config: &Config) -> anyhow::Result<Board> {
-    if config.board != "auto" {
-        return Ok(Board::by_id(&config.board)?);
-    }
-    let model = std::fs::read_to_string("/proc/device-tree/model").ok();
-    let board = Board::detect(model.as_deref())?;
-    tracing::info!(board = board.title(), "this board");
-    Ok(board)
 }
 
 type StartedEye = (Eye, tokio::task::JoinHandle<()>, mpsc::Receiver<nightjar_types::eye::FromEye>);

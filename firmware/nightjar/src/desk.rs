@@ -1,12 +1,13 @@
 //! The web's questions → answers from library, sessions, stage and eye.
 
-use crate::clip::ClipExport;
+use crate::clip::{Asked, ClipExport, Clips};
 use crate::health::Gauges;
 use crate::names::StreamName;
 use crate::stage::{Command, Shown, view};
 use bytes::Bytes;
 use nightjar_api::desk::BoxFuture;
 use nightjar_api::{Desk, DeskError, EventQuery, Export, LiveFeed};
+use nightjar_io::clock;
 use nightjar_io::eye_link::Eye;
 use nightjar_io::hub::Hub;
 use nightjar_io::storage::{Library, StorageError, StreamId};
@@ -29,6 +30,7 @@ pub(crate) struct Counter {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) updates: broadcast::Sender<Update>,
     pub(crate) gauges: Arc<Gauges>,
+    pub(crate) clips: Clips,
 }
 
 /// Asks the library off the async threads.
@@ -148,13 +150,21 @@ impl Desk for Counter {
         Box::pin(async move {
             let id = id?;
             let (camera, stream) = (id.0.to_string(), id.1);
+            let asked = Asked { stream: id.clone(), from, to };
+            if let Some(clip) = self.clips.find(&asked, clock::mono()) {
+                return Ok(clip as Arc<dyn Export>);
+            }
             let clip = ask(&self.library, move |library| {
                 let why = library.gaps(&id, from, to).first().map(|g| g.cause.words());
                 Ok(library.clip(&id, from, to)?.ok_or(why.unwrap_or("nothing was recorded then, or it was recycled")))
             })
             .await?;
             match clip {
-                Ok(clip) => Ok(Arc::new(ClipExport::new(clip, &camera)) as Arc<dyn Export>),
+                Ok(clip) => {
+                    let clip = Arc::new(ClipExport::new(clip, &camera));
+                    self.clips.keep(asked, clock::mono(), clip.clone());
+                    Ok(clip)
+                }
                 Err(words) => Err(DeskError::NoFootage { camera, stream, words: words.into() }),
             }
         })

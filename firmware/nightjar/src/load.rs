@@ -1,6 +1,7 @@
 //! Files → [`Config`]: the configuration itself and what it names: password files, the eye's program.
 
 use anyhow::{Context, bail};
+use nightjar_board::Board;
 use nightjar_io::source::Login;
 use nightjar_types::Secret;
 use nightjar_types::config::{Camera, Config, Password};
@@ -19,6 +20,15 @@ pub(crate) fn state_dir(config: &Config) -> PathBuf {
         Some(dir) => PathBuf::from(dir),
         None => Path::new(&config.storage.path).join(".nightjar/state"),
     }
+}
+
+/// The board: as configured, or the one that this is.
+pub(crate) fn board(config: &Config) -> anyhow::Result<Board> {
+    if config.board != "auto" {
+        return Ok(Board::by_id(&config.board)?);
+    }
+    let model = std::fs::read_to_string("/proc/device-tree/model").ok();
+    Ok(Board::detect(model.as_deref())?)
 }
 
 /// A camera's user name and password. Its password file is read now.

@@ -13,6 +13,7 @@ mod stage;
 mod story;
 mod supervisor;
 
+use anyhow::Context;
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -35,6 +36,8 @@ fn run(args: cli::Args) -> anyhow::Result<()> {
         }
         cli::Verb::Config { what: cli::ConfigVerb::Check { file } } => {
             let config = load::config(Some(&file))?;
+            stage::compile(&config).with_context(|| file.display().to_string())?;
+            outputs::resolve(&config, &load::board(&config)?).with_context(|| file.display().to_string())?;
             println!("{}: good: {}", file.display(), console::summary(&config));
             Ok(())
         }

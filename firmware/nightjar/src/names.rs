@@ -1,5 +1,6 @@
 //! Names ↔ the small numbers that the rules work with.
 
+use anyhow::Context;
 use nightjar_rules::{CameraIx, ClassId, OutputIx, Point, Zone};
 use nightjar_types::config::{self, Config};
 use nightjar_types::{CameraId, OutputId, StreamKind};
@@ -51,9 +52,9 @@ impl Names {
 }
 
 /// A configured polygon as the rules take it.
-pub(crate) fn zone(zone: &config::Zone) -> Option<Zone> {
+pub(crate) fn zone(zone: &config::Zone) -> anyhow::Result<Zone> {
     let corners: Vec<Point> = zone.points.iter().map(|[x, y]| Point::from_unit(*x, *y)).collect();
-    Zone::new(&corners).ok()
+    Zone::new(&corners).with_context(|| format!("zone \"{}\"", zone.id))
 }
 
 /// One recorded stream: its place in this list is its number everywhere.

@@ -3,10 +3,10 @@
 use crate::names::Names;
 use anyhow::Context;
 use nightjar_api::Audit;
-use nightjar_board::{Board, OutputLine};
+use nightjar_board::{Board, Line, OutputLine};
 use nightjar_io::clock;
 use nightjar_rules::{Answer, Cause, Limits, Micros, OutputIx, Relay};
-use nightjar_types::config::{Config, Output};
+use nightjar_types::config::Config;
 use nightjar_types::status::{OutputStatus, Update};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::broadcast;
@@ -14,14 +14,14 @@ use tokio::sync::broadcast;
 /// Outputs are numbered in one byte.
 const MAX_OUTPUTS: usize = 64;
 
-struct Line {
+struct Switch {
     relay: Relay,
     pin: Box<dyn OutputLine>,
 }
 
 /// Every output.
 pub(crate) struct Outputs {
-    lines: Vec<Line>,
+    lines: Vec<Switch>,
     shown: Arc<Mutex<Vec<OutputStatus>>>,
     updates: broadcast::Sender<Update>,
     audit: Audit,
@@ -34,15 +34,15 @@ impl Outputs {
         anyhow::ensure!(config.outputs.len() <= MAX_OUTPUTS, "more than {MAX_OUTPUTS} outputs are not possible");
         let mut lines = Vec::new();
         let mut shown = Vec::new();
-        for output in &config.outputs {
-            let pin = open_line(board, output).with_context(|| format!("output \"{}\"", output.id))?;
+        for (output, line) in config.outputs.iter().zip(resolve(config, board)?) {
+            let pin = board.open_output(&line, output.id.as_str(), output.is_active_low, output.is_safe_on)?;
             let max_on_us = Some(output.max_on.as_micros() as u64).filter(|us| *us > 0);
             let limits = Limits { safe_on: output.is_safe_on, max_on_us, min_off_us: 0 };
-            lines.push(Line { relay: Relay::new(limits)?, pin });
+            lines.push(Switch { relay: Relay::new(limits)?, pin });
             shown.push(OutputStatus {
                 id: output.id.to_string(),
                 line: output.line.clone(),
-                driver: board.driver().to_string(),
+                driver: line.driver.to_string(),
                 on: output.is_safe_on,
                 safe_on: output.is_safe_on,
                 until_ms: None,
@@ -163,7 +163,16 @@ fn words(cause: Cause, why: &impl Fn(u8) -> String) -> String {
     }
 }
 
-fn open_line(board: &Board, output: &Output) -> anyhow::Result<Box<dyn OutputLine>> {
-    let line = board.resolve_line(&output.line)?;
-    Ok(board.open_output(&line, output.id.as_str(), output.is_active_low, output.is_safe_on)?)
+/// Every output's line on this board. Fails when it has no such line, or two outputs name one line in different words.
+pub(crate) fn resolve(config: &Config, board: &Board) -> anyhow::Result<Vec<Line>> {
+    let mut lines: Vec<Line> = Vec::new();
+    for output in &config.outputs {
+        let line = board.resolve_line(&output.line).with_context(|| format!("output \"{}\"", output.id))?;
+        if let Some(n) = lines.iter().position(|l| (&l.chip, l.offset) == (&line.chip, line.offset)) {
+            let (id, first) = (&output.id, &config.outputs[n].id);
+            anyhow::bail!("output \"{id}\": line {} is taken by output \"{first}\"; give it another line", output.line);
+        }
+        lines.push(line);
+    }
+    Ok(lines)
 }

@@ -84,12 +84,7 @@ impl Stage {
         card: EventSender,
         updates: broadcast::Sender<Update>,
     ) -> anyhow::Result<Self> {
-        let mut names = Names::new(config);
-        let mut book = RuleBook::new();
-        for rule in &config.rules {
-            let rule_ = compile(config, rule, &mut names)?;
-            book.add(rule_).with_context(|| format!("rule \"{}\"", rule.id))?;
-        }
+        let (names, book) = compile(config)?;
         let view = |r: &nightjar_types::config::Rule| RuleView {
             id: r.id.to_string(),
             sentence: crate::story::sentence(r),
@@ -347,10 +342,22 @@ fn wall_of(mono: Mono) -> Wall {
     clock::wall().plus_micros(mono.0 as i64 - clock::mono().0 as i64)
 }
 
-fn compile(config: &Config, rule: &nightjar_types::config::Rule, names: &mut Names) -> anyhow::Result<Rule> {
+/// Every rule of a configuration with its numbers. Fails on what the rules cannot work with, e.g. a zone without an area.
+pub(crate) fn compile(config: &Config) -> anyhow::Result<(Names, RuleBook<RULES, WATCHES>)> {
+    let mut names = Names::new(config);
+    let mut book = RuleBook::new();
+    for rule in &config.rules {
+        let compiled = compile_rule(config, rule, &mut names)?;
+        book.add(compiled).with_context(|| format!("rule \"{}\"", rule.id))?;
+    }
+    Ok((names, book))
+}
+
+fn compile_rule(config: &Config, rule: &nightjar_types::config::Rule, names: &mut Names) -> anyhow::Result<Rule> {
     let camera = rule.when.camera.as_ref().and_then(|id| names.camera(id));
     let zones = camera.map(|c| &config.cameras[usize::from(c.0)].zones);
-    let zone = rule.when.zone.as_ref().and_then(|id| zones?.iter().find(|z| z.id == *id)).and_then(names::zone);
+    let zone = rule.when.zone.as_ref().and_then(|id| zones?.iter().find(|z| z.id == *id)).map(names::zone).transpose();
+    let zone = zone.with_context(|| format!("rule \"{}\"", rule.id))?;
     let us = |d: Duration| d.as_micros() as u64;
     let mut actions = Vec::new();
     for action in &rule.actions {

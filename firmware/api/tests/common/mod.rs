@@ -226,6 +226,10 @@ impl Desk for MemoryDesk {
 pub struct MemoryExport(Vec<u8>);
 
 impl Export for MemoryExport {
+    fn start(&self) -> Wall {
+        Wall(1_000)
+    }
+
     fn len(&self) -> u64 {
         self.0.len() as u64
     }

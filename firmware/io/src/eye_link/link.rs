@@ -111,6 +111,7 @@ impl Link {
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .kill_on_drop(true)
+            .process_group(0) // a Ctrl-C on the console is the recorder's to obey
             .spawn()?;
         if let Some(pid) = child.id().and_then(|pid| rustix::process::Pid::from_raw(pid as i32)) {
             // both only make a bad day better; a kernel that refuses is no reason not to see
