@@ -5,6 +5,7 @@ use crate::decoder::{self, Decoder};
 use crate::error::Error;
 use crate::outbox::Outbox;
 use crate::pipeline::Pipeline;
+use crate::stream::is_framed;
 use crate::{frame, jpeg};
 use bytes::Bytes;
 use gstreamer as gst;
@@ -29,6 +30,9 @@ pub(crate) fn decode(
     deadline: Duration,
 ) -> Result<Picture, Error> {
     let watch = Stopwatch::start();
+    if !is_framed(key) {
+        return Err(Error::Decode("the key frame is not made of NAL units with their lengths".into()));
+    }
     let pipeline = Pipeline::new(decoder, config)?;
     pipeline.start()?;
     pipeline.push(Mono(0), Bytes::copy_from_slice(key))?;

@@ -23,8 +23,8 @@ const QUEUE: usize = 64;
 const BEHIND: usize = 8;
 /// A unit whose picture has not come out after this many later units did not decode. H.264 reorders at most 16.
 const OUTSTANDING: usize = 32;
-/// So many units without one picture: the decoder is stuck, take another or a fresh one.
-const STUCK: u32 = 100;
+/// A key frame after so many units without one picture: the decoder is stuck, take another or a fresh one.
+const STUCK: u32 = 25;
 /// After a key frame that no decoder takes, wait this long before the next try.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -137,6 +137,15 @@ impl Decoding {
     }
 
     fn take(&mut self, unit: Unit) {
+        if !is_framed(&unit.data) {
+            self.counters.undecodable.add(1);
+            return;
+        }
+        let stuck = self.running.as_ref().filter(|r| unit.is_key && r.outstanding.silent_for() >= STUCK);
+        if let Some(element) = stuck.map(|r| r.decoder.element) {
+            self.pass_over_hardware();
+            self.give_up(&format!("{element} gave no picture for {STUCK} units"));
+        }
         if self.running.is_none() && (!unit.is_key || !self.begin(&unit)) {
             self.counters.undecodable.add(1);
             return;
@@ -148,12 +157,7 @@ impl Decoding {
             return self.give_up(&error.to_string());
         }
         if let Some(fault) = running.pipeline.fault() {
-            return self.give_up(&fault);
-        }
-        if running.outstanding.silent_for() >= STUCK {
-            let element = running.decoder.element;
-            self.pass_over_hardware();
-            self.give_up(&format!("{element} gave no picture for {STUCK} units"));
+            self.give_up(&fault);
         }
     }
 
@@ -228,6 +232,22 @@ impl Decoding {
     }
 }
 
+/// Whether the bytes are NAL units, each with its length in four bytes before it, and nothing else. What is not never
+/// reaches a decoder: libav takes an empty packet for the end of the stream and then refuses everything.
+pub(crate) fn is_framed(mut data: &[u8]) -> bool {
+    if data.is_empty() {
+        return false;
+    }
+    while let Some((prefix, rest)) = data.split_first_chunk::<4>() {
+        let len = u32::from_be_bytes(*prefix) as usize;
+        if len == 0 || len > rest.len() {
+            return false;
+        }
+        data = &rest[len..];
+    }
+    data.is_empty()
+}
+
 /// When many units wait, drops those before the newest key frame; gives how many.
 fn jump(waiting: &mut VecDeque<Unit>) -> u64 {
     if waiting.len() <= BEHIND {
@@ -289,6 +309,14 @@ mod tests {
         assert_eq!((jump(&mut many), many[0].mono), (15, Mono(15)));
         let mut no_key: VecDeque<Unit> = units(20).map(|u| Unit { is_key: false, ..u }).collect();
         assert_eq!(jump(&mut no_key), 0, "nothing to jump to");
+    }
+
+    #[test]
+    fn only_whole_nal_units_are_framed() {
+        assert!(is_framed(&[0, 0, 0, 1, 9, 0, 0, 0, 2, 0x65, 1]));
+        for wrong in [&[][..], &[0, 0, 0], &[0, 0, 0, 0], &[0, 0, 0, 2, 9], &[0, 0, 0, 1, 9, 0], &[0xff; 20]] {
+            assert!(!is_framed(wrong), "{wrong:?}");
+        }
     }
 
     #[test]

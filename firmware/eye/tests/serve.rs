@@ -90,16 +90,23 @@ fn garbage_is_counted_and_survived() {
     send(&mut recorder, 0, 5, 0);
     let noise: Vec<u8> = (0u32..5000).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     let cut = clip.units[6].1.slice(..clip.units[6].1.len() / 2);
+    // Well framed, so that it reaches the decoder: a slice of noise, and a key frame whose second half is noise.
+    let slice = |head: &[u8], tail: &[u8]| -> Bytes {
+        let nal = [head, tail].concat();
+        [&(nal.len() as u32).to_be_bytes()[..], &nal].concat().into()
+    };
+    let key = clip.key();
+    let in_frame = [slice(&[0x65], &noise), slice(&[0x41, 0x9a], &noise), slice(&key[4..key.len() / 2], &noise)];
     let garbage: [Bytes; 6] =
         [noise.into(), Bytes::new(), Bytes::from_static(&[0, 0]), cut, vec![0xff; 300].into(), vec![0; 300].into()];
-    for (i, data) in garbage.iter().enumerate() {
+    for (i, data) in garbage.iter().chain(&in_frame).enumerate() {
         let start = 1000 + 1000 * i as u64;
         recorder.unit(1, at(start), false, data);
         recorder.unit(1, at(start + 1), true, data);
         send(&mut recorder, 10, 12, start + 100);
     }
-    recorder.unit(1, at(8000), true, &garbage[0]);
-    send(&mut recorder, 10, 20, 10_000);
+    recorder.unit(1, at(11_000), true, &garbage[0]);
+    send(&mut recorder, 10, 20, 12_000);
     // Fewer than the eye keeps waiting, so that none of the good ones after them is left out for lack of room.
     for i in 0..20 {
         recorder.unit(1, at(20_000 + i), false, &garbage[0]);
@@ -108,7 +115,7 @@ fn garbage_is_counted_and_survived() {
     send(&mut recorder, 10, 20, 30_000);
     let counters = recorder.counters();
     assert!(counters.undecodable > 0, "{counters:?}");
-    assert!(counters.decoded >= 5 + 12 + 20, "{counters:?}");
+    assert!(counters.decoded >= 5 + 18 + 20, "{counters:?}");
     assert_eq!(recorder.hang_up().0, Some(0));
 }
 

@@ -178,7 +178,8 @@ mod tests {
     fn reads_back_what_it_writes() {
         let video = [sample(1_000, true), sample(10, false)];
         let audio = [Sample { duration: 1_024, size: 77, cts: 0, is_key: true }];
-        let w = FragmentWriter { sequence: 9, video_time: 1 << 40, video: &video, audio_time: 5, audio: &audio };
+        let w =
+            FragmentWriter { sequence: 9, video_time: 1 << 40, video: &video, audio_time: 5, audio: &audio };
         let bytes = w.write(b"head".to_vec());
         let moof = read_moof(&bytes[4..]).unwrap();
         assert_eq!(walk::u32_at(&bytes[4..], moof.sequence_at), Some(9));

@@ -52,7 +52,9 @@ pub fn segment(variants: &[&StreamParams], created: Wall, duration_90k: Option<u
             if let Some(duration) = duration_90k {
                 w.full(b"mehd", 1, 0, |w| w.u64(duration));
             }
-            for track in [Some(VIDEO_TRACK), (!sounds.is_empty()).then_some(AUDIO_TRACK)].into_iter().flatten() {
+            for track in
+                [Some(VIDEO_TRACK), (!sounds.is_empty()).then_some(AUDIO_TRACK)].into_iter().flatten()
+            {
                 w.full(b"trex", 0, 0, |w| {
                     w.u32(track);
                     w.u32(1);

@@ -82,7 +82,8 @@ impl From<RoleWord> for Role {
 }
 
 fn lasting(text: &str) -> Result<Duration, String> {
-    nightjar_types::config::duration(text).ok_or_else(|| format!("\"{text}\" is not a time such as 90s, 30min, 1h or 7d"))
+    nightjar_types::config::duration(text)
+        .ok_or_else(|| format!("\"{text}\" is not a time such as 90s, 30min, 1h or 7d"))
 }
 
 #[cfg(test)]
@@ -93,8 +94,15 @@ mod tests {
     #[test]
     fn the_words_fit_together() {
         Args::command().debug_assert();
-        let args = Args::try_parse_from(["nightjar", "token", "new", "--config", "x", "--role", "viewer", "--ttl", "1h"]).unwrap();
-        assert!(matches!(args.verb, Verb::Token { what: TokenVerb::New { ttl, .. } } if ttl == Duration::from_secs(3600)));
-        assert!(Args::try_parse_from(["nightjar", "token", "new", "--config", "x", "--ttl", "soon"]).is_err());
+        let args = Args::try_parse_from([
+            "nightjar", "token", "new", "--config", "x", "--role", "viewer", "--ttl", "1h",
+        ])
+        .unwrap();
+        assert!(
+            matches!(args.verb, Verb::Token { what: TokenVerb::New { ttl, .. } } if ttl == Duration::from_secs(3600))
+        );
+        assert!(
+            Args::try_parse_from(["nightjar", "token", "new", "--config", "x", "--ttl", "soon"]).is_err()
+        );
     }
 }

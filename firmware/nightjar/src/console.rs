@@ -8,9 +8,15 @@ use tracing_subscriber::EnvFilter;
 
 /// Logs to standard error; `NIGHTJAR_LOG` filters, e.g. `debug` or `nightjar_io=trace`.
 pub(crate) fn start_logging() {
-    let filter = EnvFilter::try_from_env("NIGHTJAR_LOG").unwrap_or_else(|_| EnvFilter::new("info,retina=warn,sled=warn"));
+    let filter = EnvFilter::try_from_env("NIGHTJAR_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("info,retina=warn,sled=warn"));
     let is_terminal = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_terminal).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(is_terminal)
+        .with_target(false)
+        .init();
 }
 
 /// A configuration in one line.
@@ -52,6 +58,8 @@ pub(crate) fn welcome(address: &str, setup_code: Option<&str>) {
         if let Ok(qr) = QrCode::with_error_correction_level(&link, EcLevel::L) {
             println!("{}", qr.render::<unicode::Dense1x2>().quiet_zone(true).build());
         }
-        println!("The code works once: it makes the first administrator. Scan it with a phone on this network.");
+        println!(
+            "The code works once: it makes the first administrator. Scan it with a phone on this network."
+        );
     }
 }

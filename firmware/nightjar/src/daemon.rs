@@ -52,8 +52,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let listener = nightjar_api::bind(config.web.listen)?;
     let state_dir = load::state_dir(&config);
     let storage_streams = names::streams(&config).into_iter().map(|s| s.id).collect();
-    let storage = Storage::open(Path::new(&config.storage.path), config.storage.quota, config.storage.sync, storage_streams)?;
-    std::fs::create_dir_all(&state_dir).with_context(|| format!("[device] state_dir {}", state_dir.display()))?;
+    let storage = Storage::open(
+        Path::new(&config.storage.path),
+        config.storage.quota,
+        config.storage.sync,
+        storage_streams,
+    )?;
+    std::fs::create_dir_all(&state_dir)
+        .with_context(|| format!("[device] state_dir {}", state_dir.display()))?;
     let wall: Clock = Arc::new(clock::wall);
     let audit = Audit::open(&state_dir, wall.clone())?;
     audit.record("nightjar", &format!("started, version {}", env!("CARGO_PKG_VERSION")));
@@ -130,12 +136,17 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     supervisor.await?;
     tokio::task::spawn_blocking(move || storage.stop()).await??;
     audit.record("nightjar", "stopped");
-    tracing::info!(uptime_s = clock::mono().since(Mono(started.0)).as_secs(), "stopped; everything is on the card");
+    tracing::info!(
+        uptime_s = clock::mono().since(Mono(started.0)).as_secs(),
+        "stopped; everything is on the card"
+    );
     Ok(())
 }
 
 /// Until a signal comes or the web server fails.
-async fn wait_for_end(mut web: tokio::task::JoinHandle<Result<(), nightjar_api::OpenError>>) -> anyhow::Result<()> {
+async fn wait_for_end(
+    mut web: tokio::task::JoinHandle<Result<(), nightjar_api::OpenError>>,
+) -> anyhow::Result<()> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {
         _ = term.recv() => Ok(()),
@@ -147,13 +158,19 @@ async fn wait_for_end(mut web: tokio::task::JoinHandle<Result<(), nightjar_api::
 type StartedEye = (Eye, tokio::task::JoinHandle<()>, mpsc::Receiver<nightjar_types::eye::FromEye>);
 
 fn start_eye(config: &Config, stopped: watch::Receiver<bool>) -> anyhow::Result<StartedEye> {
-    let mut args = vec!["--card".to_string(), config.eye.card.clone(), "--threads".into(), config.eye.threads.to_string()];
+    let mut args = vec![
+        "--card".to_string(),
+        config.eye.card.clone(),
+        "--threads".into(),
+        config.eye.threads.to_string(),
+    ];
     if let Some(models) = &config.eye.models {
         args.extend(["--models".to_string(), models.clone()]);
     }
     let cameras = names::detected(config).iter().map(|s| s.id.0.to_string()).collect();
     let (send, seen) = mpsc::channel(SEEN_QUEUE);
-    let eye = EyeConfig { program: load::eye_program(config)?, args, min_score: config.eye.min_score, cameras };
+    let eye =
+        EyeConfig { program: load::eye_program(config)?, args, min_score: config.eye.min_score, cameras };
     let (eye, task) = Eye::start(eye, send, stopped);
     Ok((eye, task, seen))
 }
@@ -168,7 +185,12 @@ fn numbers(config: &Config) -> Vec<Seen> {
     names::detected(config).iter().filter_map(seen).collect()
 }
 
-fn open_streams(config: &Config, storage: &Storage, hubs: &[Arc<Hub>], eye: &Eye) -> anyhow::Result<(Vec<Stream>, Vec<Arc<Vitals>>)> {
+fn open_streams(
+    config: &Config,
+    storage: &Storage,
+    hubs: &[Arc<Hub>],
+    eye: &Eye,
+) -> anyhow::Result<(Vec<Stream>, Vec<Arc<Vitals>>)> {
     let detected = names::detected(config);
     let mut streams = Vec::new();
     let mut all_vitals = Vec::new();

@@ -85,13 +85,20 @@ impl Desk for Counter {
         Ok(LiveFeed { messages: self.hubs[n].watch() })
     }
 
-    fn coverage(&self, camera: &str, stream: StreamKind, from: Wall, to: Wall) -> BoxFuture<'_, Result<Coverage, DeskError>> {
+    fn coverage(
+        &self,
+        camera: &str,
+        stream: StreamKind,
+        from: Wall,
+        to: Wall,
+    ) -> BoxFuture<'_, Result<Coverage, DeskError>> {
         let id = self.stream_id(camera, stream);
         Box::pin(async move {
             let id = id?;
             ask(&self.library, move |library| {
                 let spans = library.coverage(&id, from, to);
-                let spans = spans.into_iter().map(|(a, b)| Span { from_ms: a.as_ms(), to_ms: b.as_ms() }).collect();
+                let spans =
+                    spans.into_iter().map(|(a, b)| Span { from_ms: a.as_ms(), to_ms: b.as_ms() }).collect();
                 let gap = |g: nightjar_types::Gap| GapView {
                     from_ms: g.from.as_ms(),
                     to_ms: g.to.map(Wall::as_ms),
@@ -109,7 +116,8 @@ impl Desk for Counter {
             ask(&self.library, move |library| {
                 let (from, to) = (query.from.unwrap_or(Wall(0)), query.to.unwrap_or(Wall(i64::MAX)));
                 let wanted = |e: &nightjar_types::Event| {
-                    query.camera.as_ref().is_none_or(|c| e.camera.as_str() == c) && query.label.as_ref().is_none_or(|l| e.label == *l)
+                    query.camera.as_ref().is_none_or(|c| e.camera.as_str() == c)
+                        && query.label.as_ref().is_none_or(|l| e.label == *l)
                 };
                 let found = library.events(from, to, query.before, query.limit, wanted);
                 Ok(found.iter().map(|(event, has_picture)| view(event, *has_picture)).collect())
@@ -128,24 +136,41 @@ impl Desk for Counter {
     fn event_snapshot(&self, id: EventId) -> BoxFuture<'_, Result<Bytes, DeskError>> {
         Box::pin(async move {
             let picture = ask(&self.library, move |library| library.event_picture(id)).await?;
-            picture.ok_or_else(|| DeskError::NoPicture(format!("event {id} has none, or its footage was recycled")))
+            picture.ok_or_else(|| {
+                DeskError::NoPicture(format!("event {id} has none, or its footage was recycled"))
+            })
         })
     }
 
-    fn still(&self, camera: &str, stream: StreamKind, at: Option<Wall>) -> BoxFuture<'_, Result<Bytes, DeskError>> {
+    fn still(
+        &self,
+        camera: &str,
+        stream: StreamKind,
+        at: Option<Wall>,
+    ) -> BoxFuture<'_, Result<Bytes, DeskError>> {
         let id = self.stream_id(camera, stream);
         Box::pin(async move {
             let id = id?;
-            let Some(eye) = &self.eye else { return Err(DeskError::NoPicture("no eye is configured to decode it".into())) };
+            let Some(eye) = &self.eye else {
+                return Err(DeskError::NoPicture("no eye is configured to decode it".into()));
+            };
             let name = id.0.clone();
             let at = at.unwrap_or(Wall(i64::MAX));
             let key = ask(&self.library, move |library| library.key_picture(&id, at)).await?;
-            let key = key.ok_or_else(|| DeskError::NoPicture(format!("camera \"{name}\" has recorded nothing there yet")))?;
+            let key = key.ok_or_else(|| {
+                DeskError::NoPicture(format!("camera \"{name}\" has recorded nothing there yet"))
+            })?;
             eye.still(&key.params.video, key.data).await.map_err(DeskError::NoPicture)
         })
     }
 
-    fn export(&self, camera: &str, stream: StreamKind, from: Wall, to: Wall) -> BoxFuture<'_, Result<Arc<dyn Export>, DeskError>> {
+    fn export(
+        &self,
+        camera: &str,
+        stream: StreamKind,
+        from: Wall,
+        to: Wall,
+    ) -> BoxFuture<'_, Result<Arc<dyn Export>, DeskError>> {
         let id = self.stream_id(camera, stream);
         Box::pin(async move {
             let id = id?;
@@ -156,7 +181,9 @@ impl Desk for Counter {
             }
             let clip = ask(&self.library, move |library| {
                 let why = library.gaps(&id, from, to).first().map(|g| g.cause.words());
-                Ok(library.clip(&id, from, to)?.ok_or(why.unwrap_or("nothing was recorded then, or it was recycled")))
+                Ok(library
+                    .clip(&id, from, to)?
+                    .ok_or(why.unwrap_or("nothing was recorded then, or it was recycled")))
             })
             .await?;
             match clip {
@@ -170,7 +197,12 @@ impl Desk for Counter {
         })
     }
 
-    fn test_output(&self, output: &str, ms: u32, who: &str) -> BoxFuture<'_, Result<OutputStatus, DeskError>> {
+    fn test_output(
+        &self,
+        output: &str,
+        ms: u32,
+        who: &str,
+    ) -> BoxFuture<'_, Result<OutputStatus, DeskError>> {
         let n = self.config.outputs.iter().position(|o| o.id.as_str() == output);
         let (name, who) = (output.to_string(), who.to_string());
         Box::pin(async move {
@@ -184,4 +216,3 @@ impl Desk for Counter {
         })
     }
 }
-

@@ -34,11 +34,20 @@ impl Gauges {
     pub(crate) fn cameras(&self) -> Vec<CameraStatus> {
         let blocked = self.library.status().state == "failed";
         let now = clock::mono();
-        let of = |n: usize| self.streams.iter().zip(&self.vitals).filter(move |(s, _)| s.camera == n).map(move |(_, v)| v.status(now));
+        let of = |n: usize| {
+            self.streams
+                .iter()
+                .zip(&self.vitals)
+                .filter(move |(s, _)| s.camera == n)
+                .map(move |(_, v)| v.status(now))
+        };
         let camera = |(n, c): (usize, &nightjar_types::config::Camera)| {
             let streams: Vec<StreamStatus> = of(n).collect();
             let state = overall(&streams, blocked);
-            let zone = |z: &nightjar_types::config::Zone| ZoneView { id: z.id.to_string(), points: z.points.clone() };
+            let zone = |z: &nightjar_types::config::Zone| ZoneView {
+                id: z.id.to_string(),
+                points: z.points.clone(),
+            };
             CameraStatus {
                 id: c.id.to_string(),
                 name: c.name.clone(),
@@ -60,12 +69,19 @@ impl Gauges {
         if let Some(error) = &storage.error {
             problems.push(format!("Storage does not take footage: {error}. Check the card or disk."));
         } else if storage.state == "slow" {
-            problems.push(format!("Storage is slow: a write took {} ms. Use a faster card or an SSD.", storage.slowest_write_ms));
+            problems.push(format!(
+                "Storage is slow: a write took {} ms. Use a faster card or an SSD.",
+                storage.slowest_write_ms
+            ));
         }
-        for c in cameras.iter().filter(|c| !matches!(c.state, CameraState::Recording | CameraState::Connecting)) {
+        for c in
+            cameras.iter().filter(|c| !matches!(c.state, CameraState::Recording | CameraState::Connecting))
+        {
             problems.push(format!("{}: {}", c.name, c.mend));
         }
-        if let Some(error) = eye.error.as_ref().filter(|_| eye.state != "running" && !self.detected.is_empty()) {
+        if let Some(error) =
+            eye.error.as_ref().filter(|_| eye.state != "running" && !self.detected.is_empty())
+        {
             problems.push(format!("The detector does not run: {error}"));
         }
         for o in &outputs {
@@ -107,7 +123,18 @@ impl Gauges {
         let Some(eye) = &self.eye else {
             let model = ModelInfo::default();
             let (pid, error) = (None, None);
-            return EyeStatus { state: "off", pid, restarts: 0, model, decoders: Vec::new(), inference_p50_ms: 0.0, decoded: 0, inferred: 0, skipped_gops: 0, error };
+            return EyeStatus {
+                state: "off",
+                pid,
+                restarts: 0,
+                model,
+                decoders: Vec::new(),
+                inference_p50_ms: 0.0,
+                decoded: 0,
+                inferred: 0,
+                skipped_gops: 0,
+                error,
+            };
         };
         let s = eye.state();
         let decoder = |(n, element): (&u32, &Result<String, String>)| {
@@ -154,13 +181,16 @@ fn mend(state: CameraState, streams: &[StreamStatus]) -> String {
     let what_to_do = match state {
         CameraState::Recording => return String::new(),
         CameraState::Connecting => "Connecting.",
-        CameraState::AuthFailed => "The camera refuses user name or password: correct them in the configuration.",
+        CameraState::AuthFailed => {
+            "The camera refuses user name or password: correct them in the configuration."
+        }
         CameraState::Stalled => "Connected, but no picture arrives: check the camera and its network.",
         CameraState::Garbage => "It does not send video that can be read: check the address.",
         CameraState::Offline => "It cannot be reached: check its power, its network and the address.",
         CameraState::StorageBlocked => "It sends, but the storage does not take it.",
         CameraState::Degraded => {
-            let kind = broken.map_or("", |s| if s.kind == StreamKind::Main.as_str() { "main" } else { "sub" });
+            let kind =
+                broken.map_or("", |s| if s.kind == StreamKind::Main.as_str() { "main" } else { "sub" });
             return format!("Its {kind} stream does not arrive: {said}");
         }
     };
@@ -180,7 +210,19 @@ mod tests {
 
     fn stream(kind: &'static str, state: CameraState) -> StreamStatus {
         let error = Some("refused".to_string());
-        StreamStatus { kind, state, codecs: String::new(), width: 0, height: 0, fps: 0.0, bitrate: 0, gop_s: 0.0, dropped_units: 0, sessions: 1, error }
+        StreamStatus {
+            kind,
+            state,
+            codecs: String::new(),
+            width: 0,
+            height: 0,
+            fps: 0.0,
+            bitrate: 0,
+            gop_s: 0.0,
+            dropped_units: 0,
+            sessions: 1,
+            error,
+        }
     }
 
     #[test]

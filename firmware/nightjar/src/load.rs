@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 /// The configuration in `file`, or the built-in defaults.
 pub(crate) fn config(file: Option<&Path>) -> anyhow::Result<Config> {
     let Some(file) = file else { return Ok(Config::default()) };
-    let text = std::fs::read_to_string(file).with_context(|| format!("{}: cannot be read", file.display()))?;
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("{}: cannot be read", file.display()))?;
     Ok(Config::from_toml(&text, &file.display().to_string())?)
 }
 
@@ -72,7 +73,8 @@ mod tests {
 
     #[test]
     fn the_shipped_examples_are_good() {
-        let live: String = SHIPPED.lines().map(|l| l.strip_prefix("# ").unwrap_or(l).to_string() + "\n").collect();
+        let live: String =
+            SHIPPED.lines().map(|l| l.strip_prefix("# ").unwrap_or(l).to_string() + "\n").collect();
         let live = live.replacen("Nightjar's", "# Nightjar's", 1);
         let config = Config::from_toml(&live, "nightjar.toml").unwrap();
         assert_eq!((config.cameras.len(), config.outputs.len(), config.rules.len()), (1, 1, 1));

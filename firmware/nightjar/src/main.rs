@@ -44,7 +44,10 @@ fn run(args: cli::Args) -> anyhow::Result<()> {
         cli::Verb::Token { what: cli::TokenVerb::New { config, role, ttl, label } } => {
             let config = load::config(Some(&config))?;
             let state = load::state_dir(&config);
-            println!("{}", nightjar_api::mint_token(&state, role.into(), ttl, &label, nightjar_io::clock::wall())?);
+            println!(
+                "{}",
+                nightjar_api::mint_token(&state, role.into(), ttl, &label, nightjar_io::clock::wall())?
+            );
             Ok(())
         }
     }

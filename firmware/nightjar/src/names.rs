@@ -69,7 +69,11 @@ pub(crate) struct StreamName {
 pub(crate) fn streams(config: &Config) -> Vec<StreamName> {
     let of_camera = |(n, c): (usize, &config::Camera)| {
         let kinds = [Some(StreamKind::Main), c.sub.as_ref().map(|_| StreamKind::Sub)];
-        kinds.into_iter().flatten().map(|kind| StreamName { camera: n, id: (c.id.clone(), kind) }).collect::<Vec<_>>()
+        kinds
+            .into_iter()
+            .flatten()
+            .map(|kind| StreamName { camera: n, id: (c.id.clone(), kind) })
+            .collect::<Vec<_>>()
     };
     config.cameras.iter().enumerate().flat_map(of_camera).collect()
 }

@@ -30,12 +30,21 @@ pub(crate) struct Outputs {
 
 impl Outputs {
     /// Opens every line at its safe level, the level set together with the direction.
-    pub(crate) fn open(config: &Config, board: &Board, audit: Audit, updates: broadcast::Sender<Update>) -> anyhow::Result<Self> {
-        anyhow::ensure!(config.outputs.len() <= MAX_OUTPUTS, "more than {MAX_OUTPUTS} outputs are not possible");
+    pub(crate) fn open(
+        config: &Config,
+        board: &Board,
+        audit: Audit,
+        updates: broadcast::Sender<Update>,
+    ) -> anyhow::Result<Self> {
+        anyhow::ensure!(
+            config.outputs.len() <= MAX_OUTPUTS,
+            "more than {MAX_OUTPUTS} outputs are not possible"
+        );
         let mut lines = Vec::new();
         let mut shown = Vec::new();
         for (output, line) in config.outputs.iter().zip(resolve(config, board)?) {
-            let pin = board.open_output(&line, output.id.as_str(), output.is_active_low, output.is_safe_on)?;
+            let pin =
+                board.open_output(&line, output.id.as_str(), output.is_active_low, output.is_safe_on)?;
             let max_on_us = Some(output.max_on.as_micros() as u64).filter(|us| *us > 0);
             let limits = Limits { safe_on: output.is_safe_on, max_on_us, min_off_us: 0 };
             lines.push(Switch { relay: Relay::new(limits)?, pin });
@@ -133,7 +142,8 @@ impl Outputs {
             }
             Some(error) => {
                 tracing::error!(output = status.id, level, cause, error, "could not be moved");
-                self.audit.record("nightjar", &format!("output {} NOT {level}: {error} ({cause})", status.id));
+                self.audit
+                    .record("nightjar", &format!("output {} NOT {level}: {error} ({cause})", status.id));
             }
         }
         let _ = self.updates.send(Update::Output(status)); // nobody may be looking
@@ -170,7 +180,10 @@ pub(crate) fn resolve(config: &Config, board: &Board) -> anyhow::Result<Vec<Line
         let line = board.resolve_line(&output.line).with_context(|| format!("output \"{}\"", output.id))?;
         if let Some(n) = lines.iter().position(|l| (&l.chip, l.offset) == (&line.chip, line.offset)) {
             let (id, first) = (&output.id, &config.outputs[n].id);
-            anyhow::bail!("output \"{id}\": line {} is taken by output \"{first}\"; give it another line", output.line);
+            anyhow::bail!(
+                "output \"{id}\": line {} is taken by output \"{first}\"; give it another line",
+                output.line
+            );
         }
         lines.push(line);
     }

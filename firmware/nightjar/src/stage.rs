@@ -6,8 +6,8 @@ use anyhow::Context;
 use bytes::Bytes;
 use nightjar_io::clock;
 use nightjar_io::storage::EventSender;
-use nightjar_rules::{Change, EventBook, EventWhat as Step, Order, What};
 use nightjar_rules::{Action, BBox, CameraIx, Micros, OutputIx, Rule, RuleBook, Score, Thing};
+use nightjar_rules::{Change, EventBook, EventWhat as Step, Order, What};
 use nightjar_types::config::{Config, RuleAction};
 use nightjar_types::eye::FromEye;
 use nightjar_types::status::{Detections, EventView, Notice, RuleView, Update};
@@ -72,6 +72,8 @@ pub(crate) struct Stage {
     model: String,
     serial: u16,
     had_boxes: Vec<bool>,
+    /// A thing less sure than this begins no event.
+    event_score: Score,
     /// Why each rule fired last, in words.
     why: Vec<String>,
 }
@@ -103,6 +105,7 @@ impl Stage {
             notices: config.rules.iter().map(notice).collect(),
             why: config.rules.iter().map(|r| format!("rule {}", r.id)).collect(),
             had_boxes: vec![false; seen.len()],
+            event_score: Score::from_unit(config.eye.event_score),
             shown: Arc::new(Mutex::new(Shown { rules, alive: clock::mono(), evicted: 0 })),
             names,
             book,
@@ -132,7 +135,9 @@ impl Stage {
         loop {
             let now = now();
             self.due(now);
-            let wait = self.next_deadline().map_or(IDLE, |at| Duration::from_micros(at.0.saturating_sub(now.0)).min(IDLE));
+            let wait = self
+                .next_deadline()
+                .map_or(IDLE, |at| Duration::from_micros(at.0.saturating_sub(now.0)).min(IDLE));
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
                 Some(command) = commands.recv() => self.command(command),
@@ -150,7 +155,10 @@ impl Stage {
     }
 
     fn next_deadline(&self) -> Option<Micros> {
-        [self.outputs.next_deadline(), self.book.next_deadline(), self.events.next_deadline()].into_iter().flatten().min()
+        [self.outputs.next_deadline(), self.book.next_deadline(), self.events.next_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn due(&mut self, now: Micros) {
@@ -176,7 +184,9 @@ impl Stage {
 
     fn message(&mut self, message: FromEye) {
         match message {
-            FromEye::Frame { stream, mono, inferred, detections, .. } => self.frame(stream, mono, inferred, detections),
+            FromEye::Frame { stream, mono, inferred, detections, .. } => {
+                self.frame(stream, mono, inferred, detections)
+            }
             FromEye::Snapshot { stream, track, jpeg, .. } => self.snapshot(stream, track, jpeg),
             FromEye::Lost { stream, track, .. } => {
                 if let Some(camera) = self.seen.get(stream as usize).map(|s| s.camera) {
@@ -184,7 +194,10 @@ impl Stage {
                 }
             }
             // the link answers these itself
-            FromEye::Hello { .. } | FromEye::Still { .. } | FromEye::Decoder { .. } | FromEye::Pong { .. } => {}
+            FromEye::Hello { .. }
+            | FromEye::Still { .. }
+            | FromEye::Decoder { .. }
+            | FromEye::Pong { .. } => {}
         }
     }
 
@@ -197,14 +210,22 @@ impl Stage {
             Some(Thing::new(d.track?, names.class(&d.label)?, Score::from_unit(d.score), bbox))
         };
         let things: Vec<Thing> = detections.iter().filter_map(thing).collect();
-        self.change_events(|events, out| events.observe(camera, now, &things, &mut |x| out.push(x)));
+        let (least, events) = (self.event_score, &self.events);
+        let is_news = |t: &&Thing| t.score >= least || events.live(camera, t.track).is_some();
+        let news: Vec<Thing> = things.iter().filter(is_news).copied().collect();
+        self.change_events(|events, out| events.observe(camera, now, &news, &mut |x| out.push(x)));
         self.order(|book, out| book.observe(camera, now, &things, &mut |x| out.push(x)));
         self.move_outputs(now);
         if !detections.is_empty() || self.had_boxes[n] {
             self.had_boxes[n] = !detections.is_empty();
             let camera = self.names.cameras[usize::from(camera.0)].to_string();
             let at_ms = wall_of(mono).as_ms();
-            let _ = self.updates.send(Update::Detections(Detections { camera, at_ms, inferred, boxes: detections }));
+            let _ = self.updates.send(Update::Detections(Detections {
+                camera,
+                at_ms,
+                inferred,
+                boxes: detections,
+            }));
         }
     }
 
@@ -227,7 +248,8 @@ impl Stage {
                 let text = self.notices.get(usize::from(rule)).cloned().unwrap_or_default();
                 let event = self.live.get(&(order.camera.0, order.track)).map(|l| l.event.id.to_string());
                 tracing::info!(rule = self.names.rules[usize::from(rule)], text, "notice");
-                let _ = self.updates.send(Update::Notice(Notice { at_ms: clock::wall().as_ms(), text, event }));
+                let _ =
+                    self.updates.send(Update::Notice(Notice { at_ms: clock::wall().as_ms(), text, event }));
             }
         }
     }
@@ -353,18 +375,34 @@ pub(crate) fn compile(config: &Config) -> anyhow::Result<(Names, RuleBook<RULES,
     Ok((names, book))
 }
 
-fn compile_rule(config: &Config, rule: &nightjar_types::config::Rule, names: &mut Names) -> anyhow::Result<Rule> {
+fn compile_rule(
+    config: &Config,
+    rule: &nightjar_types::config::Rule,
+    names: &mut Names,
+) -> anyhow::Result<Rule> {
     let camera = rule.when.camera.as_ref().and_then(|id| names.camera(id));
     let zones = camera.map(|c| &config.cameras[usize::from(c.0)].zones);
-    let zone = rule.when.zone.as_ref().and_then(|id| zones?.iter().find(|z| z.id == *id)).map(names::zone).transpose();
+    let zone = rule
+        .when
+        .zone
+        .as_ref()
+        .and_then(|id| zones?.iter().find(|z| z.id == *id))
+        .map(names::zone)
+        .transpose();
     let zone = zone.with_context(|| format!("rule \"{}\"", rule.id))?;
     let us = |d: Duration| d.as_micros() as u64;
     let mut actions = Vec::new();
     for action in &rule.actions {
-        let output = |id| names.output(id).with_context(|| format!("rule \"{}\": there is no output \"{id}\"", rule.id));
+        let output = |id| {
+            names.output(id).with_context(|| format!("rule \"{}\": there is no output \"{id}\"", rule.id))
+        };
         actions.push(match action {
-            RuleAction::Pulse { output: id, on_for } => Action::Pulse { output: output(id)?, us: us(*on_for) },
-            RuleAction::Hold { output: id, linger } => Action::Hold { output: output(id)?, linger_us: us(*linger) },
+            RuleAction::Pulse { output: id, on_for } => {
+                Action::Pulse { output: output(id)?, us: us(*on_for) }
+            }
+            RuleAction::Hold { output: id, linger } => {
+                Action::Hold { output: output(id)?, linger_us: us(*linger) }
+            }
             RuleAction::Notify { .. } => Action::Notify,
         });
     }

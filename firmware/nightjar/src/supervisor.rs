@@ -29,7 +29,11 @@ fn notify(states: &[NotifyState<'_>]) {
 }
 
 /// Feeds the watchdog while the rules go round, and sends what changed.
-pub(crate) async fn run(gauges: Arc<Gauges>, updates: broadcast::Sender<Update>, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn run(
+    gauges: Arc<Gauges>,
+    updates: broadcast::Sender<Update>,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut last = Vec::new();
     for round in 1u64.. {
         tokio::select! {

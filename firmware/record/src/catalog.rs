@@ -86,7 +86,8 @@ impl Catalog {
         if let Some(number) = self.free.pop() {
             return Some(Take::Free(number));
         }
-        let oldest = self.rows.values().filter(|r| r.is_sealed).min_by_key(|r| (r.end(), r.generation))?.generation;
+        let oldest =
+            self.rows.values().filter(|r| r.is_sealed).min_by_key(|r| (r.end(), r.generation))?.generation;
         self.rows.remove(&oldest).map(Take::Recycle)
     }
 
@@ -134,8 +135,11 @@ impl Catalog {
 
     /// Slabs of a stream that hold footage inside `from..to`, in time order.
     pub fn overlapping(&self, stream: &StreamId, from: Wall, to: Wall) -> Vec<&SlabRow> {
-        let mut hits: Vec<&SlabRow> =
-            self.rows.values().filter(|r| r.stream == *stream && r.spans.iter().any(|s| s.0 < to && s.1 > from)).collect();
+        let mut hits: Vec<&SlabRow> = self
+            .rows
+            .values()
+            .filter(|r| r.stream == *stream && r.spans.iter().any(|s| s.0 < to && s.1 > from))
+            .collect();
         hits.sort_by_key(|r| r.start());
         hits
     }
@@ -175,7 +179,11 @@ impl Catalog {
     pub fn check_invariants(&self) {
         let mut by_stream: BTreeMap<&StreamId, Vec<&SlabRow>> = BTreeMap::new();
         for row in self.rows.values() {
-            assert!(row.generation < self.next_generation, "generation {} was never given out", row.generation);
+            assert!(
+                row.generation < self.next_generation,
+                "generation {} was never given out",
+                row.generation
+            );
             assert!(row.spans.iter().all(|s| s.0 <= s.1), "a span of {} ends before it begins", row.path);
             assert!(row.spans.windows(2).all(|p| p[0].1 <= p[1].0), "spans of {} overlap", row.path);
             by_stream.entry(&row.stream).or_default().push(row);
@@ -183,7 +191,12 @@ impl Catalog {
         for rows in by_stream.values_mut() {
             rows.sort_by_key(|r| r.start());
             for pair in rows.windows(2) {
-                assert!(pair[0].end() <= pair[1].start() || pair[1].start().is_none(), "{} and {} overlap", pair[0].path, pair[1].path);
+                assert!(
+                    pair[0].end() <= pair[1].start() || pair[1].start().is_none(),
+                    "{} and {} overlap",
+                    pair[0].path,
+                    pair[1].path
+                );
             }
         }
     }
@@ -201,7 +214,14 @@ mod tests {
     fn row(c: &mut Catalog, name: &str, from: i64, to: i64, is_sealed: bool) -> u64 {
         let generation = c.fresh_generation();
         let spans = vec![(Wall(from), Wall(to))];
-        c.insert(SlabRow { generation, stream: stream(name), path: format!("{name}/{from}"), spans, used: 0, is_sealed });
+        c.insert(SlabRow {
+            generation,
+            stream: stream(name),
+            path: format!("{name}/{from}"),
+            spans,
+            used: 0,
+            is_sealed,
+        });
         generation
     }
 

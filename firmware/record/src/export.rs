@@ -86,7 +86,13 @@ impl Plan {
             let at = variants.iter().position(|v| *v == params)?;
             let audio_description = variants[..=at].iter().filter(|v| v.audio.is_some()).count() as u32;
             let (generation, origin_ticks) = (*generation, *origin_ticks);
-            sources.push(Source { generation, origin_ticks, description: at as u32 + 1, audio_description, sample_rate });
+            sources.push(Source {
+                generation,
+                origin_ticks,
+                description: at as u32 + 1,
+                audio_description,
+                sample_rate,
+            });
         }
         let ticks = |w: Wall| ticks_of(w);
         let origin_ticks = ticks(first.wall);

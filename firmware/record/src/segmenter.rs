@@ -151,7 +151,8 @@ impl Segmenter {
     /// Lays the session's time line on the wall clock, at its first key frame and when the two have drifted apart.
     fn keep_time(&mut self, unit: &AccessUnit) {
         let now = ticks_of(unit.wall);
-        let is_off = self.origin.is_none_or(|o| wall_of(o + unit.dts).micros_since(unit.wall).abs() > MAX_DRIFT_US);
+        let is_off =
+            self.origin.is_none_or(|o| wall_of(o + unit.dts).micros_since(unit.wall).abs() > MAX_DRIFT_US);
         if is_off {
             self.origin = Some(now.max(self.floor) - unit.dts);
         }
@@ -187,12 +188,27 @@ impl Segmenter {
         self.bytes = 0;
         let duration = video.iter().map(|s| s.duration).sum();
         self.floor = ticks + i64::from(duration);
-        Some(Fragment { params, ticks, duration, is_key, video, audio_at: (origin, audio_start), audio, data })
+        Some(Fragment {
+            params,
+            ticks,
+            duration,
+            is_key,
+            video,
+            audio_at: (origin, audio_start),
+            audio,
+            data,
+        })
     }
 }
 
 fn pending(unit: AccessUnit) -> Pending {
-    Pending { dts: unit.dts, size: unit.data.len() as u32, cts: unit.cts, is_key: unit.is_key, data: unit.data }
+    Pending {
+        dts: unit.dts,
+        size: unit.data.len() as u32,
+        cts: unit.cts,
+        is_key: unit.is_key,
+        data: unit.data,
+    }
 }
 
 /// Durations from successive decode times; the last one's from `next`, else as its predecessor's, else `lone`.

@@ -63,8 +63,17 @@ impl SlabWriter {
         bytes.extend(free_head(len.saturating_sub(at).max(FREE_LEN)));
         let origin_ticks = head.origin_ticks;
         let params = Arc::new(head.params);
-        let writer =
-            Self { generation, len, at, sequence: 1, origin_ticks, end_ticks: origin_ticks, params, gop_bytes: 0, largest_gop: 0 };
+        let writer = Self {
+            generation,
+            len,
+            at,
+            sequence: 1,
+            origin_ticks,
+            end_ticks: origin_ticks,
+            params,
+            gop_bytes: 0,
+            largest_gop: 0,
+        };
         (writer, bytes)
     }
 
@@ -72,7 +81,17 @@ impl SlabWriter {
     pub fn resume(head: SlabHead, generation: u64, len: u32, at: u32, next_sequence: u32, end: Wall) -> Self {
         let end_ticks = crate::segmenter::ticks_of(end);
         let (origin_ticks, params) = (head.origin_ticks, Arc::new(head.params));
-        Self { generation, len, at, sequence: next_sequence, origin_ticks, end_ticks, params, gop_bytes: 0, largest_gop: 0 }
+        Self {
+            generation,
+            len,
+            at,
+            sequence: next_sequence,
+            origin_ticks,
+            end_ticks,
+            params,
+            gop_bytes: 0,
+            largest_gop: 0,
+        }
     }
 
     /// Bytes in use, the `free` box not counted.
@@ -97,7 +116,7 @@ impl SlabWriter {
         let room = self.len - self.at;
         let needs = upper_bound(f);
         let gop = if f.is_key { self.largest_gop + self.largest_gop / 4 } else { 0 };
-        *f.params != *self.params || jump < -1 || jump > MAX_JUMP_TICKS || needs.max(gop) > room
+        *f.params != *self.params || !(-1..=MAX_JUMP_TICKS).contains(&jump) || needs.max(gop) > room
     }
 
     /// Appends a fragment. The caller asked [`must_cut_before`](Self::must_cut_before). `None` when it does not fit even so.
@@ -132,9 +151,26 @@ impl SlabWriter {
         (needs <= self.len - self.at).then(|| self.record(Kind::Event, false, wall, 0, vec![bytes], 0))
     }
 
-    fn record(&mut self, kind: Kind, is_key: bool, wall: Wall, duration_us: u32, data: Vec<Bytes>, payload: usize) -> Write {
+    fn record(
+        &mut self,
+        kind: Kind,
+        is_key: bool,
+        wall: Wall,
+        duration_us: u32,
+        data: Vec<Bytes>,
+        payload: usize,
+    ) -> Write {
         let len = (HEAD_LEN + data.iter().map(Bytes::len).sum::<usize>()) as u32;
-        let head = RecordHead { kind, is_key, generation: self.generation, sequence: self.sequence, len, wall, duration_us, crc: 0 };
+        let head = RecordHead {
+            kind,
+            is_key,
+            generation: self.generation,
+            sequence: self.sequence,
+            len,
+            wall,
+            duration_us,
+            crc: 0,
+        };
         let bytes = head.encode(data.iter().map(|d| &d[..]));
         let offset = u64::from(self.at);
         self.at += len;

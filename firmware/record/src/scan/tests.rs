@@ -9,13 +9,21 @@ const LEN: u32 = 64 << 10;
 
 fn head(origin_ticks: i64) -> SlabHead {
     let config = Bytes::from_static(&[1, 0x64, 0, 0x1f]);
-    let video = VideoParams { codec: VideoCodec::H264, width: 160, height: 90, rfc6381: "avc1.64001f".into(), config };
+    let video = VideoParams {
+        codec: VideoCodec::H264,
+        width: 160,
+        height: 90,
+        rfc6381: "avc1.64001f".into(),
+        config,
+    };
     let params = StreamParams { video, audio: None };
     SlabHead { camera: Name::new("front").unwrap(), stream: StreamKind::Main, params, origin_ticks }
 }
 
 /// Every write of a slab, in order: (offset, bytes).
-fn writes(generation: u64, units: i64) -> (Vec<(u64, Vec<u8>)>, Vec<(Wall, Wall)>) {
+type Writes = Vec<(u64, Vec<u8>)>;
+
+fn writes(generation: u64, units: i64) -> (Writes, Vec<(Wall, Wall)>) {
     let mut cutter = Segmenter::new(None);
     cutter.params(head(0).params);
     let (mut writer, start) = SlabWriter::begin(head(0), generation, LEN);
@@ -24,7 +32,15 @@ fn writes(generation: u64, units: i64) -> (Vec<(u64, Vec<u8>)>, Vec<(Wall, Wall)
     for n in 0..units {
         let data = Bytes::from(vec![n as u8; 200 + n as usize]);
         let is_key = n % 25 == 0;
-        let unit = AccessUnit { media: Media::Video, is_key, dts: n * 3_600, cts: 0, arrived: Mono(0), wall: Wall(n * 40_000), data };
+        let unit = AccessUnit {
+            media: Media::Video,
+            is_key,
+            dts: n * 3_600,
+            cts: 0,
+            arrived: Mono(0),
+            wall: Wall(n * 40_000),
+            data,
+        };
         let Some(f) = cutter.unit(unit) else { continue };
         assert!(!writer.must_cut_before(&f));
         let w = writer.fragment(&f).unwrap();
@@ -45,7 +61,11 @@ fn apply(disk: &mut [u8], writes: &[(u64, Vec<u8>)]) {
 fn assert_playable(disk: &[u8]) {
     for b in nightjar_media::walk::Boxes::new(disk) {
         let b = b.expect("a player can walk the file");
-        assert!([*b"ftyp", *b"moov", *b"uuid", *b"moof", *b"mdat", *b"free"].contains(&b.kind), "{:?}", b.kind);
+        assert!(
+            [*b"ftyp", *b"moov", *b"uuid", *b"moof", *b"mdat", *b"free"].contains(&b.kind),
+            "{:?}",
+            b.kind
+        );
     }
 }
 
@@ -80,7 +100,14 @@ fn a_torn_record_ends_the_scan_and_writing_goes_on_there() {
     assert_eq!(torn.records.len(), whole.records.len() - 1);
     assert!(!torn.is_sealed);
     let end = torn.records.last().unwrap().head.end();
-    let writer = SlabWriter::resume(torn.slab, torn.generation, LEN, torn.end as u32, torn.records.len() as u32 + 1, end);
+    let writer = SlabWriter::resume(
+        torn.slab,
+        torn.generation,
+        LEN,
+        torn.end as u32,
+        torn.records.len() as u32 + 1,
+        end,
+    );
     apply(&mut disk, &[(torn.end, writer.tail().to_vec())]);
     assert_playable(&disk);
     assert!(scan(&disk[..], u64::from(LEN), Depth::Full).unwrap().unwrap().is_sealed);

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 pub(crate) fn params(width: u16) -> StreamParams {
     let config = Bytes::from_static(&[1, 0x64, 0, 0x1f]);
-    let video = VideoParams { codec: VideoCodec::H264, width, height: 90, rfc6381: "avc1.64001f".into(), config };
+    let video =
+        VideoParams { codec: VideoCodec::H264, width, height: 90, rfc6381: "avc1.64001f".into(), config };
     StreamParams { video, audio: None }
 }
 

@@ -32,7 +32,10 @@ pub(super) fn resolve(typed: Typed) -> Result<Config, Vec<Fault>> {
         c.fault("[storage] sync: must be between 100ms and 60s".into());
     }
     let listen = typed.web.listen.parse().unwrap_or_else(|_| {
-        c.fault(format!("[web] listen: \"{}\" is not an address and port such as 127.0.0.1:8080", typed.web.listen));
+        c.fault(format!(
+            "[web] listen: \"{}\" is not an address and port such as 127.0.0.1:8080",
+            typed.web.listen
+        ));
         std::net::SocketAddr::from(([127, 0, 0, 1], 8080))
     });
     let tls = match typed.web.tls.as_str() {
@@ -44,6 +47,7 @@ pub(super) fn resolve(typed: Typed) -> Result<Config, Vec<Fault>> {
         }
     };
     c.score("[eye] min_score", typed.eye.min_score);
+    c.score("[eye] event_score", typed.eye.event_score);
     if !(1..=16).contains(&typed.eye.threads) {
         c.fault("[eye] threads: must be between 1 and 16".into());
     }
@@ -61,6 +65,7 @@ pub(super) fn resolve(typed: Typed) -> Result<Config, Vec<Fault>> {
             program: typed.eye.program,
             threads: typed.eye.threads,
             min_score: typed.eye.min_score,
+            event_score: typed.eye.event_score,
         },
         cameras,
         outputs,
@@ -106,7 +111,9 @@ impl Checker {
             match url::Url::parse(&text) {
                 Ok(url) if url.host().is_none() => self.fault(format!("{what}: the address names no host")),
                 Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-                    self.fault(format!("{what}: write user and password as keys username and password, not in the address"));
+                    self.fault(format!(
+                        "{what}: write user and password as keys username and password, not in the address"
+                    ));
                     return None;
                 }
                 Ok(_) => {}
@@ -176,7 +183,13 @@ impl Checker {
         Some(Output { id, line: output.line, is_active_low, is_safe_on, max_on: output.max_on.0 })
     }
 
-    fn rule(&mut self, index: usize, rule: typed::Rule, cameras: &[Camera], outputs: &[Output]) -> Option<Rule> {
+    fn rule(
+        &mut self,
+        index: usize,
+        rule: typed::Rule,
+        cameras: &[Camera],
+        outputs: &[Output],
+    ) -> Option<Rule> {
         let id = rule.id.unwrap_or_else(|| format!("rule-{}", index + 1));
         let what = format!("rule \"{id}\"");
         let id = self.name("rule id", &id);
@@ -186,7 +199,9 @@ impl Checker {
                 None => self.fault(format!("{what}: there is no camera \"{wanted}\"")),
                 Some(camera) => {
                     let zone = rule.when.zone.as_deref();
-                    if let Some(zone) = zone.filter(|z| camera.zones.iter().all(|have| have.id.as_str() != *z)) {
+                    if let Some(zone) =
+                        zone.filter(|z| camera.zones.iter().all(|have| have.id.as_str() != *z))
+                    {
                         self.fault(format!("{what}: camera \"{wanted}\" has no zone \"{zone}\""));
                     }
                 }
@@ -224,12 +239,14 @@ impl Checker {
             found.map(|o| o.id.clone())
         };
         match (action.pulse, action.hold, action.notify, action.lasting, action.linger) {
-            (Some(pulse), None, None, on_for, None) => {
-                Some(RuleAction::Pulse { output: output(&pulse)?, on_for: on_for.map_or(Duration::from_secs(1), |s| s.0) })
-            }
-            (None, Some(hold), None, None, linger) => {
-                Some(RuleAction::Hold { output: output(&hold)?, linger: linger.map_or(Duration::from_secs(2), |s| s.0) })
-            }
+            (Some(pulse), None, None, on_for, None) => Some(RuleAction::Pulse {
+                output: output(&pulse)?,
+                on_for: on_for.map_or(Duration::from_secs(1), |s| s.0),
+            }),
+            (None, Some(hold), None, None, linger) => Some(RuleAction::Hold {
+                output: output(&hold)?,
+                linger: linger.map_or(Duration::from_secs(2), |s| s.0),
+            }),
             (None, None, Some(text), None, None) => Some(RuleAction::Notify { text }),
             _ => {
                 self.fault(format!(

@@ -83,6 +83,8 @@ pub struct Eye {
     pub threads: u8,
     /// Least confidence that is reported at all, 0..1.
     pub min_score: f32,
+    /// Least confidence that begins an event, 0..1.
+    pub event_score: f32,
 }
 
 /// One camera.

@@ -45,7 +45,13 @@ fn reads_the_whole_contract() {
 
 #[test]
 fn one_action_needs_no_list() {
-    let c = Config::from_toml(&GOOD.replace("[{ pulse = \"siren\", for = \"3s\" }, { notify = \"Person at the front door\" }]", "{ hold = \"siren\" }"), "x");
+    let c = Config::from_toml(
+        &GOOD.replace(
+            "[{ pulse = \"siren\", for = \"3s\" }, { notify = \"Person at the front door\" }]",
+            "{ hold = \"siren\" }",
+        ),
+        "x",
+    );
     assert!(matches!(c.unwrap().rules[0].actions[0], RuleAction::Hold { .. }));
 }
 
@@ -56,7 +62,10 @@ fn the_empty_file_is_the_default() {
 
 #[test]
 fn a_mistyped_key_is_told_with_line_and_near_name() {
-    assert_eq!(refused("[storage]\nqouta = \"1GiB\"\n"), "nightjar.toml:2: unknown key \"qouta\"; did you mean \"quota\"?");
+    assert_eq!(
+        refused("[storage]\nqouta = \"1GiB\"\n"),
+        "nightjar.toml:2: unknown key \"qouta\"; did you mean \"quota\"?"
+    );
     assert!(refused(&GOOD.replace("notify =", "notfiy =")).contains("did you mean \"notify\""));
 }
 
@@ -66,7 +75,10 @@ fn names_what_clashes() {
     assert!(refused(&twice).contains("two cameras have the id \"front\""));
     let taken = format!("{GOOD}\n[[output]]\nid = \"gate\"\nline = \"GPIO17\"\n");
     assert!(refused(&taken).contains("output \"gate\": line GPIO17 is taken by output \"siren\""));
-    assert!(refused(&GOOD.replace("pulse = \"siren\"", "pulse = \"horn\"")).contains("there is no output \"horn\""));
+    assert!(
+        refused(&GOOD.replace("pulse = \"siren\"", "pulse = \"horn\""))
+            .contains("there is no output \"horn\"")
+    );
     assert!(refused(&GOOD.replace("zone = \"path\"", "zone = \"lawn\"")).contains("has no zone \"lawn\""));
 }
 

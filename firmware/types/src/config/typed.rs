@@ -78,11 +78,19 @@ pub(super) struct Eye {
     pub(super) program: Option<String>,
     pub(super) threads: u8,
     pub(super) min_score: f32,
+    pub(super) event_score: f32,
 }
 
 impl Default for Eye {
     fn default() -> Self {
-        Self { card: "ssdlite-mnv2-coco12-w8".into(), models: None, program: None, threads: 1, min_score: 0.3 }
+        Self {
+            card: "ssdlite-mnv2-coco12-w8".into(),
+            models: None,
+            program: None,
+            threads: 1,
+            min_score: 0.3,
+            event_score: 0.5,
+        }
     }
 }
 

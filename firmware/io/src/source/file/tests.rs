@@ -48,11 +48,11 @@ async fn plays_every_kind_of_mp4_over_and_over_without_a_seam() {
         assert_eq!((audio.sample_rate, audio.rfc6381.as_str()), (16_000, "mp4a.40.2"), "{name}");
         assert!(audio.config.len() >= 2);
         let pictures = of(&items, Media::Video);
-        assert!((170..=180).contains(&pictures.len()), "{name}: {}", pictures.len());
         for (number, unit) in pictures.iter().enumerate() {
             assert_eq!(unit.dts, number as i64 * 3_600, "{name}");
             assert!(number % 10 != 0 || unit.is_key, "{name}: {number}");
         }
+        assert!((170..=180).contains(&pictures.len()), "{name}: {}", pictures.len());
         if name == "b-frames.mp4" {
             assert!(pictures.iter().any(|unit| unit.cts > 3_600), "{name}");
         }

@@ -118,10 +118,11 @@ fn pictures(address: &str, count: usize) -> Vec<Vec<Vec<u8>>> {
     let mut source = crate::source::open(&url, None).unwrap();
     let mut found: Vec<Vec<Vec<u8>>> = Vec::new();
     let mut sets = Vec::new();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     // The pictures are made as fast as time can be advanced.
     std::thread::scope(|scope| {
         scope.spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time().start_paused(true).build().unwrap();
             runtime.block_on(async {
                 let full = AtomicBool::new(false);
                 let mut sink = |item: Item| match item {
