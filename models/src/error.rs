@@ -26,7 +26,7 @@ pub enum Error {
         text: String,
     },
     /// The file's bytes are not those the card was measured with.
-    #[error("model file {file}: expected sha256 {expected}, found {found}; run `cargo xtask model`")]
+    #[error("model file {file}: expected sha256 {expected}, found {found}; run `cargo xtask setup`")]
     WrongFile {
         /// File name from the card.
         file: String,

@@ -148,7 +148,8 @@ impl Card {
 
     /// Shapes, labels and thresholds fit together.
     fn check(&self) -> Result<(), String> {
-        let hexadecimal = |h: &str| h.len() == 64 && h.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let hexadecimal =
+            |h: &str| h.len() == 64 && h.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         if !hexadecimal(&self.sha256) || !hexadecimal(&self.source.tarball_sha256) {
             return Err("a sha256 is 64 lower-case hexadecimal digits".into());
         }
@@ -222,7 +223,7 @@ mod tests {
         let card = Card::find(DEFAULT_CARD).unwrap();
         let said = card.verify(b"").unwrap_err().to_string();
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        assert!(said.contains(&card.sha256) && said.contains(empty) && said.contains("cargo xtask model"));
+        assert!(said.contains(&card.sha256) && said.contains(empty) && said.contains("cargo xtask setup"));
     }
 
     #[test]

@@ -19,7 +19,7 @@ export const DESKTOP = { width: 1280, height: 800 };
 /** Opens one page; `faults` fills with console errors, exceptions, CSP violations and requests to strangers. */
 export async function open(executablePath, base) {
   const browser = await chromium.launch({ executablePath, args: FLAGS });
-  const context = await browser.newContext({ viewport: PHONE, hasTouch: true, isMobile: true, locale: "en-GB" });
+  const context = await browser.newContext({ viewport: PHONE, hasTouch: true, isMobile: true, locale: "en-GB", reducedMotion: "reduce" });
   const page = await context.newPage();
   const faults = [];
   page.on("pageerror", (error) => faults.push(`exception: ${error.stack ?? error}`));
@@ -74,6 +74,15 @@ export async function picture(video) {
     const mean = sum / count;
     const spread = Math.sqrt(Math.max(0, squares / count - mean * mean));
     return { time: element.currentTime, width: element.videoWidth, height: element.videoHeight, mean, spread };
+  });
+}
+
+/** Whether anything is drawn on a canvas. */
+export async function isDrawnOn(canvas) {
+  return canvas.evaluate((element) => {
+    if (!element.width || !element.height) return false;
+    const { data } = element.getContext("2d").getImageData(0, 0, element.width, element.height);
+    return data.some((value) => value > 0);
   });
 }
 

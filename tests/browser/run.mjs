@@ -1,7 +1,7 @@
 // A fresh recorder's address and setup code → the story of its first owner with a phone, step by step, with screenshots.
 
 import { join } from "node:path";
-import { DESKTOP, PHONE, ask, open, picture, sticksOut, until } from "./page.mjs";
+import { DESKTOP, PHONE, ask, isDrawnOn, open, picture, sticksOut, until } from "./page.mjs";
 
 const { NIGHTJAR_BASE: base, NIGHTJAR_SETUP_CODE: code, NIGHTJAR_SCREENSHOTS: shots } = process.env;
 const user = "owner";
@@ -16,12 +16,14 @@ function claim(holds, words) {
   if (!holds) throw new Error(words);
 }
 
+const photograph = (name) => page.screenshot({ path: join(shots, `${name}.png`), animations: "disabled" });
+
 /** One page in both colour schemes at the phone's width. */
 async function shoot(name) {
   for (const colorScheme of ["dark", "light"]) {
     await page.emulateMedia({ colorScheme });
     claim(!(await sticksOut(page)), `${name} is wider than ${page.viewportSize().width} px`);
-    await page.screenshot({ path: join(shots, `${name}-${page.viewportSize().width}-${colorScheme}.png`) });
+    await photograph(`${name}-${page.viewportSize().width}-${colorScheme}`);
   }
   await page.emulateMedia({ colorScheme: null });
 }
@@ -63,8 +65,10 @@ const steps = {
         const now = await picture(video);
         return now.time > first.time + 1 && now;
       });
+      claim((await id(`live-rung-${camera}`).getAttribute("data-rung")) === "live", `${camera} plays video, not stills`);
       console.log(`  ${camera}: ${second.width}x${second.height}, light ${second.mean.toFixed(0)} ± ${second.spread.toFixed(0)}`);
     }
+    await until("boxes are drawn over the camera that is looked at", 30, () => isDrawnOn(id("boxes-cam01")));
     await shoot("live");
   },
 
@@ -74,7 +78,7 @@ const steps = {
       const box = await id("live-video-cam01").boundingBox();
       return box && box.width > PHONE.width * 0.9;
     });
-    await until("it plays", 20, async () => (await picture(id("live-video-cam01"))).width > 0);
+    await until("it plays", 20, async () => (await id("live-rung-cam01").getAttribute("data-rung")) === "live");
     await shoot("camera");
     await page.goBack();
   },
@@ -153,11 +157,14 @@ const steps = {
   async "a desktop has room"() {
     await page.setViewportSize(DESKTOP);
     await id("tab-live").click();
-    await until("live plays", 20, async () => (await picture(id("live-video-cam01"))).width > 0);
-    await page.screenshot({ path: join(shots, "live-1280.png") });
+    await until("live plays", 20, async () => (await id("live-rung-cam01").getAttribute("data-rung")) === "live");
+    await photograph("live-1280");
     await id("tab-timeline").click();
-    await id("timeline-strip").waitFor();
-    await page.screenshot({ path: join(shots, "timeline-1280.png") });
+    await id("timeline-strip").locator("rect.footage").first().waitFor({ state: "attached" });
+    await id("timeline-strip").focus();
+    await page.keyboard.press("Home");
+    await until("the day's first footage plays", 20, async () => (await picture(id("timeline-video"))).mean > 16);
+    await photograph("timeline-1280");
   },
 };
 
@@ -169,7 +176,7 @@ try {
   claim(faults.length === 0, `the page has faults:\n${faults.join("\n")}`);
 } catch (error) {
   console.error(`FAILED: ${error.stack}\nfaults so far:\n${faults.join("\n")}`);
-  await page.screenshot({ path: join(shots, "failed.png") });
+  await photograph("failed");
   process.exitCode = 1;
 } finally {
   await browser.close();

@@ -12,7 +12,7 @@ pub struct Camera(String);
 impl Camera {
     /// A camera with a main stream, without detection.
     pub fn new(id: &str, main: &str) -> Self {
-        Self(format!("[[camera]]\nid = {id:?}\nname = \"Camera {id}\"\nmain = {main:?}\n"))
+        Self(format!("[[camera]]\nid = {id:?}\nmain = {main:?}\n"))
     }
 
     /// Its second stream.
@@ -165,6 +165,16 @@ impl Home {
         let read = |name: &str| std::fs::read(self.path(name)).unwrap_or_default();
         let both = [read("stdout.log"), read("stderr.log")].concat();
         String::from_utf8_lossy(&both).into_owned()
+    }
+}
+
+impl Drop for Home {
+    /// `NIGHTJAR_KEEP` keeps the folder of a failed test, for a look at its files.
+    fn drop(&mut self) {
+        if std::thread::panicking() && std::env::var_os("NIGHTJAR_KEEP").is_some() {
+            self.dir.disable_cleanup(true);
+            eprintln!("kept: {}", self.dir.path().display());
+        }
     }
 }
 

@@ -87,7 +87,8 @@ fn a_silent_camera_is_called_stalled_and_asked_again() {
 
 #[test]
 fn a_broken_connection_leaves_a_gap_and_comes_back() {
-    let camera = FakeCamera::start(vec![clip("sub.mp4")], Settings::default());
+    let settings = Settings { start_delay: Duration::from_secs(2), ..Settings::default() };
+    let camera = FakeCamera::start(vec![clip("sub.mp4")], settings);
     let home = home_with(&camera.url());
     let daemon = home.start();
     let admin = daemon.admin();

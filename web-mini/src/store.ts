@@ -98,6 +98,7 @@ export async function refetch(): Promise<void> {
 }
 
 export async function fetchRules(): Promise<void> {
+  if (session.value === null) return; // logged out while it was due
   rules.value = await api.rules();
 }
 

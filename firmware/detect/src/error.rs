@@ -24,7 +24,9 @@ pub enum Error {
         needed: usize,
     },
     /// The model gave another number of values than its card says.
-    #[error("the model gave {boxes} box values and {scores} scores, which do not belong together for {classes} classes")]
+    #[error(
+        "the model gave {boxes} box values and {scores} scores, which do not belong together for {classes} classes"
+    )]
     Output {
         /// Values in the boxes tensor.
         boxes: usize,

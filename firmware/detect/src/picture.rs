@@ -36,11 +36,8 @@ impl Colour {
             Matrix::Bt709 => (0.2126, 0.0722),
         };
         let kg = 1.0 - kr - kb;
-        let (black, luma, chroma) = if full_range {
-            (0, 1.0, 1.0)
-        } else {
-            (16, 255.0 / 219.0, 255.0 / 224.0)
-        };
+        let (black, luma, chroma) =
+            if full_range { (0, 1.0, 1.0) } else { (16, 255.0 / 219.0, 255.0 / 224.0) };
         let fixed = |x: f64| (x * 65536.0).round() as i32;
         Self {
             black,

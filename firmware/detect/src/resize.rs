@@ -100,8 +100,7 @@ fn taps(from: usize, to: usize) -> Vec<Tap> {
             let centre = (i as f64 + 0.5) * scale;
             let start = (centre - REACH * widen).floor().max(0.0) as usize;
             let end = ((centre + REACH * widen).ceil() as usize).min(from);
-            let raw: Vec<f64> =
-                (start..end).map(|s| kernel((s as f64 + 0.5 - centre) / widen)).collect();
+            let raw: Vec<f64> = (start..end).map(|s| kernel((s as f64 + 0.5 - centre) / widen)).collect();
             let total: f64 = raw.iter().sum();
             let one = f64::from(1 << BITS);
             let mut weights: Vec<i32> = raw.iter().map(|w| (w / total * one).round() as i32).collect();

@@ -21,7 +21,8 @@ pub struct BestShot {
 impl BestShot {
     /// Score × area, less when the thing is cut by an edge of the picture.
     pub fn worth(score: f32, bbox: &BBox) -> f32 {
-        let cut = bbox.x < EDGE || bbox.y < EDGE || bbox.x + bbox.w > 1.0 - EDGE || bbox.y + bbox.h > 1.0 - EDGE;
+        let cut =
+            bbox.x < EDGE || bbox.y < EDGE || bbox.x + bbox.w > 1.0 - EDGE || bbox.y + bbox.h > 1.0 - EDGE;
         score * bbox.area() * if cut { CUT } else { 1.0 }
     }
 

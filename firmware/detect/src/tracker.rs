@@ -1,7 +1,7 @@
 //! Found things, picture by picture → tracks with numbers that are never used twice.
 //!
-//! Each track predicts its box at constant velocity. Sure things are matched to all tracks first, by overlap, best pair
-//! first; then unsure ones to confirmed tracks still without a match (the two stages of ByteTrack, Zhang et al. 2022).
+//! Each track predicts its box at constant velocity. Sure things are matched to all tracks first, by overlap or else by
+//! nearness, best pair first; then unsure ones to confirmed tracks still without a match (the two stages of ByteTrack, Zhang et al. 2022).
 //! A track is confirmed by three hits and lost after two seconds without one.
 
 use crate::Found;
@@ -16,6 +16,10 @@ const CONFIRM_HITS: usize = 3;
 /// Overlap that a sure thing, and an unsure one, needs with a predicted box.
 const SURE_IOU: f32 = 0.2;
 const UNSURE_IOU: f32 = 0.4;
+/// How far from its predicted place a sure thing may be, in mean sides, when nothing overlaps; and its change of size.
+/// On the pedestrian clip at five looks a second, scores from .5: 74 tracks of 3.5 s without this, 48 of 6 s with it.
+const REACH: f32 = 0.9;
+const ALIKE: f32 = 1.5;
 /// Looks without a hit after which an unconfirmed track is dropped, and at least needed to lose a confirmed one:
 /// when the model looks once in two seconds, a single miss must not end a track.
 const MISSES: u32 = 2;
@@ -25,7 +29,7 @@ const MISS_TRUST: f32 = 0.7;
 const HORIZON: Duration = Duration::from_secs(1);
 /// Shares of a surprise that go into place and velocity (alpha-beta filter).
 const PLACE_GAIN: f32 = 0.75;
-const SPEED_GAIN: f32 = 0.4;
+const SPEED_GAIN: f32 = 0.3;
 
 /// Thresholds of one tracker.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -112,8 +116,8 @@ impl Tracker {
         let mut free: Vec<Option<Found>> = found.iter().copied().map(Some).collect();
         let mut hit = vec![false; self.tracks.len()];
         let sure = self.config.sure;
-        self.assign(now, &mut free, &mut hit, SURE_IOU, |_, f| f.score >= sure);
-        self.assign(now, &mut free, &mut hit, UNSURE_IOU, |t, _| t.id.is_some());
+        self.assign(now, &mut free, &mut hit, SURE_IOU, REACH, |_, f| f.score >= sure);
+        self.assign(now, &mut free, &mut hit, UNSURE_IOU, 0.0, |t, _| t.id.is_some());
         for (track, hit) in self.tracks.iter_mut().zip(hit) {
             if !hit {
                 track.misses += 1;
@@ -182,6 +186,7 @@ impl Tracker {
         free: &mut [Option<Found>],
         hit: &mut [bool],
         least: f32,
+        reach: f32,
         may: impl Fn(&Track, &Found) -> bool,
     ) {
         let mut pairs = Vec::new();
@@ -192,6 +197,8 @@ impl Tracker {
                 let iou = place.iou(&found.bbox);
                 if iou >= least {
                     pairs.push((iou, t, f));
+                } else if let Some(near) = near(&place, &found.bbox, reach) {
+                    pairs.push((near * least, t, f));
                 }
             }
         }
@@ -289,6 +296,19 @@ impl Track {
         let quick = self.hits.front().is_some_and(|&first| self.last_hit().since(first) <= within);
         enough && (quick || self.in_a_row >= CONFIRM_HITS)
     }
+}
+
+/// How near two boxes of like size are, 1 for one place, 0 at `reach` mean sides apart; `None` beyond or of other size.
+///
+/// A small thing can pass its own width between two looks of a slow board: then no overlap is left to go by.
+fn near(a: &BBox, b: &BBox, reach: f32) -> Option<f32> {
+    let like = |a: f32, b: f32| a < b * ALIKE && b < a * ALIKE;
+    if !like(a.w, b.w) || !like(a.h, b.h) {
+        return None;
+    }
+    let ([ax, ay, ..], [bx, by, ..]) = (centred(a), centred(b));
+    let apart = (ax - bx).hypot(ay - by) / (a.area() * b.area()).sqrt().sqrt();
+    (apart < reach).then(|| 1.0 - apart / reach)
 }
 
 fn centred(b: &BBox) -> [f32; 4] {
@@ -389,6 +409,16 @@ mod tests {
             assert!(t.look(at(i * 100), &[thing(0, 0.3, 0.3, 0.3)]).is_empty());
         }
         assert_eq!(t.at(at(3900))[0].id, Some(1));
+    }
+
+    #[test]
+    fn a_quick_walker_keeps_the_number_though_boxes_never_overlap() {
+        let mut t = tracker();
+        for i in 0..8u8 {
+            t.look(at(u64::from(i) * 500), &[thing(0, 0.8, 0.05 + 0.11 * f32::from(i), 0.3)]);
+        }
+        let now = t.at(at(3500));
+        assert_eq!((now.len(), now[0].id), (1, Some(1)));
     }
 
     #[test]

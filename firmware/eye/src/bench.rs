@@ -45,8 +45,15 @@ pub(crate) fn run(args: &cli::Bench) -> Result<(), Error> {
         });
         writeln!(out, "{line}")?;
     } else {
-        writeln!(out, "{} by {} on {what} ({width}×{height}), {} runs", model.card.id, args.model.runtime, args.runs)?;
-        writeln!(out, "median {p50:.1} ms, 90 % within {p90:.1} ms, least {least:.1} ms, preparation included")?;
+        writeln!(
+            out,
+            "{} by {} on {what} ({width}×{height}), {} runs",
+            model.card.id, args.model.runtime, args.runs
+        )?;
+        writeln!(
+            out,
+            "median {p50:.1} ms, 90 % within {p90:.1} ms, least {least:.1} ms, preparation included"
+        )?;
     }
     Ok(())
 }

@@ -55,10 +55,11 @@ pub(crate) fn run(args: &cli::Detect) -> Result<(), Error> {
     let mut number = 0;
     while let Some((mono, picture)) = file.next()? {
         let due = number % args.every == 0;
-        let inferred = due && (!args.gate || {
-            let moved = gate.see(picture.luma()).moved;
-            attention.wants(mono, moved, tracker.has_confirmed(), tracker.has_unsure())
-        });
+        let inferred = due
+            && (!args.gate || {
+                let moved = gate.see(picture.luma()).moved;
+                attention.wants(mono, moved, tracker.has_confirmed(), tracker.has_unsure())
+            });
         let mut ms = 0.0;
         if inferred {
             attention.looked(mono);
@@ -129,7 +130,9 @@ impl File {
         pipeline.add_many([&source, &decode, &convert, sink.upcast_ref()])?;
         source.link(&decode)?;
         convert.link(&sink)?;
-        let into = convert.static_pad("sink").ok_or_else(|| Error::Gstreamer("videoconvert without a sink".into()))?;
+        let into = convert
+            .static_pad("sink")
+            .ok_or_else(|| Error::Gstreamer("videoconvert without a sink".into()))?;
         decode.connect_pad_added(move |_, pad| {
             let is_video = pad
                 .current_caps()
@@ -158,10 +161,10 @@ impl File {
                 return Ok(Some((Mono(from_start.useconds()), frame::picture(&sample)?)));
             }
             let broken = |why: String| Error::Input { path: self.path.clone(), why };
-            if let Some(message) = self.bus.pop_filtered(&[gst::MessageType::Error]) {
-                if let gst::MessageView::Error(e) = message.view() {
-                    return Err(broken(e.error().to_string()));
-                }
+            if let Some(message) = self.bus.pop_filtered(&[gst::MessageType::Error])
+                && let gst::MessageView::Error(e) = message.view()
+            {
+                return Err(broken(e.error().to_string()));
             }
             if self.sink.is_eos() {
                 return Ok(None);

@@ -9,7 +9,7 @@ pub(crate) enum Error {
     #[error(transparent)]
     Card(#[from] nightjar_models::Error),
     /// The model file is nowhere.
-    #[error("model file {file}: expected sha256 {expected}, found no such file in {}; run `cargo xtask model`", list(.places))]
+    #[error("model file {file}: expected sha256 {expected}, found no such file in {}; run `cargo xtask setup`", list(.places))]
     NoModel {
         /// File name from the card.
         file: String,
@@ -58,7 +58,9 @@ pub(crate) enum Error {
     #[error("JPEG: {0}")]
     Jpeg(#[from] jpeg_encoder::EncodingError),
     /// Standard input is not the recorder.
-    #[error("standard input is not a socket: `nightjar` starts `nightjar-eye serve`, people use `nightjar-eye detect`")]
+    #[error(
+        "standard input is not a socket: `nightjar` starts `nightjar-eye serve`, people use `nightjar-eye detect`"
+    )]
     NotASocket,
     /// The socket broke, or what came is no message.
     #[error("recorder's socket: {0}")]
@@ -67,7 +69,9 @@ pub(crate) enum Error {
     #[error("recorder's socket: {0}")]
     Wire(#[from] nightjar_types::eye::WireError),
     /// The recorder is of another version.
-    #[error("the recorder speaks protocol {theirs}, this nightjar-eye speaks {ours}: install both from one release")]
+    #[error(
+        "the recorder speaks protocol {theirs}, this nightjar-eye speaks {ours}: install both from one release"
+    )]
     Protocol {
         /// The recorder's.
         theirs: u16,

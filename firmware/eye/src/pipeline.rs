@@ -43,8 +43,10 @@ impl Room {
     /// Waits for room; false when there is none in time.
     fn wait(&self) -> bool {
         let full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
-        let (full, _) =
-            self.changed.wait_timeout_while(full, HANGS, |full| *full).unwrap_or_else(PoisonError::into_inner);
+        let (full, _) = self
+            .changed
+            .wait_timeout_while(full, HANGS, |full| *full)
+            .unwrap_or_else(PoisonError::into_inner);
         !*full
     }
 }
@@ -93,7 +95,9 @@ impl Pipeline {
         sink.set_property("enable-last-sample", false);
         let make = |name: &str| {
             let made = gst::ElementFactory::make(name).build();
-            made.map_err(|_| Error::Gstreamer(format!("has no element {name}: install gstreamer1.0-plugins-bad")))
+            made.map_err(|_| {
+                Error::Gstreamer(format!("has no element {name}: install gstreamer1.0-plugins-bad"))
+            })
         };
         let (parse, decode, convert) = (make(parser)?, make(decoder.element)?, make("videoconvert")?);
         tune(&decode);

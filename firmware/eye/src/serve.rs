@@ -28,6 +28,7 @@ const STREAMS: usize = 64;
 
 /// Serves until the socket closes.
 pub(crate) fn run(args: &cli::Serve) -> Result<(), Error> {
+    end_on_panic();
     let model = Arc::new(Model::load(&args.model)?);
     gst::init().map_err(|e| Error::Gstreamer(e.to_string()))?;
     let socket = socket()?;
@@ -48,10 +49,10 @@ pub(crate) fn run(args: &cli::Serve) -> Result<(), Error> {
     reader.get_ref().set_read_timeout(None)?;
     let (outbox, queue) = Outbox::new();
     std::thread::Builder::new().name("outbox".into()).spawn(move || {
-        if let Err(error) = outbox::write(writer, &queue) {
-            if !is_hang_up(&error) {
-                end(&error);
-            }
+        if let Err(error) = outbox::write(writer, &queue)
+            && !is_hang_up(&error)
+        {
+            end(&error);
         }
     })?;
     tracing::info!(card = %model.card.id, threads = args.threads, "serving");
@@ -94,6 +95,15 @@ fn is_hang_up(error: &Error) -> bool {
     matches!(error, Error::Socket(e) if is_closed(e.kind()))
 }
 
+/// A thread that panics takes the process with it: the recorder starts a whole one, instead of keeping half of one.
+fn end_on_panic() {
+    let told = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        told(panic);
+        std::process::exit(101);
+    }));
+}
+
 /// Ends the process from a thread other than the main one.
 fn end(error: &Error) -> ! {
     eprintln!("nightjar-eye: {error}");
@@ -112,11 +122,11 @@ impl Service {
         let rota = Arc::new(Rota::default());
         for number in 0..args.threads {
             let (rota, model, runtime) = (rota.clone(), model.clone(), args.model.runtime.clone());
-            std::thread::Builder::new().name(format!("model {number}")).spawn(move || {
-                match Looker::open(&runtime, &model) {
-                    Ok(looker) => inference::run(&rota, looker),
-                    Err(error) => end(&error),
-                }
+            std::thread::Builder::new().name(format!("model {number}")).spawn(move || match Looker::open(
+                &runtime, &model,
+            ) {
+                Ok(looker) => inference::run(&rota, looker),
+                Err(error) => end(&error),
             })?;
         }
         let stills = Stills::start(outbox.clone())?;

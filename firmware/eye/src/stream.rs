@@ -163,7 +163,8 @@ impl Decoding {
 
     /// Software that gives nothing is fed nothing decodable; hardware may hang, so it is not tried on this stream again.
     fn pass_over_hardware(&mut self) {
-        self.passed_over.extend(self.running.iter().map(|r| r.decoder).filter(|d| d.hardware).map(|d| d.element));
+        self.passed_over
+            .extend(self.running.iter().map(|r| r.decoder).filter(|d| d.hardware).map(|d| d.element));
     }
 
     /// Finds a decoder for this key frame and starts it.
@@ -314,7 +315,8 @@ mod tests {
     #[test]
     fn only_whole_nal_units_are_framed() {
         assert!(is_framed(&[0, 0, 0, 1, 9, 0, 0, 0, 2, 0x65, 1]));
-        for wrong in [&[][..], &[0, 0, 0], &[0, 0, 0, 0], &[0, 0, 0, 2, 9], &[0, 0, 0, 1, 9, 0], &[0xff; 20]] {
+        for wrong in [&[][..], &[0, 0, 0], &[0, 0, 0, 0], &[0, 0, 0, 2, 9], &[0, 0, 0, 1, 9, 0], &[0xff; 20]]
+        {
             assert!(!is_framed(wrong), "{wrong:?}");
         }
     }

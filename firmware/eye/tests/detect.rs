@@ -1,4 +1,5 @@
 //! The real `nightjar-eye detect`, `bench` and `--help` on real files.
+#![allow(clippy::unwrap_used)] // All of it is test code.
 
 mod support;
 
@@ -31,11 +32,21 @@ fn every_frame_gets_its_line_and_people_their_boxes() {
         assert_eq!(line["inference_ms"].as_f64().unwrap() > 0.0, i % 2 == 0);
         for b in line["boxes"].as_array().unwrap() {
             let side = |k: &str| b[k].as_f64().unwrap();
-            assert!(side("x") >= 0.0 && side("y") >= 0.0 && side("x") + side("w") < 1.001 && side("y") + side("h") < 1.001);
+            assert!(
+                side("x") >= 0.0
+                    && side("y") >= 0.0
+                    && side("x") + side("w") < 1.001
+                    && side("y") + side("h") < 1.001
+            );
         }
     }
     let people = |line: &Value| {
-        line["boxes"].as_array().unwrap().iter().filter(|b| b["label"] == "person" && b["score"].as_f64() > Some(0.5)).count()
+        line["boxes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|b| b["label"] == "person" && b["score"].as_f64() > Some(0.5))
+            .count()
     };
     assert!(people(&lines[0]) >= 3 && people(&lines[20]) >= 3, "{}", lines[20]);
 }
@@ -77,7 +88,8 @@ fn unknown_cards_and_runtimes_list_the_known_ones() {
 #[test]
 fn bench_measures_every_card() {
     for (card, _) in nightjar_models::CARDS {
-        let out = run(eye().args(["bench", "--json", "--runs", "2", "--card", card, "--models"]).arg(models()));
+        let out =
+            run(eye().args(["bench", "--json", "--runs", "2", "--card", card, "--models"]).arg(models()));
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
         let said: Value = serde_json::from_slice(&out.stdout).unwrap();
         assert!(said["median_ms"].as_f64() > Some(0.0) && said["card"] == *card, "{said}");

@@ -1,4 +1,5 @@
 //! The real `nightjar-eye serve` over a real socket pair: what a recorder says → what it hears.
+#![allow(clippy::unwrap_used)] // All of it is test code.
 
 mod support;
 
@@ -47,7 +48,7 @@ fn a_missing_or_foreign_model_file_stops_it_with_one_clear_line() {
     let foreign = Recorder::start(folder.path(), &[]);
     let (code, said) = finish(foreign.child);
     assert_eq!((code, said.lines().count()), (Some(3), 1), "{said}");
-    for part in ["ssdlite-mnv2-coco12-w8.onnx", "expected sha256", "found", "cargo xtask model"] {
+    for part in ["ssdlite-mnv2-coco12-w8.onnx", "expected sha256", "found", "cargo xtask setup"] {
         assert!(said.contains(part), "{said}");
     }
 }
@@ -64,7 +65,8 @@ fn every_unit_gives_its_frame_before_the_next_unit_comes() {
             recorder.unit(9, mono, *is_key, data);
             recorder.frame(9, mono);
         }
-        let decoders: Vec<_> = recorder.heard.iter().filter(|m| matches!(m, FromEye::Decoder { .. })).collect();
+        let decoders: Vec<_> =
+            recorder.heard.iter().filter(|m| matches!(m, FromEye::Decoder { .. })).collect();
         assert!(matches!(decoders[..], [FromEye::Decoder { stream: 9, element: Ok(_) }]), "{decoders:?}");
         let frames = recorder.heard.iter().filter(|m| matches!(m, FromEye::Frame { .. })).count();
         assert_eq!(frames, 30, "{codec:?}");
@@ -96,9 +98,16 @@ fn garbage_is_counted_and_survived() {
         [&(nal.len() as u32).to_be_bytes()[..], &nal].concat().into()
     };
     let key = clip.key();
-    let in_frame = [slice(&[0x65], &noise), slice(&[0x41, 0x9a], &noise), slice(&key[4..key.len() / 2], &noise)];
-    let garbage: [Bytes; 6] =
-        [noise.into(), Bytes::new(), Bytes::from_static(&[0, 0]), cut, vec![0xff; 300].into(), vec![0; 300].into()];
+    let in_frame =
+        [slice(&[0x65], &noise), slice(&[0x41, 0x9a], &noise), slice(&key[4..key.len() / 2], &noise)];
+    let garbage: [Bytes; 6] = [
+        noise.into(),
+        Bytes::new(),
+        Bytes::from_static(&[0, 0]),
+        cut,
+        vec![0xff; 300].into(),
+        vec![0; 300].into(),
+    ];
     for (i, data) in garbage.iter().chain(&in_frame).enumerate() {
         let start = 1000 + 1000 * i as u64;
         recorder.unit(1, at(start), false, data);
@@ -203,7 +212,9 @@ fn a_still_scene_is_quiet_for_the_model() {
     let mp4 = folder.path().join("still.mp4");
     let source = "smptebars=size=320x240:rate=10,trim=end_frame=40";
     let out = mp4.to_str().unwrap();
-    support::ffmpeg(&["-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p", "-c:v", "libx264", "-bf", "0", "-g", "10", out]);
+    support::ffmpeg(&[
+        "-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p", "-c:v", "libx264", "-bf", "0", "-g", "10", out,
+    ]);
     let clip = Clip::read(&mp4, VideoCodec::H264, 40);
     let (mut recorder, _) = Recorder::greeted();
     recorder.open(1, &clip, 0.9);

@@ -134,7 +134,11 @@ impl Desk for Counter {
     }
 
     fn event_snapshot(&self, id: EventId) -> BoxFuture<'_, Result<Bytes, DeskError>> {
+        let fresh = self.stage.lock().unwrap_or_else(PoisonError::into_inner).picture(id);
         Box::pin(async move {
+            if let Some(jpeg) = fresh {
+                return Ok(jpeg);
+            }
             let picture = ask(&self.library, move |library| library.event_picture(id)).await?;
             picture.ok_or_else(|| {
                 DeskError::NoPicture(format!("event {id} has none, or its footage was recycled"))

@@ -144,6 +144,7 @@ impl Gauges {
         EyeStatus {
             state: match (s.is_running, s.restarts) {
                 (true, _) => "running",
+                (false, _) if self.detected.is_empty() => "off",
                 (false, 0) => "starting",
                 (false, _) => "restarting",
             },

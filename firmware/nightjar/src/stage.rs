@@ -12,7 +12,7 @@ use nightjar_types::config::{Config, RuleAction};
 use nightjar_types::eye::FromEye;
 use nightjar_types::status::{Detections, EventView, Notice, RuleView, Update};
 use nightjar_types::{Detection, Event, EventId, Mono, Wall};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -55,6 +55,18 @@ pub(crate) struct Shown {
     pub(crate) rules: Vec<RuleView>,
     pub(crate) alive: Mono,
     pub(crate) evicted: u64,
+    /// The newest pictures of events: they are on their way to the card.
+    pictures: VecDeque<(EventId, Bytes)>,
+}
+
+/// Pictures of events that are kept until they are surely on the card.
+const KEPT_PICTURES: usize = 32;
+
+impl Shown {
+    /// An event's newest picture, if it came in a moment ago.
+    pub(crate) fn picture(&self, id: EventId) -> Option<Bytes> {
+        self.pictures.iter().rev().find(|(of, _)| *of == id).map(|(_, jpeg)| jpeg.clone())
+    }
 }
 
 /// The stage.
@@ -106,7 +118,7 @@ impl Stage {
             why: config.rules.iter().map(|r| format!("rule {}", r.id)).collect(),
             had_boxes: vec![false; seen.len()],
             event_score: Score::from_unit(config.eye.event_score),
-            shown: Arc::new(Mutex::new(Shown { rules, alive: clock::mono(), evicted: 0 })),
+            shown: Arc::new(Mutex::new(Shown { rules, alive: clock::mono(), ..Shown::default() })),
             names,
             book,
             events: EventBook::new(UNSEEN_US, Score::from_thousandths(BETTER)),
@@ -322,6 +334,14 @@ impl Stage {
     fn snapshot(&mut self, stream: u32, track: u32, jpeg: Bytes) {
         let Some(camera) = self.seen.get(stream as usize).map(|s| s.camera) else { return };
         let Some(live) = self.live.get_mut(&(camera.0, track)) else { return };
+        {
+            let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+            shown.pictures.retain(|(id, _)| *id != live.event.id);
+            if shown.pictures.len() == KEPT_PICTURES {
+                shown.pictures.pop_front();
+            }
+            shown.pictures.push_back((live.event.id, jpeg.clone()));
+        }
         let is_first = live.jpeg.is_none();
         live.jpeg = Some(jpeg.clone());
         live.is_written = is_first;

@@ -145,10 +145,12 @@ impl SlabWriter {
         Some(write)
     }
 
-    /// Appends an event's bytes. `None` when they do not fit.
+    /// Appends an event's bytes. `None` when they would take the room that the rest of the group of pictures needs: then
+    /// they belong into the next slab.
     pub fn event(&mut self, wall: Wall, bytes: Bytes) -> Option<Write> {
         let needs = (HEAD_LEN + bytes.len()) as u32 + FREE_LEN;
-        (needs <= self.len - self.at).then(|| self.record(Kind::Event, false, wall, 0, vec![bytes], 0))
+        let reserved = (self.largest_gop + self.largest_gop / 4).saturating_sub(self.gop_bytes);
+        (needs + reserved <= self.len - self.at).then(|| self.record(Kind::Event, false, wall, 0, vec![bytes], 0))
     }
 
     fn record(

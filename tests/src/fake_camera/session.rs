@@ -59,6 +59,9 @@ pub(super) async fn run(stream: TcpStream, connection: u64, shared: Arc<Shared>)
     let mut ticker: Interval = interval(Duration::from_millis(1000 / u64::from(session.shared.clips[0].fps)));
     loop {
         let is_playing = session.is_playing;
+        if session.ticks == 0 {
+            ticker.reset(); // the first picture is due a moment after PLAY, however long the client took to it
+        }
         tokio::select! {
             request = requests.next() => session.answer(&request?).await?,
             _ = ticker.tick(), if is_playing => session.tick().await?,

@@ -29,7 +29,7 @@ pub(super) struct Row {
     pub(super) pss: u64,
     /// Bytes handed to the disk for each byte of recorded media.
     pub(super) write_ratio: f64,
-    /// Recorded seconds of pictures, of one camera on average, and the seconds the recorder ran after its first file.
+    /// Recorded seconds of pictures, of one camera on average, and the seconds from the recorder's start to its stop.
     pub(super) recorded_s: f64,
     pub(super) ran_s: f64,
     /// From the start of the process to the first recording on disk.
@@ -53,7 +53,6 @@ pub(super) fn measure(place: &Place, cameras: &Cameras, kind: Kind, seconds: u64
         std::thread::sleep(Duration::from_millis(5));
     }
     let first_file_s = start.elapsed().as_secs_f64();
-    let running = Stopwatch::start();
     std::thread::sleep(WARM_UP);
 
     let mut tree = Tree::of(recorder.roots());
@@ -70,9 +69,9 @@ pub(super) fn measure(place: &Place, cameras: &Cameras, kind: Kind, seconds: u64
     if !recorder.is_alive() {
         bail!("{} ended while it was measured; its log is in {}", kind.name(), place.short(&work));
     }
-    let ran_s = running.elapsed().as_secs_f64();
+    let ran_s = start.elapsed().as_secs_f64();
     tree.sample(true);
-    recorder.stop()?;
+    recorder.stop(|| tree.sample(false))?;
 
     let (mut frames, mut bytes) = (0, 0);
     for file in recorder.files() {
@@ -87,7 +86,7 @@ pub(super) fn measure(place: &Place, cameras: &Cameras, kind: Kind, seconds: u64
         cpu: cpu * 60.0 / window / f64::from(cameras.count),
         rss: tree.peak_rss,
         pss: tree.peak_pss,
-        write_ratio: tree.written() as f64 / bytes.max(1) as f64,
+        write_ratio: tree.written as f64 / bytes.max(1) as f64,
         recorded_s: frames as f64 / PICTURES_A_SECOND / f64::from(cameras.count),
         ran_s,
         first_file_s,

@@ -1,6 +1,7 @@
 //! A kind of recorder and its cameras → its processes, running, and the files they leave.
 
 use super::cameras::Cameras;
+use super::tree::has_ended;
 use crate::clock::Stopwatch;
 use crate::place::{Place, make_dir, write};
 use crate::run;
@@ -107,17 +108,16 @@ impl Recorder {
         files
     }
 
-    /// Asks all to stop and waits; what does not stop in time is killed.
-    pub(super) fn stop(&mut self) -> Result<()> {
+    /// Asks all to stop and waits; what does not stop in time is killed. `last_look` sees them ended but not collected.
+    pub(super) fn stop(&mut self, last_look: impl FnOnce()) -> Result<()> {
         for child in &self.children {
             run::succeeds(Command::new("sh").args(["-c", "kill -TERM \"$0\"", &child.id().to_string()]));
         }
         let watch = Stopwatch::start();
-        while watch.elapsed() < PATIENCE
-            && self.children.iter_mut().any(|child| matches!(child.try_wait(), Ok(None)))
-        {
+        while watch.elapsed() < PATIENCE && !self.children.iter().all(|child| has_ended(child.id())) {
             std::thread::sleep(Duration::from_millis(20));
         }
+        last_look();
         for child in &mut self.children {
             child.kill().ok();
             child.wait().context("can't wait for a recorder")?;

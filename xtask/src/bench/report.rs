@@ -42,7 +42,7 @@ impl Report {
              Cameras of 1152×864 H.264, 10 pictures a second, 2 Mbit/s, with AAC sound, over RTSP/TCP on loopback, from\n\
              GStreamer's RTSP server, whose cost is not counted. Medians of {} rounds of {} s, in which the recorders took\n\
              turns. CPU is user + system time of the whole process tree; compare by ratio, since the machine has other work.\n\n\
-             | cameras | recorder | CPU-s a camera-minute | against ffmpeg | PSS MB | RSS MB | bytes written a media byte | recorded of the time run | first file after | machine idle |\n\
+             | cameras | recorder | CPU-s a camera-minute | against ffmpeg | PSS MB | RSS MB | bytes written a media byte | recorded of the time from start to stop | first file after | machine idle |\n\
              |---|---|---|---|---|---|---|---|---|---|\n",
             self.date, self.machine, self.rounds, self.seconds
         );

@@ -14,7 +14,8 @@ pub(super) struct Tree {
     roots: Vec<u32>,
     pub(super) peak_rss: u64,
     pub(super) peak_pss: u64,
-    written: BTreeMap<u32, u64>,
+    /// Bytes handed to the disk, at the last look.
+    pub(super) written: u64,
 }
 
 /// One process of `/proc`.
@@ -46,17 +47,8 @@ impl Tree {
             let pss: u64 = members.iter().map(|pid| number(*pid, "smaps_rollup", "Pss:")).sum();
             self.peak_pss = self.peak_pss.max(pss * KIB);
         }
-        for pid in members {
-            let written = number(pid, "io", "write_bytes:");
-            if written > 0 {
-                self.written.insert(pid, written);
-            }
-        }
-    }
-
-    /// Bytes handed to the disk so far, those of ended processes as last seen.
-    pub(super) fn written(&self) -> u64 {
-        self.written.values().sum()
+        // A process that was waited for has left its counters to its parent: only those that are there count.
+        self.written = members.iter().map(|pid| number(*pid, "io", "write_bytes:")).sum();
     }
 
     fn members(&self, all: &BTreeMap<u32, Process>) -> Vec<u32> {
@@ -69,6 +61,12 @@ impl Tree {
         }
         members
     }
+}
+
+/// Whether a process has ended and only waits to be collected; its counters can still be read.
+pub(super) fn has_ended(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with('Z'))
 }
 
 /// Ticks that the machine's cores were idle, and all their ticks, since it was started.

@@ -16,9 +16,8 @@ struct Tract {
 /// Loads, types and optimises the graph; its shapes must be the card's.
 pub(crate) fn open(model: &Model) -> Result<Box<dyn Detector>, Error> {
     let bad = |why: String| Error::BadModel { path: model.path.clone(), why };
-    let graph = tract_onnx::onnx()
-        .model_for_read(&mut model.bytes.as_slice())
-        .map_err(|e| bad(format!("{e:#}")))?;
+    let graph =
+        tract_onnx::onnx().model_for_read(&mut model.bytes.as_slice()).map_err(|e| bad(format!("{e:#}")))?;
     let place = |wanted: &str| {
         let names = graph.outputs.iter().map(|&o| graph.outlet_label(o).unwrap_or_default().to_owned());
         names.into_iter().position(|n| n == wanted).ok_or_else(|| bad(format!("has no output \"{wanted}\"")))

@@ -8,10 +8,10 @@ use std::os::fd::OwnedFd;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{timeout, timeout_at};
 
@@ -27,6 +27,13 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(5);
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 /// After this long a start counts as good and the pauses begin anew.
 const GOOD: Duration = Duration::from_secs(60);
+/// With no camera to look at, it is let go after this long.
+const IDLE_FOR: Duration = Duration::from_secs(60);
+const IDLE: &str = "nobody asks for pictures";
+/// Its exit code when something it needs is missing or wrong.
+const CANNOT_START: i32 = 3;
+/// How long its exit code and last line may take after the connection broke.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Niceness: recording goes first.
 const NICE: i32 = 10;
 
@@ -44,13 +51,23 @@ impl Link {
     pub(super) async fn keep_running(self, mut stop: watch::Receiver<bool>) {
         let mut pause = PAUSES.0;
         loop {
+            if self.is_on_demand() {
+                tokio::select! {
+                    () = self.until_asked() => {}
+                    _ = stop.wait_for(|stop| *stop) => return,
+                }
+            }
             let begun = clock::mono();
             let why = tokio::select! {
                 why = self.run_once() => why,
                 _ = stop.wait_for(|stop| *stop) => return,
             };
+            if why == IDLE {
+                self.reset(None);
+                continue;
+            }
             tracing::warn!(why, "the eye ended; starting it again");
-            self.reset(&why);
+            self.reset(Some(why));
             if clock::mono().since(begun) > GOOD {
                 pause = PAUSES.0;
             }
@@ -62,11 +79,22 @@ impl Link {
         }
     }
 
-    fn reset(&self, why: &str) {
+    /// No camera is detected on: the eye only runs while somebody asks for pictures.
+    fn is_on_demand(&self) -> bool {
+        self.config.cameras.is_empty()
+    }
+
+    async fn until_asked(&self) {
+        while self.shared.stills().asked.is_empty() {
+            self.shared.wake.notified().await;
+        }
+    }
+
+    fn reset(&self, why: Option<String>) {
         {
             let mut state = self.shared.state();
-            let (restarts, model) = (state.restarts + 1, std::mem::take(&mut state.model));
-            *state = EyeState { restarts, model, error: Some(why.to_string()), ..EyeState::default() };
+            let (restarts, model) = (state.restarts + u64::from(why.is_some()), std::mem::take(&mut state.model));
+            *state = EyeState { restarts, model, error: why, ..EyeState::default() };
         }
         let mut stills = self.shared.stills();
         stills.asked.clear();
@@ -80,6 +108,7 @@ impl Link {
             Err(e) => return format!("{} cannot be started: {e}", self.config.program.display()),
         };
         self.shared.state().pid = child.id();
+        let said = child.stderr.take().map(|from| tokio::spawn(pass_on(from)));
         let (mut from, mut to) = socket.into_split();
         let why = match timeout(HELLO_DEADLINE, self.shake_hands(&mut from, &mut to)).await {
             Err(_) => "it did not say hello in time".to_string(),
@@ -93,11 +122,15 @@ impl Link {
             }
         };
         // an eye that exits by itself has usually said more in its exit code
-        let status = timeout(Duration::from_millis(500), child.wait()).await;
+        let status = if why == IDLE { None } else { timeout(LAST_WORDS, child.wait()).await.ok() };
         let _ = child.start_kill(); // fails when it is gone already
         match status {
-            Ok(Ok(status)) if status.code() == Some(3) => "its model cannot be used: see the log line of nightjar-eye; run `cargo xtask setup` or restore the model file".into(),
-            Ok(Ok(status)) => format!("{why} ({status})"),
+            // it said on its standard error what it misses
+            Some(Ok(status)) if status.code() == Some(CANNOT_START) => match said {
+                Some(said) => timeout(LAST_WORDS, said).await.ok().and_then(Result::ok).unwrap_or(why),
+                None => why,
+            },
+            Some(Ok(status)) => format!("{why} ({status})"),
             _ => why,
         }
     }
@@ -110,6 +143,7 @@ impl Link {
             .args(&self.config.args)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
+            .stderr(Stdio::piped())
             .kill_on_drop(true)
             .process_group(0) // a Ctrl-C on the console is the recorder's to obey
             .spawn()?;
@@ -169,9 +203,17 @@ impl Link {
     async fn tell(&self, to: &mut OwnedWriteHalf) -> String {
         let mut ping_at = tokio::time::Instant::now() + PING_EVERY;
         let mut nonce = 0;
+        let mut busy = clock::mono();
         loop {
             let news = timeout_at(ping_at, self.shared.wake.notified()).await;
             let mut told = self.tell_all(to).await;
+            if self.is_on_demand() && self.shared.stills().waiting.is_empty() {
+                if clock::mono().since(busy) > IDLE_FOR {
+                    return IDLE.into();
+                }
+            } else {
+                busy = clock::mono();
+            }
             if news.is_err() && told.is_ok() {
                 nonce += 1;
                 ping_at += PING_EVERY;
@@ -207,6 +249,17 @@ impl Link {
         }
         Ok(())
     }
+}
+
+/// Its log lines go where ours go; the last one is kept.
+async fn pass_on(from: ChildStderr) -> String {
+    let mut lines = BufReader::new(from).lines();
+    let mut last = String::new();
+    while let Ok(Some(line)) = lines.next_line().await {
+        eprintln!("{line}");
+        last = line;
+    }
+    last.strip_prefix("nightjar-eye: ").map(String::from).unwrap_or(last)
 }
 
 async fn send(to: &mut OwnedWriteHalf, message: &ToEye) -> Result<(), String> {

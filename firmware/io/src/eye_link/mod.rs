@@ -106,7 +106,7 @@ impl EyeFeed {
 }
 
 impl Eye {
-    /// Keeps an eye running until `stop` says true. What it sees goes into `seen`, which is never dropped from: a full
+    /// Keeps an eye running while there are cameras to look at, else only while stills are asked for, until `stop` says true. What it sees goes into `seen`, which is never dropped from: a full
     /// queue holds the eye up.
     pub fn start(config: EyeConfig, seen: mpsc::Sender<FromEye>, stop: watch::Receiver<bool>) -> (Self, tokio::task::JoinHandle<()>) {
         let wake = Arc::new(Notify::new());
@@ -130,7 +130,8 @@ impl Eye {
 
     /// A key frame as JPEG. Fails in words within 4 s.
     pub async fn still(&self, params: &VideoParams, data: Bytes) -> Result<Bytes, String> {
-        if !self.shared.state().is_running {
+        let is_on_demand = self.shared.mailboxes.is_empty();
+        if !is_on_demand && !self.shared.state().is_running {
             return Err("the eye is not running; see the Health page".into());
         }
         let (answer, answered) = oneshot::channel();

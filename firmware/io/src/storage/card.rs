@@ -21,14 +21,19 @@ const BEAT: Duration = Duration::from_millis(150);
 /// A hole below this is jitter, not a gap, µs.
 const GAP_US: i64 = 1_000_000;
 
+/// Events of a stream that may wait for its next slab.
+const MAX_WAITING: usize = 32;
+
 struct Stream {
     id: StreamId,
     cutter: Segmenter,
     slab: Option<(SlabWriter, SlabFile)>,
-    /// Last recorded moment.
-    end: Option<Wall>,
-    /// Why the next hole will be there.
-    cause: GapCause,
+    /// Last recorded moment; before the first, when the stream was wanted.
+    end: Wall,
+    /// Nothing was ever recorded.
+    is_new: bool,
+    /// Events that wait for room in the next slab.
+    waiting: VecDeque<EventRow>,
 }
 
 /// The writer of a volume.
@@ -45,12 +50,12 @@ impl Card {
             .enumerate()
             .map(|(n, id)| {
                 let end = shelf.catalog().last_end(&id);
-                if let Some(from) = end {
-                    shelf.open_gap(n, Some(Gap { camera: id.0.clone(), stream: id.1, from, to: None, cause }));
-                }
+                let (is_new, from) = (end.is_none(), end.unwrap_or_else(clock::wall));
+                let cause = if is_new { GapCause::Disconnected } else { cause };
+                shelf.open_gap(n, Some(Gap { camera: id.0.clone(), stream: id.1, from, to: None, cause }));
                 let at = resume.iter().position(|r| r.stream == id);
                 let slab = at.map(|at| resume.swap_remove(at)).map(|r| (r.writer, r.file));
-                Stream { cutter: Segmenter::new(end), slab, end, cause, id }
+                Stream { cutter: Segmenter::new(end), slab, end: from, is_new, waiting: VecDeque::new(), id }
             })
             .collect();
         Self { shelf, streams }
@@ -106,22 +111,25 @@ impl Card {
         done.map_or(Ok(()), |fragment| self.fragment(n, fragment))
     }
 
+    /// From the last recorded moment on there is a gap. Of several causes before the next footage the first is told, but
+    /// what happened before the recorder knew better gives way.
     fn begin_gap(&mut self, n: usize, cause: GapCause) {
-        let stream = &mut self.streams[n];
-        if let (Some(from), false) = (stream.end, self.shelf.has_open_gap(n)) {
-            stream.cause = cause;
-            let gap = Gap { camera: stream.id.0.clone(), stream: stream.id.1, from, to: None, cause };
+        let stream = &self.streams[n];
+        if stream.is_new || !self.shelf.has_open_gap(n) {
+            let gap = Gap { camera: stream.id.0.clone(), stream: stream.id.1, from: stream.end, to: None, cause };
             self.shelf.open_gap(n, Some(gap));
         }
     }
 
     fn fragment(&mut self, n: usize, f: Fragment) -> Result<(), StorageError> {
         let stream = &mut self.streams[n];
+        let mut is_fresh = false;
         if stream.slab.as_ref().is_none_or(|(writer, _)| writer.must_cut_before(&f)) {
             if let Some((old, _)) = stream.slab.take() {
                 self.shelf.seal(old.generation());
             }
             stream.slab = Some(begin_slab(&self.shelf, &stream.id, &f)?);
+            is_fresh = true;
         }
         let Some((writer, file)) = &mut stream.slab else { return Ok(()) };
         let Some(write) = writer.fragment(&f) else {
@@ -135,24 +143,33 @@ impl Card {
         let (from, to) = (write.head.wall, write.head.end());
         self.shelf.catalog_mut().appended(writer.generation(), from, to, writer.used());
         self.shelf.is_dirty.store(true, Relaxed);
-        if let Some(last) = stream.end.filter(|end| from - *end > GAP_US) {
-            let cause = stream.cause;
-            let gap = Gap { camera: stream.id.0.clone(), stream: stream.id.1, from: last, to: Some(from), cause };
+        let hole = from - stream.end;
+        let gap = match self.shelf.take_gap(n) {
+            Some(_) if stream.is_new && hole < GAP_US => None,
+            Some(gap) if hole > 0 => Some(Gap { to: Some(from), ..gap }),
+            None if hole > GAP_US => {
+                let (camera, kind) = (stream.id.0.clone(), stream.id.1);
+                Some(Gap { camera, stream: kind, from: stream.end, to: Some(from), cause: GapCause::Stalled })
+            }
+            _ => None,
+        };
+        (stream.end, stream.is_new) = (to, false);
+        if let Some(gap) = gap {
             self.shelf.index.put_gap(&gap)?;
         }
-        stream.end = Some(to);
-        stream.cause = GapCause::Disconnected;
-        self.shelf.open_gap(n, None);
         self.shelf.recovered();
-        Ok(())
+        let waiting = if is_fresh { std::mem::take(&mut self.streams[n].waiting) } else { VecDeque::new() };
+        waiting.into_iter().try_for_each(|row| self.event(n, row))
     }
 
     fn event(&mut self, n: usize, row: EventRow) -> Result<(), StorageError> {
         let bytes = Bytes::from(postcard::to_allocvec(&row).expect("an event is plain data"));
         let has_picture = !row.jpeg.is_empty();
         let mut record = self.shelf.index.event(row.event.id).and_then(|have| have.record);
-        if let Some((writer, file)) = &mut self.streams[n].slab {
-            if let Some(write) = writer.event(row.event.id.start, bytes) {
+        let stream = &mut self.streams[n];
+        let write = stream.slab.as_mut().and_then(|(writer, _)| writer.event(row.event.id.start, bytes));
+        match (&stream.slab, write) {
+            (Some((writer, file)), Some(write)) => {
                 file.record(&write)?;
                 self.shelf.stats.wrote(u64::from(write.head.len) + 8, 0, Duration::ZERO);
                 self.shelf.catalog_mut().used(writer.generation(), writer.used());
@@ -161,6 +178,13 @@ impl Card {
                     record = Some((writer.generation(), write.offset));
                 }
             }
+            (Some(_), None) => {
+                if stream.waiting.len() == MAX_WAITING {
+                    stream.waiting.pop_front(); // it stays in the index, without its picture
+                }
+                stream.waiting.push_back(row.clone());
+            }
+            (None, _) => {}
         }
         self.shelf.index.put_event(&EventEntry { event: row.event, record })
     }

@@ -103,8 +103,11 @@ impl Index {
         Ok(())
     }
 
+    /// Gaps are rare, and a kill may be the next thing that happens: written out at once.
     pub(super) fn put_gap(&self, gap: &Gap) -> Result<(), StorageError> {
-        put(&self.gaps, &gap_key(&(gap.camera.clone(), gap.stream), gap.from), gap)
+        put(&self.gaps, &gap_key(&(gap.camera.clone(), gap.stream), gap.from), gap)?;
+        self.db.flush()?;
+        Ok(())
     }
 
     /// Gaps of a stream that touch `from..to`, in order.

@@ -10,6 +10,7 @@ use nightjar_record::catalog::{JOIN_US, StreamId};
 use nightjar_record::layout::{FREE_LEN, HEAD_LEN};
 use nightjar_record::scan::{self, Depth};
 use nightjar_record::{Catalog, Kind, ReadAt, Scanned, SlabRow, SlabWriter, Take, name};
+use nightjar_types::{Gap, GapCause, Wall};
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -92,7 +93,23 @@ pub(super) fn recover(volume: &Volume, index: &Index, quota: u64, streams: &[Str
         resume.push(Resume { stream, writer, file });
     }
     fit_to_quota(volume, index, quota, streams.len() as u64, &mut catalog, next_number)?;
+    explain_holes(&catalog, index, streams)?;
     Ok(Recovered { catalog, resume })
+}
+
+/// A hole between two spans that no gap record explains was a power cut: the record did not reach the card.
+fn explain_holes(catalog: &Catalog, index: &Index, streams: &[StreamId]) -> Result<(), StorageError> {
+    for stream in streams {
+        let spans = catalog.coverage(stream, Wall(0), Wall(i64::MAX));
+        for pair in spans.windows(2) {
+            let (from, to) = (pair[0].1, pair[1].0);
+            if index.gaps(stream, from, to).is_empty() {
+                let (camera, kind) = (stream.0.clone(), stream.1);
+                index.put_gap(&Gap { camera, stream: kind, from, to: Some(to), cause: GapCause::PowerCut })?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Paths of all slabs, below the storage folder.

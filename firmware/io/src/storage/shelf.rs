@@ -74,6 +74,11 @@ impl Shelf {
         }
     }
 
+    /// The stream's open gap, which is over now.
+    pub(super) fn take_gap(&self, stream: usize) -> Option<Gap> {
+        self.gaps().get_mut(stream).and_then(Option::take)
+    }
+
     pub(super) fn has_open_gap(&self, stream: usize) -> bool {
         self.gaps().get(stream).is_some_and(Option::is_some)
     }

@@ -39,6 +39,12 @@ impl fmt::Display for ConfigError {
 
 pub(super) fn from_toml(e: &toml::de::Error, text: &str, file: &str) -> ConfigError {
     let line = e.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+    let typed = line.and_then(|line| text.lines().nth(line - 1)).unwrap_or_default();
+    // a parser's message may repeat the value
+    if typed.contains("password") && !e.message().starts_with("unknown field") {
+        let text = "a password must be text in quotes: password = \"…\"".to_string();
+        return ConfigError { file: file.into(), faults: vec![Fault { line, text }] };
+    }
     let message = near_name(e.message()).unwrap_or_else(|| e.message().trim().replace('\n', "; "));
     ConfigError { file: file.into(), faults: vec![Fault { line, text: message }] }
 }

@@ -99,3 +99,11 @@ fn sizes_and_times_have_units() {
     assert!(refused("[storage]\nquota = \"64 parsecs\"\n").contains("a size such as"));
     assert!(refused("[storage]\nsync = 5\n").contains("a time such as"));
 }
+
+#[test]
+fn never_repeats_a_password_that_is_no_text() {
+    for wrong in ["4815162342", "[\"4815162342\"]", "\"4815162342"] {
+        let text = refused(&GOOD.replace("\"hunter2\"", wrong));
+        assert!(text.contains("in quotes") && !text.contains("4815162342"), "{text}");
+    }
+}

@@ -38,7 +38,7 @@ async fn plays_every_kind_of_mp4_over_and_over_without_a_seam() {
     for (name, more) in [
         ("plain.mp4", "-c:v libx264 -bf 0 -c:a aac"),
         ("b-frames.mp4", "-c:v libx264 -bf 2 -c:a aac -movflags +faststart"),
-        ("fragments.mp4", "-c:v libx264 -bf 0 -c:a aac -movflags +frag_keyframe+empty_moov+default_base_moof"),
+        ("fragments.mp4", "-c:v libx264 -bf 0 -c:a aac -movflags +frag_keyframe+delay_moov+default_base_moof"),
         ("hevc.mp4", "-c:v libx265 -x265-params log-level=error:bframes=0 -tag:v hvc1 -c:a aac"),
     ] {
         let items = items(&make(folder.path(), name, more), "", 7).await;
@@ -139,18 +139,19 @@ async fn survives_damaged_tables() {
     let folder = tempfile::tempdir().unwrap();
     for (name, more) in [
         ("plain.mp4", "-c:v libx264 -c:a aac -movflags +faststart"),
-        ("fragments.mp4", "-c:v libx264 -c:a aac -movflags +frag_keyframe+empty_moov+default_base_moof"),
+        ("fragments.mp4", "-c:v libx264 -c:a aac -movflags +frag_keyframe+delay_moov+default_base_moof"),
     ] {
         let good = make(folder.path(), name, more);
         let bytes = std::fs::read(&good).unwrap();
         let tables = bytes.len().min(4_000);
-        for at in (0..tables).step_by(7) {
-            for value in [0, 0x7f, 0xff] {
+        for at in (0..tables).step_by(29) {
+            for value in [0, 0xff] {
                 let mut bad = bytes.clone();
                 bad[at] = value;
                 let path = folder.path().join("bad.mp4");
                 std::fs::write(&path, &bad).unwrap();
                 let mut source = parse(&format!("file:{}", path.display())).unwrap();
+                eprintln!("{name} {at} {value}");
                 let mut units = 0;
                 let mut sink = |_| units += 1;
                 let _ = timeout(Duration::from_secs(3), source.session(&mut sink)).await;
