@@ -34,20 +34,49 @@ struct Server {
     port: String,
 }
 
+/// A server of one H.265 clip, which the script in `tests/` does not know.
+const H265_SERVER: &str = r#"
+import sys, gi
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtspServer
+Gst.init(None)
+server = GstRtspServer.RTSPServer()
+server.set_address("127.0.0.1")
+server.set_service("0")
+factory = GstRtspServer.RTSPMediaFactory()
+factory.set_launch(f"( filesrc location={sys.argv[1]} ! qtdemux ! h265parse ! rtph265pay name=pay0 config-interval=-1 )")
+server.get_mount_points().add_factory("/cam01/main", factory)
+server.attach(None)
+print("ready", server.get_bound_port(), flush=True)
+GLib.MainLoop().run()
+"#;
+
 impl Server {
     fn start(clip: &Path, more: &[&str]) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/rtsp/server.py");
         // Debian's Python, which has the `gi` package: another one in PATH has not.
         let mut command = Command::new("/usr/bin/python3");
         command.arg(script).args(["--port", "0", "--main"]).arg(clip).args(more);
+        Self::run(command)
+    }
+
+    fn of_h265(clip: &Path) -> Self {
+        let mut command = Command::new("/usr/bin/python3");
+        command.args(["-c", H265_SERVER]).arg(clip);
+        Self::run(command)
+    }
+
+    fn run(mut command: Command) -> Self {
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         let mut child = child.unwrap_or_else(|e| panic!("/usr/bin/python3: {e}: {SETUP}"));
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
         let (sender, receiver) = mpsc::channel();
         std::thread::spawn(move || sender.send(lines.next()));
         let mut server = Self { child, port: String::new() };
         let said = receiver.recv_timeout(PATIENCE).ok().flatten().and_then(Result::ok).unwrap_or_default();
-        let port = said.strip_prefix("ready ").unwrap_or_else(|| panic!("the RTSP server says {said:?}: {SETUP}"));
+        let port =
+            said.strip_prefix("ready ").unwrap_or_else(|| panic!("the RTSP server says {said:?}: {SETUP}"));
         server.port = port.trim().to_string();
         server
     }
@@ -65,7 +94,7 @@ impl Drop for Server {
 }
 
 fn url(text: &str) -> SourceUrl {
-    SourceUrl { scheme: text.split(':').next().unwrap().into(), text: text.into() }
+    SourceUrl { scheme: text.split(':').next().unwrap_or_default().into(), text: text.into() }
 }
 
 fn login(password: &str) -> Option<Login> {
@@ -98,17 +127,22 @@ async fn first_items(source: &mut dyn source::Source, enough: usize) -> Vec<Item
 
 /// What a session hands over when it fails before any picture.
 async fn end(address: &str, login: Option<Login>) -> Ended {
-    let mut source = source::open(&url(address), login).unwrap();
+    let mut source = source::open(&url(address), login).expect("a proper address");
     source.session(&mut |item| panic!("{item:?}")).await
 }
 
 /// What every source promises. A decoder that starts at the first item understands all that follows.
 fn check(items: &[Item], address: &str) {
-    let Some(Item::Params(params)) = items.first() else { panic!("{address} begins with {:?}", items.first()) };
-    assert!(params.video.width > 0 && params.video.height > 0 && !params.video.config.is_empty(), "{address}");
+    let Some(Item::Params(params)) = items.first() else {
+        panic!("{address} begins with {:?}", items.first())
+    };
+    assert!(
+        params.video.width > 0 && params.video.height > 0 && !params.video.config.is_empty(),
+        "{address}"
+    );
     let wanted = if params.video.codec == VideoCodec::H264 { "avc1." } else { "h" };
     assert!(params.video.rfc6381.starts_with(wanted), "{address}: {}", params.video.rfc6381);
-    let (mut last_video, mut last_audio) = (None, None);
+    let (mut last_video, mut last_audio): (Option<i64>, Option<i64>) = (None, None);
     for item in &items[1..] {
         let Item::Unit(unit) = item else {
             assert!(matches!(item, Item::Loss(_)), "{address}: {item:?}");
@@ -123,14 +157,25 @@ fn check(items: &[Item], address: &str) {
         *last = Some(unit.dts);
         assert!(!unit.data.is_empty(), "{address}");
         match unit.media {
-            Media::Audio => assert!(params.audio.is_some() && last_video.is_some() && unit.is_key, "{address}"),
+            Media::Audio => {
+                assert!(params.audio.is_some() && last_video.is_some() && unit.is_key, "{address}")
+            }
             Media::Video => {
-                let units: Vec<_> = nal::units(&unit.data).collect::<Result<_, _>>().unwrap();
+                let units: Vec<_> =
+                    nal::units(&unit.data).collect::<Result<_, _>>().expect("the lengths add up");
                 assert!(!units.is_empty(), "{address}");
                 let is_key = units.iter().any(|unit| nal::is_key(params.video.codec, unit));
                 assert_eq!(unit.is_key, is_key, "{address}");
             }
         }
+    }
+    // Picture and sound share one origin.
+    if let (Some(picture), Some(sound), Some(audio)) = (last_video, last_audio, &params.audio) {
+        let (picture_ms, sound_ms) = (picture / 90, sound * 1_000 / i64::from(audio.sample_rate));
+        assert!(
+            (picture_ms - sound_ms).abs() < 700,
+            "{address}: picture {picture_ms} ms, sound {sound_ms} ms"
+        );
     }
 }
 
@@ -141,11 +186,19 @@ async fn every_source_keeps_its_promises() {
     let reordered = clip(folder.path(), "b-frames.mp4", "-c:v libx264 -bf 2");
     let hevc = clip(folder.path(), "hevc.mp4", "-c:v libx265 -x265-params log-level=error -tag:v hvc1");
     let (server, of_b_frames) = (Server::start(&plain, &[]), Server::start(&reordered, &[]));
+    let of_hevc = Server::of_h265(&hevc);
     let locked = Server::start(&plain, &["--user", "admin", "--password", "secret"]);
     for kind in SOURCES {
         let cases: Vec<(String, Option<Login>)> = match kind.scheme {
-            "rtsp" => vec![(server.url(), None), (of_b_frames.url(), None), (locked.url(), login("secret"))],
-            "file" => [&plain, &reordered, &hevc].map(|path| (format!("file:{}", path.display()), None)).into(),
+            "rtsp" => vec![
+                (server.url(), None),
+                (of_b_frames.url(), None),
+                (of_hevc.url(), None),
+                (locked.url(), login("secret")),
+            ],
+            "file" => {
+                [&plain, &reordered, &hevc].map(|path| (format!("file:{}", path.display()), None)).into()
+            }
             "synthetic" => vec![("synthetic:?fps=25".into(), None)],
             other => panic!("{other}: has no case in this suite"),
         };
@@ -155,8 +208,10 @@ async fn every_source_keeps_its_promises() {
             for _ in 0..2 {
                 let items = first_items(source.as_mut(), 40).await;
                 check(&items, &address);
-                let has_audio = items.iter().any(|item| matches!(item, Item::Unit(unit) if unit.media == Media::Audio));
-                assert_eq!(has_audio, kind.scheme != "synthetic", "{address}");
+                let has_audio =
+                    items.iter().any(|item| matches!(item, Item::Unit(unit) if unit.media == Media::Audio));
+                let is_mute = kind.scheme == "synthetic" || address == of_hevc.url();
+                assert_eq!(has_audio, !is_mute, "{address}");
             }
         }
     }
@@ -171,17 +226,20 @@ async fn a_stream_over_rtsp_is_the_clip_bit_by_bit() {
     let mut streamed = source::open(&url(&server.url()), None).unwrap();
     // Parameter sets and SEI travel differently; the slices are the pictures.
     let slices = |items: Vec<Item>| -> Vec<Vec<u8>> {
-        let units = items.into_iter().filter_map(|item| if let Item::Unit(unit) = item { Some(unit) } else { None });
+        let units =
+            items.into_iter().filter_map(|item| if let Item::Unit(unit) = item { Some(unit) } else { None });
         let pictures = units.filter(|unit| unit.media == Media::Video);
         let slices = pictures.map(|unit| {
-            let of_picture = nal::units(&unit.data).map(Result::unwrap).filter(|u| matches!(u[0] & 0x1f, 1 | 5));
+            let of_picture =
+                nal::units(&unit.data).map(Result::unwrap).filter(|u| matches!(u[0] & 0x1f, 1 | 5));
             of_picture.flatten().copied().collect()
         });
         slices.collect()
     };
     let whole = slices(first_items(replayed.as_mut(), 100).await);
     let part = slices(first_items(streamed.as_mut(), 40).await);
-    let begin = whole.iter().position(|picture| *picture == part[0]).expect("the first picture is one of the clip");
+    let begin =
+        whole.iter().position(|picture| *picture == part[0]).expect("the first picture is one of the clip");
     for (number, picture) in part.iter().enumerate() {
         assert!(*picture == whole[(begin + number) % whole.len()], "picture {number} differs");
     }
@@ -192,7 +250,9 @@ async fn a_wrong_password_is_said_and_not_tried_again_soon() {
     let folder = tempfile::tempdir().unwrap();
     let path = clip(folder.path(), "clip.mp4", "-c:v libx264");
     let server = Server::start(&path, &["--user", "admin", "--password", "secret"]);
-    for (with, words) in [(login("guess"), "check username and password"), (None, "set username and password")] {
+    for (with, words) in
+        [(login("guess"), "check username and password"), (None, "set username and password")]
+    {
         let ended = end(&server.url(), with).await;
         assert_eq!((ended.cause, ended.retry), (GapCause::AuthFailed, Retry::Slow), "{ended}");
         assert!(ended.words.contains(words) && !ended.words.contains("guess"), "{ended}");

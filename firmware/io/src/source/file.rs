@@ -3,9 +3,11 @@
 //! The path is taken as it is written; a relative one counts from the daemon's working directory.
 
 mod clip;
+mod entry;
+mod tables;
 
 use super::pace::Pace;
-use super::{Ended, Item, Login, Retry, Sink, Source};
+use super::{Ended, Item, Login, Opened, Retry, Sink, Source};
 use crate::clock;
 use bytes::Bytes;
 use clip::{Clip, Entry};
@@ -37,7 +39,7 @@ struct Replay {
     offset: Duration,
 }
 
-pub(super) fn open(url: &SourceUrl, _login: Option<Login>) -> Result<Box<dyn Source>, String> {
+pub(super) fn open(url: &SourceUrl, _login: Option<Login>) -> Opened {
     Ok(Box::new(parse(&url.text)?))
 }
 
@@ -76,8 +78,7 @@ impl Replay {
         let load = tokio::task::spawn_blocking(move || Clip::load(&path));
         let clip = match timeout(TABLES_WITHIN, load).await {
             Err(_) => return Err(self.ended(GapCause::Stalled, "the disk takes too long to read its tables")),
-            // The reader of the tables panics on some damaged ones.
-            Ok(Err(_)) => return Err(self.ended(GapCause::Garbage, "its tables are damaged: copy the clip again")),
+            Ok(Err(_)) => return Err(self.ended(GapCause::Garbage, "it could not be read")), // the runtime is ending
             Ok(Ok(Err(fault))) => return Err(self.ended(fault.cause, &fault.words)),
             Ok(Ok(Ok(clip))) => clip,
         };
@@ -91,8 +92,10 @@ impl Replay {
         loop {
             let lump = match timeout(LUMP_WITHIN, &mut ahead).await {
                 Err(_) => return Err(self.ended(GapCause::Stalled, "the disk does not answer")),
-                Ok(Err(_)) => return Err(self.ended(GapCause::Garbage, "it could not be read")),
-                Ok(Ok(Err(e))) => return Err(self.ended(GapCause::Garbage, &format!("it changed while it played: {e}"))),
+                Ok(Err(_)) => return Err(self.ended(GapCause::Garbage, "it could not be read")), // as above
+                Ok(Ok(Err(e))) => {
+                    return Err(self.ended(GapCause::Garbage, &format!("it changed while it played: {e}")));
+                }
                 Ok(Ok(Ok(lump))) => lump,
             };
             ahead = read(&file, round.lump(&clip));

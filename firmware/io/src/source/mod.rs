@@ -52,12 +52,15 @@ pub trait Source: Send {
     fn session<'a>(&'a mut self, sink: Sink<'a>) -> BoxFuture<'a, Ended>;
 }
 
+/// A source, or in words why its address makes no sense.
+pub type Opened = Result<Box<dyn Source>, String>;
+
 /// One kind of source.
 pub struct Kind {
     /// The part of the address before the colon.
     pub scheme: &'static str,
     /// Makes the source; fails when the address makes no sense for it, in words.
-    pub open: fn(&SourceUrl, Option<Login>) -> Result<Box<dyn Source>, String>,
+    pub open: fn(&SourceUrl, Option<Login>) -> Opened,
 }
 
 /// Every kind of source.
@@ -68,7 +71,7 @@ pub const SOURCES: &[Kind] = &[
 ];
 
 /// The source for an address.
-pub fn open(url: &SourceUrl, login: Option<Login>) -> Result<Box<dyn Source>, String> {
+pub fn open(url: &SourceUrl, login: Option<Login>) -> Opened {
     match SOURCES.iter().find(|kind| kind.scheme == url.scheme) {
         Some(kind) => (kind.open)(url, login),
         None => Err(format!("no source is called \"{}:\"", url.scheme)),

@@ -5,7 +5,7 @@
 mod fault;
 mod timeline;
 
-use super::{Ended, Item, Login, Sink, Source};
+use super::{Ended, Item, Login, Opened, Sink, Source};
 use crate::clock;
 use bytes::Bytes;
 use fault::Camera;
@@ -28,7 +28,8 @@ const PATIENCE_WITH_SOUND: u8 = 2;
 /// A session that ran this long was not ended by sound that never made sense.
 const STEADY: Duration = Duration::from_secs(30);
 /// retina panicked: its fault, but brought about by what the camera sent, so the session ends and the next begins.
-const UNREADABLE: &str = "the camera sent what can't be read: is this an RTSP address? update the camera's firmware";
+const UNREADABLE: &str =
+    "the camera sent what can't be read: is this an RTSP address? update the camera's firmware";
 
 /// How long each step may take.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +54,7 @@ struct Rtsp {
     faults_with_sound: u8,
 }
 
-pub(super) fn open(url: &SourceUrl, login: Option<Login>) -> Result<Box<dyn Source>, String> {
+pub(super) fn open(url: &SourceUrl, login: Option<Login>) -> Opened {
     Ok(Box::new(Rtsp::new(url, login)?))
 }
 
@@ -119,7 +120,8 @@ impl Rtsp {
                     alive = Instant::now();
                     take.picture(frame, &stream, sink)?;
                     if take.start.is_none() && alive >= begun + deadlines.key {
-                        let words = "the camera sends no key frame: set its I-frame interval to a few seconds";
+                        let words =
+                            "the camera sends no key frame: set its I-frame interval to a few seconds";
                         return Err(self.camera.garbage(words));
                     }
                 }
@@ -130,7 +132,11 @@ impl Rtsp {
     }
 
     /// One step of the handshake, within its time.
-    async fn step<T>(&self, name: &str, step: impl Future<Output = Result<T, retina::Error>>) -> Result<T, Ended> {
+    async fn step<T>(
+        &self,
+        name: &str,
+        step: impl Future<Output = Result<T, retina::Error>>,
+    ) -> Result<T, Ended> {
         match timeout(self.deadlines.step, AssertUnwindSafe(step).catch_unwind()).await {
             Err(_) => Err(self.camera.silent(name, self.deadlines.step)),
             Ok(Err(_)) => Err(self.camera.garbage(UNREADABLE)),
@@ -173,7 +179,8 @@ impl Rtsp {
             _ => None,
         };
         let video = |s: &client::Stream| (s.media() == "video").then(|| codec(s.encoding_name())).flatten();
-        let Some((video, codec)) = streams.iter().enumerate().find_map(|(at, s)| Some((at, video(s)?))) else {
+        let Some((video, codec)) = streams.iter().enumerate().find_map(|(at, s)| Some((at, video(s)?)))
+        else {
             let of_video = streams.iter().filter(|s| s.media() == "video");
             let encodings: Vec<String> = of_video.map(|s| s.encoding_name().to_uppercase()).collect();
             return Err(self.camera.no_video(&encodings));
@@ -238,7 +245,8 @@ impl Take<'_> {
             return Err(self.camera.garbage("a picture has more than 8 MiB: lower the camera's bit rate"));
         }
         let (arrived, wall) = (clock::mono(), clock::wall());
-        let (stamp, is_key, lost) = (frame.timestamp().elapsed(), frame.is_random_access_point(), frame.loss());
+        let (stamp, is_key, lost) =
+            (frame.timestamp().elapsed(), frame.is_random_access_point(), frame.loss());
         if is_key {
             self.parameters(stream, sink);
         }
@@ -270,7 +278,10 @@ impl Take<'_> {
     /// little differently; and they only count from a key frame on, so that is when they are looked at.
     fn parameters(&mut self, stream: &Demuxed, sink: Sink<'_>) {
         let streams = stream.streams();
-        let Some(video) = streams.get(self.tracks.video).and_then(|s| video_params(s, self.tracks.codec)) else { return };
+        let Some(video) = streams.get(self.tracks.video).and_then(|s| video_params(s, self.tracks.codec))
+        else {
+            return;
+        };
         let audio = self.tracks.audio.and_then(|at| audio_params(streams.get(at)?));
         let params = StreamParams { video, audio };
         if self.params.as_ref() != Some(&params) {
@@ -294,7 +305,15 @@ impl Take<'_> {
             return; // from before the first picture
         }
         let data = Bytes::copy_from_slice(frame.data());
-        sink(Item::Unit(AccessUnit { media: Media::Audio, is_key: true, dts: placed.dts, cts: 0, arrived, wall, data }));
+        sink(Item::Unit(AccessUnit {
+            media: Media::Audio,
+            is_key: true,
+            dts: placed.dts,
+            cts: 0,
+            arrived,
+            wall,
+            data,
+        }));
     }
 }
 

@@ -5,7 +5,7 @@ mod coder;
 mod scene;
 
 use super::pace::Pace;
-use super::{Ended, Item, Login, Sink, Source};
+use super::{Ended, Item, Login, Opened, Sink, Source};
 use crate::clock;
 use bytes::Bytes;
 use coder::Coder;
@@ -24,7 +24,7 @@ struct Synthetic {
     level: u8,
 }
 
-pub(super) fn open(url: &SourceUrl, _login: Option<Login>) -> Result<Box<dyn Source>, String> {
+pub(super) fn open(url: &SourceUrl, _login: Option<Login>) -> Opened {
     Ok(Box::new(parse(&url.text)?))
 }
 
@@ -48,7 +48,8 @@ fn parse(text: &str) -> Result<Synthetic, String> {
     }
     let scene = Scene { columns: width.div_ceil(16), rows: height.div_ceil(16), fps };
     let coder = Coder { scene, width, height, gop: GOP_S * u64::from(fps) };
-    let level = coder.level().ok_or(format!("synthetic: {width}×{height} at {fps} fps is more than it can make"))?;
+    let level =
+        coder.level().ok_or(format!("synthetic: {width}×{height} at {fps} fps is more than it can make"))?;
     Ok(Synthetic { coder, level })
 }
 
@@ -121,7 +122,10 @@ mod tests {
     /// What ffmpeg makes of it: planar 4:2:0. It must find nothing to complain about.
     fn decoded(stream: Vec<u8>) -> Vec<u8> {
         let mut command = Command::new("ffmpeg");
-        command.args("-v error -xerror -err_detect explode -f h264 -i pipe:0 -f rawvideo -pix_fmt yuv420p pipe:1".split(' '));
+        command.args(
+            "-v error -xerror -err_detect explode -f h264 -i pipe:0 -f rawvideo -pix_fmt yuv420p pipe:1"
+                .split(' '),
+        );
         let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = pipes.spawn().expect("ffmpeg is installed: run \"cargo xtask test\"");
         let mut stdin = child.stdin.take().unwrap();
@@ -134,7 +138,11 @@ mod tests {
 
     #[test]
     fn ffmpeg_decodes_exactly_what_the_scene_says() {
-        for (text, pictures) in [("synthetic:", 23), ("synthetic:?width=34&height=50&fps=1", 7), ("synthetic:?width=640&height=360&fps=30", 61)] {
+        for (text, pictures) in [
+            ("synthetic:", 23),
+            ("synthetic:?width=34&height=50&fps=1", 7),
+            ("synthetic:?width=640&height=360&fps=30", 61),
+        ] {
             let source = parse(text).unwrap();
             let (w, h) = (source.coder.width as usize, source.coder.height as usize);
             let raw = decoded(annex_b(&source, pictures));
@@ -143,10 +151,15 @@ mod tests {
             for (number, picture) in raw.chunks_exact(size).enumerate() {
                 for row in 0..h {
                     for column in (0..w).step_by(16) {
-                        let tile = source.coder.scene.tile((column / 16) as u32, (row / 16) as u32, number as u64);
+                        let tile =
+                            source.coder.scene.tile((column / 16) as u32, (row / 16) as u32, number as u64);
                         let wide = (w - column).min(16);
                         let wanted = &tile.samples()[row % 16 * 16..][..wide];
-                        assert_eq!(&picture[row * w + column..][..wide], wanted, "{text} {number} {column},{row}");
+                        assert_eq!(
+                            &picture[row * w + column..][..wide],
+                            wanted,
+                            "{text} {number} {column},{row}"
+                        );
                     }
                 }
                 let cr_at = w * h + (w / 2) * (h / 2);
@@ -154,7 +167,11 @@ mod tests {
                     for (x, y) in (0..h / 2).flat_map(|y| (0..w / 2).map(move |x| (x, y))) {
                         let tile = source.coder.scene.tile((x / 8) as u32, (y / 8) as u32, number as u64);
                         let wanted = tile.samples()[samples_at + y % 8 * 8 + x % 8];
-                        assert_eq!(picture[plane_at + y * (w / 2) + x], wanted, "{text} {number} chroma {x},{y}");
+                        assert_eq!(
+                            picture[plane_at + y * (w / 2) + x],
+                            wanted,
+                            "{text} {number} chroma {x},{y}"
+                        );
                     }
                 }
             }

@@ -38,7 +38,10 @@ async fn plays_every_kind_of_mp4_over_and_over_without_a_seam() {
     for (name, more) in [
         ("plain.mp4", "-c:v libx264 -bf 0 -c:a aac"),
         ("b-frames.mp4", "-c:v libx264 -bf 2 -c:a aac -movflags +faststart"),
-        ("fragments.mp4", "-c:v libx264 -bf 0 -c:a aac -movflags +frag_keyframe+delay_moov+default_base_moof"),
+        (
+            "fragments.mp4",
+            "-c:v libx264 -bf 0 -c:a aac -movflags +frag_keyframe+delay_moov+default_base_moof",
+        ),
         ("hevc.mp4", "-c:v libx265 -x265-params log-level=error:bframes=0 -tag:v hvc1 -c:a aac"),
     ] {
         let items = items(&make(folder.path(), name, more), "", 7).await;
@@ -85,8 +88,10 @@ async fn keeps_time_from_the_start() {
     let start = Instant::now();
     let mut source = parse(&format!("file:{}", path.display())).unwrap();
     let mut due = Vec::new();
-    let mut sink = |item: Item| if let Item::Unit(unit) = item {
-        due.push((unit.dts / 90, start.elapsed().as_millis() as i64));
+    let mut sink = |item: Item| {
+        if let Item::Unit(unit) = item {
+            due.push((unit.dts / 90, start.elapsed().as_millis() as i64));
+        }
     };
     let _ = timeout(Duration::from_secs(60), source.session(&mut sink)).await;
     assert!(due.len() > 1_400);
@@ -123,13 +128,17 @@ async fn says_what_is_wrong_with_a_file() {
 
 #[test]
 fn understands_addresses() {
-    let parsed = |text: &str| parse(text).map(|r| (r.path.to_string_lossy().into_owned(), r.offset.as_millis()));
+    let parsed =
+        |text: &str| parse(text).map(|r| (r.path.to_string_lossy().into_owned(), r.offset.as_millis()));
     assert_eq!(parsed("file:/a b/c.mp4").unwrap(), ("/a b/c.mp4".into(), 0));
     assert_eq!(parsed("file:///a.mp4?offset=1.5").unwrap(), ("/a.mp4".into(), 1_500));
     assert_eq!(parsed("file:clips/a?.mp4").unwrap(), ("clips/a?.mp4".into(), 0));
     assert!(parsed("file:").unwrap_err().contains("names no file"));
     for bad in ["x", "-1", "1e300", "NaN"] {
-        assert!(parsed(&format!("file:/a?offset={bad}")).unwrap_err().contains("offset is a number"), "{bad}");
+        assert!(
+            parsed(&format!("file:/a?offset={bad}")).unwrap_err().contains("offset is a number"),
+            "{bad}"
+        );
     }
 }
 
@@ -151,7 +160,6 @@ async fn survives_damaged_tables() {
                 let path = folder.path().join("bad.mp4");
                 std::fs::write(&path, &bad).unwrap();
                 let mut source = parse(&format!("file:{}", path.display())).unwrap();
-                eprintln!("{name} {at} {value}");
                 let mut units = 0;
                 let mut sink = |_| units += 1;
                 let _ = timeout(Duration::from_secs(3), source.session(&mut sink)).await;

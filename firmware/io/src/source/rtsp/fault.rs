@@ -36,7 +36,10 @@ impl Camera {
 
     /// A step of the handshake took too long.
     pub(super) fn silent(&self, step: &str, within: Duration) -> Ended {
-        let words = format!("no answer to {step} within {} s: check the camera's address, power and network", within.as_secs());
+        let words = format!(
+            "no answer to {step} within {} s: check the camera's address, power and network",
+            within.as_secs()
+        );
         self.ended(GapCause::Disconnected, words)
     }
 
@@ -88,11 +91,21 @@ impl Camera {
             ),
             404 => (
                 GapCause::Disconnected,
-                "the camera has no stream at this path: check the part of the address after the port".to_string(),
+                "the camera has no stream at this path: check the part of the address after the port"
+                    .to_string(),
             ),
-            453 | 503 => (GapCause::Disconnected, "the camera has too many viewers: close one, or use its sub stream".to_string()),
-            461 => (GapCause::Disconnected, "the camera does not stream over TCP: allow RTP over RTSP in its settings".to_string()),
-            _ => (GapCause::Disconnected, format!("the camera refused with status {status}: look at its own page or restart it")),
+            453 | 503 => (
+                GapCause::Disconnected,
+                "the camera has too many viewers: close one, or use its sub stream".to_string(),
+            ),
+            461 => (
+                GapCause::Disconnected,
+                "the camera does not stream over TCP: allow RTP over RTSP in its settings".to_string(),
+            ),
+            _ => (
+                GapCause::Disconnected,
+                format!("the camera refused with status {status}: look at its own page or restart it"),
+            ),
         };
         self.ended(cause, words)
     }
@@ -104,10 +117,16 @@ impl Camera {
         let after = |opening: &str| line.strip_prefix(opening).map(str::to_string);
         if let Some(why) = after("Unable to connect to RTSP server: ") {
             let refused = why.contains("refused");
-            let mend = if refused { "check its port, and that RTSP is switched on" } else { "check its address, power and network" };
-            return self.ended(GapCause::Disconnected, format!("the camera can't be reached ({why}): {mend}"));
+            let mend = if refused {
+                "check its port, and that RTSP is switched on"
+            } else {
+                "check its address, power and network"
+            };
+            return self
+                .ended(GapCause::Disconnected, format!("the camera can't be reached ({why}): {mend}"));
         }
-        if line.starts_with("Error reading from RTSP peer") || line.starts_with("Error writing to RTSP peer") {
+        if line.starts_with("Error reading from RTSP peer") || line.starts_with("Error writing to RTSP peer")
+        {
             return self.closed();
         }
         let why = after("RTSP framing error: ").unwrap_or(line);

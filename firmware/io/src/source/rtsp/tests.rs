@@ -56,7 +56,9 @@ async fn request(client: &mut TcpStream) -> Option<(String, String)> {
 async fn handshake(client: &mut TcpStream, sdp: &str) -> bool {
     while let Some((method, cseq)) = request(client).await {
         let rest = match method.as_str() {
-            "DESCRIBE" => format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}", sdp.len()),
+            "DESCRIBE" => {
+                format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}", sdp.len())
+            }
             "SETUP" => "Session: 1\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n".to_string(),
             _ => "Session: 1\r\n\r\n".to_string(),
         };
@@ -152,7 +154,11 @@ fn pictures(address: &str, count: usize) -> Vec<Vec<Vec<u8>>> {
 }
 
 /// A camera that sends these pictures 40 ms apart on its clock, each moved by what `stamp` says, then hangs up.
-async fn plays(pictures: Vec<Vec<Vec<u8>>>, stamp: fn(usize) -> i64, lose: Option<usize>) -> (Vec<Item>, Ended) {
+async fn plays(
+    pictures: Vec<Vec<Vec<u8>>>,
+    stamp: fn(usize) -> i64,
+    lose: Option<usize>,
+) -> (Vec<Item>, Ended) {
     let pictures = Arc::new(pictures);
     let (address, task) = peer(move |mut client| {
         let pictures = pictures.clone();
@@ -189,7 +195,10 @@ async fn takes_what_a_camera_sends_from_the_first_key_frame() {
     let (items, ended) = plays(sent.clone(), |_| 0, None).await;
     assert_eq!(ended.cause, GapCause::Disconnected, "{ended}");
     let Item::Params(params) = &items[0] else { panic!("{:?}", items[0]) };
-    assert_eq!((params.video.width, params.video.height, params.video.rfc6381.as_str()), (320, 180, "avc1.42C00C"));
+    assert_eq!(
+        (params.video.width, params.video.height, params.video.rfc6381.as_str()),
+        (320, 180, "avc1.42C00C")
+    );
     let got = units(&items);
     // retina hands a picture over when it sees its marker bit, so the last one comes as well.
     assert_eq!(got.len(), 15);
@@ -215,7 +224,8 @@ async fn announces_new_parameters_before_the_key_frame_that_needs_them() {
 
 #[tokio::test]
 async fn goes_on_when_the_camera_sets_its_clock_or_loses_packets() {
-    let (items, _) = plays(pictures("synthetic:", 20), |number| if number < 10 { 0 } else { 1 << 30 }, Some(15)).await;
+    let (items, _) =
+        plays(pictures("synthetic:", 20), |number| if number < 10 { 0 } else { 1 << 30 }, Some(15)).await;
     let got = units(&items);
     assert_eq!(got.len(), 19);
     assert!(got.windows(2).all(|w| w[0].dts < w[1].dts));
@@ -314,7 +324,10 @@ async fn a_status_becomes_a_cause_and_a_mend() {
 async fn what_is_no_rtsp_or_no_video_is_garbage() {
     let jpeg = SDP.replace("H264", "JPEG").replace("a=fmtp:96 packetization-mode=1\r\n", "");
     for sdp in [jpeg.leak(), "v=0\r\n"] {
-        let (address, task) = peer(move |mut client| async move { handshake(&mut client, sdp).await; }).await;
+        let (address, task) = peer(move |mut client| async move {
+            handshake(&mut client, sdp).await;
+        })
+        .await;
         let (_, ended) = ran(source(&address, None)).await;
         assert_eq!(ended.cause, GapCause::Garbage, "{ended}");
         task.abort();
@@ -346,7 +359,9 @@ async fn no_words_hold_what_may_be_a_password() {
         let (address, task) = peer(move |mut client| async move {
             let _ = request(&mut client).await;
             // What is wrong with the answer repeats the address and the password.
-            let said = format!("{head}Content-Type: /user=admin_password=hunter2 hunter2\r\nContent-Length: 1\r\n\r\n?");
+            let said = format!(
+                "{head}Content-Type: /user=admin_password=hunter2 hunter2\r\nContent-Length: 1\r\n\r\n?"
+            );
             let _ = client.write_all(said.as_bytes()).await;
         })
         .await;
@@ -355,9 +370,11 @@ async fn no_words_hold_what_may_be_a_password() {
         assert!(!ended.words.contains("hunter2"), "{ended}");
         task.abort();
     }
-    assert!(open(&SourceUrl { scheme: "rtsp".into(), text: "rtsp://a:hunter2@b/".into() }, None)
-        .err()
-        .is_some_and(|words| !words.contains("hunter2")));
+    assert!(
+        open(&SourceUrl { scheme: "rtsp".into(), text: "rtsp://a:hunter2@b/".into() }, None)
+            .err()
+            .is_some_and(|words| !words.contains("hunter2"))
+    );
 }
 
 /// Runs a session against a peer that sends `bytes` after the handshake, or at once, then hangs up.
@@ -367,7 +384,11 @@ fn survives(bytes: Vec<u8>, shakes_hands: bool) -> Ended {
         let (address, task) = peer(move |mut client| {
             let bytes = bytes.clone();
             async move {
-                let ready = if shakes_hands { handshake(&mut client, SDP).await } else { request(&mut client).await.is_some() };
+                let ready = if shakes_hands {
+                    handshake(&mut client, SDP).await
+                } else {
+                    request(&mut client).await.is_some()
+                };
                 if ready {
                     let _ = client.write_all(&bytes).await;
                 }

@@ -82,7 +82,8 @@ impl Timeline {
         let shown = self.newest[self.newest.len().saturating_sub(self.depth + 1)];
         let dts = self.last.map_or(shown, |(last, _)| shown.max(last + 1));
         self.last = Some((dts, arrived));
-        let cts = if self.depth == 0 { 0 } else { (pts - dts).clamp(i32::MIN.into(), i32::MAX.into()) as i32 };
+        let cts =
+            if self.depth == 0 { 0 } else { (pts - dts).clamp(i32::MIN.into(), i32::MAX.into()) as i32 };
         Stamp { dts, cts, is_jump }
     }
 }
@@ -115,7 +116,8 @@ mod tests {
     #[test]
     fn learns_how_many_pictures_are_held_back() {
         // Display order of I P B B P B B …, in decode order: 0 3 1 2 6 4 5 …
-        let stamps = [0].into_iter().chain((1..40).flat_map(|n| [3 * n, 3 * n - 2, 3 * n - 1])).map(|n| n * FRAME);
+        let stamps =
+            [0].into_iter().chain((1..40).flat_map(|n| [3 * n, 3 * n - 2, 3 * n - 1])).map(|n| n * FRAME);
         let all = placed(stamps.clone());
         assert!(all.windows(2).all(|w| w[0].dts < w[1].dts));
         for (at, (stamp, shown)) in all.iter().zip(stamps).enumerate().skip(6) {

@@ -66,7 +66,11 @@ impl Scene {
         let at = (number % u64::from(self.columns)) as u32;
         let bottom = self.rows.saturating_sub(1);
         if (bottom - edge..bottom).contains(&row) && (column + self.columns - at) % self.columns < edge {
-            return Tile::Flat(if self.fps > 1 && number / u64::from(self.fps) % 2 == 1 { BLACK } else { WHITE });
+            return Tile::Flat(if self.fps > 1 && number / u64::from(self.fps) % 2 == 1 {
+                BLACK
+            } else {
+                WHITE
+            });
         }
         Tile::Flat(BARS[(column as usize * BARS.len() / self.columns as usize).min(BARS.len() - 1)])
     }
@@ -140,7 +144,8 @@ mod tests {
     fn every_picture_differs_from_the_one_before_but_only_a_little() {
         for number in 1..200 {
             let all = (0..SCENE.rows).flat_map(|row| (0..SCENE.columns).map(move |column| (column, row)));
-            let changed = all.filter(|&(c, r)| SCENE.tile(c, r, number) != SCENE.tile(c, r, number - 1)).count();
+            let changed =
+                all.filter(|&(c, r)| SCENE.tile(c, r, number) != SCENE.tile(c, r, number - 1)).count();
             assert!((1..=30).contains(&changed), "picture {number}: {changed}");
         }
     }
