@@ -114,7 +114,10 @@ const steps = {
     await id("tab-events").click();
     await id("event-card").first().waitFor();
     await shoot("events");
-    await id("event-card").first().click();
+    // The newest may still be waiting for its picture.
+    const { events } = await ask(page, "/api/v1/events?camera=cam01");
+    const pictured = events.find((event) => event.snapshot);
+    await page.locator(`[data-testid="event-card"][data-id="${pictured.id}"]`).click();
     await id("event-detail").waitFor();
     const width = await until("the snapshot is there", 10, () => id("event-snapshot").evaluate((image) => image.naturalWidth));
     console.log(`  snapshot ${width} px wide`);

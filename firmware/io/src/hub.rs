@@ -194,6 +194,12 @@ mod tests {
         StreamParams { video, audio: None }
     }
 
+    fn feed(hub: &Hub, units: std::ops::Range<i64>, key: i64) {
+        for n in units {
+            hub.unit(&unit(n, n == key));
+        }
+    }
+
     fn unit(n: i64, is_key: bool) -> AccessUnit {
         let data = Bytes::from(vec![0; 50]);
         AccessUnit { media: Media::Video, is_key, dts: n * 9_000, cts: 0, arrived: Mono(0), wall: Wall(n * 100_000), data }
@@ -216,9 +222,9 @@ mod tests {
     fn a_new_viewer_starts_with_the_current_group_of_pictures() {
         let hub = Hub::default();
         hub.params(&params());
-        (0..5).for_each(|n| drop(hub.unit(&unit(n, n == 2))));
+        feed(&hub, 0..5, 2);
         let mut viewer = hub.watch();
-        hub.unit(&unit(5, false));
+        feed(&hub, 5..6, 2);
         assert_eq!(kinds(&mut viewer), "Iffff");
     }
 
@@ -226,11 +232,11 @@ mod tests {
     fn a_slow_viewer_is_told_and_goes_on_at_a_key_frame() {
         let hub = Hub::default();
         hub.params(&params());
-        hub.unit(&unit(0, true));
+        feed(&hub, 0..1, 0);
         let mut viewer = hub.watch();
-        (1..300).for_each(|n| hub.unit(&unit(n, false)));
+        feed(&hub, 1..300, 0);
         assert_eq!(kinds(&mut viewer).len(), VIEWER_QUEUE);
-        (300..303).for_each(|n| hub.unit(&unit(n, n == 301)));
+        feed(&hub, 300..303, 301);
         assert_eq!(kinds(&mut viewer), "sff");
         drop(viewer);
         assert_eq!(hub.unit(&unit(303, false)), 0);
@@ -240,12 +246,12 @@ mod tests {
     fn a_new_session_begins_with_new_parameters() {
         let hub = Hub::default();
         hub.params(&params());
-        hub.unit(&unit(0, true));
+        feed(&hub, 0..1, 0);
         let mut viewer = hub.watch();
         hub.ended();
-        hub.unit(&unit(1, true));
+        feed(&hub, 1..2, 1);
         hub.params(&params());
-        (0..2).for_each(|n| hub.unit(&unit(n, n == 0)));
+        feed(&hub, 0..2, 0);
         assert_eq!(kinds(&mut viewer), "IfIff");
     }
 }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use fault::Camera;
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::StreamExt;
+use nightjar_media::nal;
 use nightjar_types::config::SourceUrl;
 use nightjar_types::{AccessUnit, AudioParams, GapCause, Media, Mono, StreamParams, VideoCodec, VideoParams};
 use retina::client::{self, Demuxed, Described, Session, SessionOptions, SetupOptions};
@@ -25,6 +26,8 @@ use url::Url;
 const MOST_BYTES: usize = 8 << 20;
 /// Sessions in a row that odd packets may end before the sound is left out: it must not cost the picture.
 const PATIENCE_WITH_SOUND: u8 = 2;
+/// Frames of sound that may come after the time for the next picture was over: five seconds at 48 kHz.
+const MOST_SOUND_BEFORE_PICTURE: u32 = 256;
 /// A session that ran this long was not ended by sound that never made sense.
 const STEADY: Duration = Duration::from_secs(30);
 /// retina panicked: its fault, but brought about by what the camera sent, so the session ends and the next begins.
@@ -91,14 +94,10 @@ impl Rtsp {
         let mut take = Take { camera: &self.camera, tracks, params: None, start: None, sound: None };
         let deadlines = self.deadlines;
         let begun = Instant::now();
-        let mut alive = begun;
+        let (mut alive, mut overdue) = (begun, 0);
         loop {
-            // Only a picture is a sign of life. The time is looked at before each item as well: a flood of sound is
-            // always ready, and would keep the timer from being asked.
+            // Only a picture is a sign of life.
             let until = alive + deadlines.picture;
-            if Instant::now() >= until {
-                return Err(self.camera.stalled(deadlines.picture));
-            }
             let next = AssertUnwindSafe(stream.next()).catch_unwind();
             let item = match timeout_at(until, next).await {
                 Err(_) => return Err(self.camera.stalled(deadlines.picture)),
@@ -117,7 +116,7 @@ impl Rtsp {
             };
             match item {
                 CodecItem::VideoFrame(frame) => {
-                    alive = Instant::now();
+                    (alive, overdue) = (Instant::now(), 0);
                     take.picture(frame, &stream, sink)?;
                     if take.start.is_none() && alive >= begun + deadlines.key {
                         let words =
@@ -125,7 +124,15 @@ impl Rtsp {
                         return Err(self.camera.garbage(words));
                     }
                 }
-                CodecItem::AudioFrame(frame) => take.frame_of_sound(&frame, sink),
+                // Sound that is always ready keeps the timer from being asked. A little of it may lie before the next
+                // picture when this thread, not the camera, was late.
+                CodecItem::AudioFrame(frame) => {
+                    overdue += u32::from(Instant::now() >= until);
+                    if overdue > MOST_SOUND_BEFORE_PICTURE {
+                        return Err(self.camera.stalled(deadlines.picture));
+                    }
+                    take.frame_of_sound(&frame, sink);
+                }
                 _ => {}
             }
         }
@@ -245,8 +252,9 @@ impl Take<'_> {
             return Err(self.camera.garbage("a picture has more than 8 MiB: lower the camera's bit rate"));
         }
         let (arrived, wall) = (clock::mono(), clock::wall());
-        let (stamp, is_key, lost) =
-            (frame.timestamp().elapsed(), frame.is_random_access_point(), frame.loss());
+        let (stamp, lost) = (frame.timestamp().elapsed(), frame.loss());
+        // retina's flag knows IDR alone; open GOPs of H.265 have CRA pictures, where a decoder can start as well.
+        let is_key = nal::units(frame.data()).flatten().any(|unit| nal::is_key(self.tracks.codec, unit));
         if is_key {
             self.parameters(stream, sink);
         }

@@ -1,5 +1,4 @@
 use super::*;
-use nightjar_media::nal;
 use proptest::prelude::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
