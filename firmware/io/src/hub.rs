@@ -101,7 +101,11 @@ impl Inner {
             self.origin = Some(unit.wall.plus_micros(-unit.dts * 100 / 9));
         }
         let track = usize::from(unit.media == Media::Audio);
-        let usual = if track == 0 { 90_000 } else { params.audio.as_ref().map_or(48_000, |a| i64::from(a.sample_rate)) };
+        let usual = if track == 0 {
+            90_000
+        } else {
+            params.audio.as_ref().map_or(48_000, |a| i64::from(a.sample_rate))
+        };
         let step = unit.dts - self.last[track].0;
         if step > 0 && step < usual {
             self.last[track].1 = step as u32;
@@ -146,7 +150,8 @@ impl Inner {
                     v.waiting = Some(units + 1);
                     continue;
                 }
-                let first = if v.has_init { LiveMessage::Skipped { units } } else { first_message(params, origin) };
+                let first =
+                    if v.has_init { LiveMessage::Skipped { units } } else { first_message(params, origin) };
                 if v.messages.try_send(first).is_err() {
                     v.waiting = Some(units + 1);
                     continue;
@@ -190,7 +195,13 @@ mod tests {
 
     fn params() -> StreamParams {
         let config = Bytes::from_static(&[1, 0x64, 0, 0x1f]);
-        let video = VideoParams { codec: VideoCodec::H264, width: 64, height: 48, rfc6381: "avc1.64001f".into(), config };
+        let video = VideoParams {
+            codec: VideoCodec::H264,
+            width: 64,
+            height: 48,
+            rfc6381: "avc1.64001f".into(),
+            config,
+        };
         StreamParams { video, audio: None }
     }
 
@@ -202,7 +213,15 @@ mod tests {
 
     fn unit(n: i64, is_key: bool) -> AccessUnit {
         let data = Bytes::from(vec![0; 50]);
-        AccessUnit { media: Media::Video, is_key, dts: n * 9_000, cts: 0, arrived: Mono(0), wall: Wall(n * 100_000), data }
+        AccessUnit {
+            media: Media::Video,
+            is_key,
+            dts: n * 9_000,
+            cts: 0,
+            arrived: Mono(0),
+            wall: Wall(n * 100_000),
+            data,
+        }
     }
 
     fn kinds(r: &mut mpsc::Receiver<LiveMessage>) -> String {

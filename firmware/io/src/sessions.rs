@@ -165,8 +165,10 @@ impl Sessions {
             .build()?;
         let thread = std::thread::Builder::new().name("cameras".into()).spawn(move || {
             runtime.block_on(async move {
-                let tasks: Vec<_> =
-                    streams.into_iter().map(|s| tokio::spawn(keep(s, stopped.clone(), beat.clone()))).collect();
+                let tasks: Vec<_> = streams
+                    .into_iter()
+                    .map(|s| tokio::spawn(keep(s, stopped.clone(), beat.clone())))
+                    .collect();
                 for task in tasks {
                     let _ = task.await; // a panic there is already printed and ends only its stream
                 }
@@ -192,7 +194,8 @@ async fn keep(mut s: Stream, mut stop: watch::Receiver<bool>, beat: Arc<Beat>) {
     loop {
         let begun = clock::mono();
         let hurry = Some(beat.quicken()); // until the first picture
-        let mut fan = Fan { card: &mut s.card, hub: &s.hub, eye: &s.eye, vitals: &s.vitals, beat: &beat, hurry };
+        let mut fan =
+            Fan { card: &mut s.card, hub: &s.hub, eye: &s.eye, vitals: &s.vitals, beat: &beat, hurry };
         fan.vitals.begin();
         let ended = {
             let mut sink = |item: Item| fan.item(item);

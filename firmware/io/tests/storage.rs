@@ -1,10 +1,15 @@
 //! A volume on a real file system: what was written is there, after a stop, a crash, a cut file and a lost index.
-#![allow(clippy::disallowed_methods, reason = "a test's deadline")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a test: deadlines, and a panic is its verdict"
+)]
 
 use bytes::Bytes;
 use nightjar_io::storage::{Storage, StorageError, StreamId};
 use nightjar_types::{
-    AccessUnit, BBox, Event, EventId, GapCause, Media, Mono, Name, StreamKind, StreamParams, VideoCodec, VideoParams, Wall,
+    AccessUnit, BBox, Event, EventId, GapCause, Media, Mono, Name, StreamKind, StreamParams, VideoCodec,
+    VideoParams, Wall,
 };
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -20,14 +25,28 @@ fn stream(name: &str) -> StreamId {
 
 fn params() -> StreamParams {
     let config = Bytes::from_static(&[1, 0x64, 0, 0x1f]);
-    let video = VideoParams { codec: VideoCodec::H264, width: 160, height: 90, rfc6381: "avc1.64001f".into(), config };
+    let video = VideoParams {
+        codec: VideoCodec::H264,
+        width: 160,
+        height: 90,
+        rfc6381: "avc1.64001f".into(),
+        config,
+    };
     StreamParams { video, audio: None }
 }
 
 fn unit(n: i64, origin: i64, size: usize) -> AccessUnit {
     let wall = Wall(origin + n * FRAME_US);
     let is_key = n % 50 == 0;
-    AccessUnit { media: Media::Video, is_key, dts: n * 3_600, cts: 0, arrived: Mono(0), wall, data: Bytes::from(vec![n as u8; size]) }
+    AccessUnit {
+        media: Media::Video,
+        is_key,
+        dts: n * 3_600,
+        cts: 0,
+        arrived: Mono(0),
+        wall,
+        data: Bytes::from(vec![n as u8; size]),
+    }
 }
 
 fn open(dir: &Path) -> Storage {
@@ -83,7 +102,12 @@ fn slabs(dir: &Path) -> Vec<PathBuf> {
 /// A copy of the folder as a crash would leave it: the recorder has no say in it.
 fn crash(dir: &Path) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
-    let status = std::process::Command::new("cp").arg("-a").arg(format!("{}/.", dir.display())).arg(copy.path()).status().unwrap();
+    let status = std::process::Command::new("cp")
+        .arg("-a")
+        .arg(format!("{}/.", dir.display()))
+        .arg(copy.path())
+        .status()
+        .unwrap();
     assert!(status.success());
     copy
 }
@@ -141,7 +165,8 @@ fn the_ring_wraps_without_a_new_file_and_forgets_the_oldest() {
     assert_eq!(spans.len(), 1, "{spans:?}");
     assert_eq!(spans[0].1, 160_000);
     assert!(spans[0].0 > 60_000, "160 MB do not fit in 64 MiB: {spans:?}");
-    let bytes: u64 = walk(dir.path()).iter().filter(|p| is_slab(p)).map(|p| p.metadata().unwrap().len()).sum();
+    let bytes: u64 =
+        walk(dir.path()).iter().filter(|p| is_slab(p)).map(|p| p.metadata().unwrap().len()).sum();
     assert_eq!(bytes, QUOTA);
 }
 
@@ -223,14 +248,20 @@ fn an_export_is_the_same_in_pieces_and_never_serves_other_footage() {
 #[test]
 fn what_cannot_work_is_refused_with_the_mend() {
     let dir = tempfile::tempdir().unwrap();
-    let open = |path: &Path, quota| Storage::open(path, quota, Duration::from_secs(1), vec![stream("front")]).map(drop);
+    let open = |path: &Path, quota| {
+        Storage::open(path, quota, Duration::from_secs(1), vec![stream("front")]).map(drop)
+    };
     let too_large = open(&dir.path().join("a"), 1 << 60).unwrap_err();
-    assert!(matches!(too_large, StorageError::TooLarge { .. }) && too_large.to_string().contains("lower the quota"));
+    assert!(
+        matches!(too_large, StorageError::TooLarge { .. })
+            && too_large.to_string().contains("lower the quota")
+    );
     let file = dir.path().join("file");
     std::fs::write(&file, "in the way").unwrap();
     let in_the_way = open(&file.join("footage"), QUOTA).unwrap_err();
     assert!(matches!(in_the_way, StorageError::NotWritable { .. }), "{in_the_way}");
     let many = (0..9).map(|n| stream(&format!("c{n}"))).collect();
-    let few = Storage::open(&dir.path().join("b"), QUOTA, Duration::from_secs(1), many).map(drop).unwrap_err();
+    let few =
+        Storage::open(&dir.path().join("b"), QUOTA, Duration::from_secs(1), many).map(drop).unwrap_err();
     assert!(few.to_string().contains("too few for 9 streams"), "{few}");
 }

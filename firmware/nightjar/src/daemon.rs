@@ -70,7 +70,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let hubs: Vec<Arc<Hub>> = names::streams(&config).iter().map(|_| Arc::default()).collect();
     let (streams, vitals) = open_streams(&config, &storage, &hubs, &eye)?;
 
-    let (shown_outputs, model) = (outputs.shown(), eye.clone());
+    let shown_outputs = outputs.shown();
     let stage = Stage::new(&config, numbers(&config), outputs, storage.events(), updates.clone())?;
     let (shown_stage, (commands, commanded)) = (stage.shown(), mpsc::channel(COMMAND_QUEUE));
     let gauges = Arc::new(Gauges {
@@ -114,7 +114,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let server = Server::open(listener, web)?;
     let address = console::address(server.scheme(), server.addr());
 
-    let stage = tokio::spawn(stage.run(seen, commanded, move || model.state().model.sha256, stopped.clone()));
+    let stage = tokio::spawn(stage.run(seen, commanded, stopped.clone()));
     let sessions = Sessions::start(streams)?;
     let supervisor = tokio::spawn(supervisor::run(gauges, updates, stopped.clone()));
     let mut web_stopped = stopped.clone();

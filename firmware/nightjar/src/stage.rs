@@ -141,7 +141,6 @@ impl Stage {
         mut self,
         mut from_eye: mpsc::Receiver<FromEye>,
         mut commands: mpsc::Receiver<Command>,
-        model: impl Fn() -> String,
         mut stop: watch::Receiver<bool>,
     ) {
         loop {
@@ -153,12 +152,7 @@ impl Stage {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
                 Some(command) = commands.recv() => self.command(command),
-                Some(message) = from_eye.recv() => {
-                    if self.model.is_empty() {
-                        self.model = model();
-                    }
-                    self.message(message);
-                }
+                Some(message) = from_eye.recv() => self.message(message),
                 () = tokio::time::sleep(wait) => {}
             }
         }

@@ -150,7 +150,8 @@ impl SlabWriter {
     pub fn event(&mut self, wall: Wall, bytes: Bytes) -> Option<Write> {
         let needs = (HEAD_LEN + bytes.len()) as u32 + FREE_LEN;
         let reserved = (self.largest_gop + self.largest_gop / 4).saturating_sub(self.gop_bytes);
-        (needs + reserved <= self.len - self.at).then(|| self.record(Kind::Event, false, wall, 0, vec![bytes], 0))
+        (needs + reserved <= self.len - self.at)
+            .then(|| self.record(Kind::Event, false, wall, 0, vec![bytes], 0))
     }
 
     fn record(

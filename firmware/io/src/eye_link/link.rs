@@ -93,7 +93,8 @@ impl Link {
     fn reset(&self, why: Option<String>) {
         {
             let mut state = self.shared.state();
-            let (restarts, model) = (state.restarts + u64::from(why.is_some()), std::mem::take(&mut state.model));
+            let (restarts, model) =
+                (state.restarts + u64::from(why.is_some()), std::mem::take(&mut state.model));
             *state = EyeState { restarts, model, error: why, ..EyeState::default() };
         }
         let mut stills = self.shared.stills();
@@ -160,15 +161,19 @@ impl Link {
         match receive(from).await? {
             FromEye::Hello { protocol: PROTOCOL, model } => {
                 tracing::info!(card = model.card, "the eye is open");
-                let mut state = self.shared.state();
-                state.is_running = true;
-                state.error = None;
-                state.model = model;
-                Ok(())
+                {
+                    let mut state = self.shared.state();
+                    state.is_running = true;
+                    state.error = None;
+                    state.model = model.clone();
+                }
+                // the stage must know: track numbers begin anew
+                let hello = FromEye::Hello { protocol: PROTOCOL, model };
+                self.seen.send(hello).await.map_err(|_| "nobody listens any more".to_string())
             }
-            FromEye::Hello { protocol, .. } => {
-                Err(format!("it speaks protocol {protocol}, this recorder {PROTOCOL}; install both from one release"))
-            }
+            FromEye::Hello { protocol, .. } => Err(format!(
+                "it speaks protocol {protocol}, this recorder {PROTOCOL}; install both from one release"
+            )),
             other => Err(format!("it began with {other:?} instead of hello")),
         }
     }
@@ -235,7 +240,17 @@ impl Link {
             match taken.params {
                 Some(Some(params)) => {
                     let (camera, min_score) = (self.config.cameras[n].clone(), self.config.min_score);
-                    send(to, &ToEye::Open { stream, camera, codec: params.codec, config: params.config, min_score }).await?;
+                    send(
+                        to,
+                        &ToEye::Open {
+                            stream,
+                            camera,
+                            codec: params.codec,
+                            config: params.config,
+                            min_score,
+                        },
+                    )
+                    .await?;
                 }
                 Some(None) => send(to, &ToEye::Close { stream }).await?,
                 None => {}
@@ -244,7 +259,8 @@ impl Link {
                 send(to, &ToEye::Skip { stream }).await?;
             }
             for unit in taken.units {
-                send(to, &ToEye::Unit { stream, mono: unit.arrived, is_key: unit.is_key, data: unit.data }).await?;
+                send(to, &ToEye::Unit { stream, mono: unit.arrived, is_key: unit.is_key, data: unit.data })
+                    .await?;
             }
         }
         Ok(())

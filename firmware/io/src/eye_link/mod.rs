@@ -108,7 +108,11 @@ impl EyeFeed {
 impl Eye {
     /// Keeps an eye running while there are cameras to look at, else only while stills are asked for, until `stop` says true. What it sees goes into `seen`, which is never dropped from: a full
     /// queue holds the eye up.
-    pub fn start(config: EyeConfig, seen: mpsc::Sender<FromEye>, stop: watch::Receiver<bool>) -> (Self, tokio::task::JoinHandle<()>) {
+    pub fn start(
+        config: EyeConfig,
+        seen: mpsc::Sender<FromEye>,
+        stop: watch::Receiver<bool>,
+    ) -> (Self, tokio::task::JoinHandle<()>) {
         let wake = Arc::new(Notify::new());
         let mailboxes = config.cameras.iter().map(|_| Mailbox::new(wake.clone())).collect();
         let shared = Arc::new(Shared { mailboxes, wake, state: Mutex::default(), stills: Mutex::default() });

@@ -43,7 +43,12 @@ pub(super) struct Card {
 }
 
 impl Card {
-    pub(super) fn new(shelf: Arc<Shelf>, ids: Vec<StreamId>, mut resume: Vec<Resume>, was_clean: bool) -> Self {
+    pub(super) fn new(
+        shelf: Arc<Shelf>,
+        ids: Vec<StreamId>,
+        mut resume: Vec<Resume>,
+        was_clean: bool,
+    ) -> Self {
         let cause = if was_clean { GapCause::Stopped } else { GapCause::PowerCut };
         let streams = ids
             .into_iter()
@@ -76,12 +81,15 @@ impl Card {
             }
         }
         for n in 0..self.streams.len() {
-            if let Some(fragment) = self.streams[n].cutter.end_session() {
-                if let Err(e) = self.fragment(n, fragment) {
-                    self.fault(n, &e);
-                }
+            let last = self.streams[n].cutter.end_session();
+            if let Some(Err(e)) = last.map(|fragment| self.fragment(n, fragment)) {
+                self.fault(n, &e);
             }
-            if let Some(row) = self.streams[n].slab.as_ref().and_then(|s| self.shelf.catalog().get(s.0.generation()).cloned()) {
+            if let Some(row) = self.streams[n]
+                .slab
+                .as_ref()
+                .and_then(|s| self.shelf.catalog().get(s.0.generation()).cloned())
+            {
                 self.shelf.keep(&row);
             }
         }
@@ -116,7 +124,8 @@ impl Card {
     fn begin_gap(&mut self, n: usize, cause: GapCause) {
         let stream = &self.streams[n];
         if stream.is_new || !self.shelf.has_open_gap(n) {
-            let gap = Gap { camera: stream.id.0.clone(), stream: stream.id.1, from: stream.end, to: None, cause };
+            let gap =
+                Gap { camera: stream.id.0.clone(), stream: stream.id.1, from: stream.end, to: None, cause };
             self.shelf.open_gap(n, Some(gap));
         }
     }
@@ -139,7 +148,11 @@ impl Card {
         };
         let before = clock::mono();
         file.record(&write)?;
-        self.shelf.stats.wrote(u64::from(write.head.len) + 8, write.payload as u64, clock::mono().since(before));
+        self.shelf.stats.wrote(
+            u64::from(write.head.len) + 8,
+            write.payload as u64,
+            clock::mono().since(before),
+        );
         let (from, to) = (write.head.wall, write.head.end());
         self.shelf.catalog_mut().appended(writer.generation(), from, to, writer.used());
         self.shelf.is_dirty.store(true, Relaxed);
@@ -222,7 +235,8 @@ fn begin_slab(shelf: &Shelf, id: &StreamId, f: &Fragment) -> Result<(SlabWriter,
     };
     let pool = volume.path(&name::pool_path(pooled));
     let file = SlabFile::open(&pool, true)?;
-    let head = SlabHead { camera: id.0.clone(), stream: id.1, params: (*f.params).clone(), origin_ticks: f.ticks };
+    let head =
+        SlabHead { camera: id.0.clone(), stream: id.1, params: (*f.params).clone(), origin_ticks: f.ticks };
     let (writer, start) = SlabWriter::begin(head, generation, volume.slab_len as u32);
     file.write_at(&start, 0)?;
     shelf.stats.wrote(start.len() as u64, 0, Duration::ZERO);
@@ -239,7 +253,14 @@ fn begin_slab(shelf: &Shelf, id: &StreamId, f: &Fragment) -> Result<(SlabWriter,
         super::error::io_at("make", folder, std::fs::create_dir_all(folder))?;
     }
     super::error::io_at("rename", &target, std::fs::rename(&pool, &target))?;
-    let row = SlabRow { generation, stream: id.clone(), path, spans: Vec::new(), used: writer.used(), is_sealed: false };
+    let row = SlabRow {
+        generation,
+        stream: id.clone(),
+        path,
+        spans: Vec::new(),
+        used: writer.used(),
+        is_sealed: false,
+    };
     tracing::info!(slab = row.path, generation, "begun");
     shelf.keep(&row);
     shelf.catalog_mut().insert(row);

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// The folder cannot be made or written.
-    #[error("[storage] path {path}: cannot be written: {source}; choose a folder on a writable disk, owned by the user that runs nightjar")]
+    #[error(
+        "[storage] path {path}: cannot be written: {source}; choose a folder on a writable disk, owned by the user that runs nightjar"
+    )]
     NotWritable {
         /// The folder.
         path: PathBuf,
@@ -18,7 +20,9 @@ pub enum StorageError {
     #[error("[storage] path {0}: another nightjar is recording there; stop it or choose another folder")]
     InUse(PathBuf),
     /// The disk is too small.
-    #[error("[storage] quota: {wanted} MiB are asked for, but only {there} MiB can be had on the disk of {path}; lower the quota or use a larger disk")]
+    #[error(
+        "[storage] quota: {wanted} MiB are asked for, but only {there} MiB can be had on the disk of {path}; lower the quota or use a larger disk"
+    )]
     TooLarge {
         /// The folder.
         path: PathBuf,
@@ -28,7 +32,9 @@ pub enum StorageError {
         there: u64,
     },
     /// The quota does not buy enough slabs.
-    #[error("[storage] quota: {wanted} MiB are too few for {streams} streams; at least {least} MiB are needed on this volume")]
+    #[error(
+        "[storage] quota: {wanted} MiB are too few for {streams} streams; at least {least} MiB are needed on this volume"
+    )]
     TooSmall {
         /// Streams to record.
         streams: u64,
@@ -41,7 +47,9 @@ pub enum StorageError {
     #[error("no slab is left to write into; raise [storage] quota")]
     NoSlab,
     /// The volume's own description cannot be read.
-    #[error("{path}: not a volume description of this version: {reason}; move the folder away or restore the file")]
+    #[error(
+        "{path}: not a volume description of this version: {reason}; move the folder away or restore the file"
+    )]
     BadVolume {
         /// The file.
         path: PathBuf,
@@ -64,6 +72,10 @@ pub enum StorageError {
 }
 
 /// Adds operation and path to an I/O error.
-pub(super) fn io_at<T>(what: &'static str, path: &std::path::Path, r: io::Result<T>) -> Result<T, StorageError> {
+pub(super) fn io_at<T>(
+    what: &'static str,
+    path: &std::path::Path,
+    r: io::Result<T>,
+) -> Result<T, StorageError> {
     r.map_err(|source| StorageError::Io { what, path: path.into(), source })
 }

@@ -54,8 +54,12 @@ impl Index {
             Ok(index) if index.text("volume").is_none_or(|was| was == id) => index,
             found => {
                 match found {
-                    Ok(_) => tracing::warn!("the index belongs to another volume; making it again from the slabs"),
-                    Err(e) => tracing::warn!(error = %e, "the index cannot be read; making it again from the slabs"),
+                    Ok(_) => {
+                        tracing::warn!("the index belongs to another volume; making it again from the slabs")
+                    }
+                    Err(e) => {
+                        tracing::warn!(error = %e, "the index cannot be read; making it again from the slabs")
+                    }
                 }
                 let aside = dir.with_extension("bad");
                 let _ = std::fs::remove_dir_all(&aside); // an older one; nothing reads it
@@ -68,7 +72,12 @@ impl Index {
     }
 
     fn open_as_is(dir: &Path) -> Result<Self, StorageError> {
-        let db = sled::Config::new().path(dir).cache_capacity(CACHE).mode(sled::Mode::LowSpace).flush_every_ms(Some(FLUSH_MS)).open()?;
+        let db = sled::Config::new()
+            .path(dir)
+            .cache_capacity(CACHE)
+            .mode(sled::Mode::LowSpace)
+            .flush_every_ms(Some(FLUSH_MS))
+            .open()?;
         let (slabs, gaps, events) = (db.open_tree("slabs")?, db.open_tree("gaps")?, db.open_tree("events")?);
         Ok(Self { db, slabs, gaps, events })
     }
@@ -126,7 +135,12 @@ impl Index {
     }
 
     /// Events that began in `from..to`, newest first.
-    pub(super) fn events(&self, from: Wall, to: Wall, before: Option<EventId>) -> impl Iterator<Item = EventEntry> + use<> {
+    pub(super) fn events(
+        &self,
+        from: Wall,
+        to: Wall,
+        before: Option<EventId>,
+    ) -> impl Iterator<Item = EventEntry> + use<> {
         let low = event_key(EventId { start: from, serial: 0 });
         let high = event_key(EventId { start: to, serial: 0 });
         let high = before.map(event_key).filter(|b| *b < high).unwrap_or(high);
@@ -139,7 +153,9 @@ impl Index {
         for old in self.events(Wall(0), until, None).filter(|e| e.event.camera == stream.0) {
             self.events.remove(event_key(old.event.id))?;
         }
-        for gap in self.gaps(stream, Wall(0), until).into_iter().filter(|g| g.to.is_some_and(|end| end <= until)) {
+        for gap in
+            self.gaps(stream, Wall(0), until).into_iter().filter(|g| g.to.is_some_and(|end| end <= until))
+        {
             self.gaps.remove(gap_key(stream, gap.from))?;
         }
         Ok(())

@@ -34,7 +34,12 @@ pub struct Storage {
 impl Storage {
     /// Opens or makes the volume at `path`, brings its pool to `quota` bytes and starts to write `streams`. `sync` is the
     /// longest time between two write-outs to the card.
-    pub fn open(path: &Path, quota: u64, sync: Duration, streams: Vec<StreamId>) -> Result<Self, StorageError> {
+    pub fn open(
+        path: &Path,
+        quota: u64,
+        sync: Duration,
+        streams: Vec<StreamId>,
+    ) -> Result<Self, StorageError> {
         let volume = volume::Volume::open(path, quota)?;
         let index = index::Index::open(&volume.path(name::PRIVATE_DIR).join("index"), &volume.id)?;
         let recovered = recover::recover(&volume, &index, quota, &streams)?;
@@ -90,9 +95,9 @@ fn run_sync(shelf: &Shelf, is_stopping: &AtomicBool, beat: Duration) {
     loop {
         let is_last = is_stopping.load(Relaxed);
         if shelf.is_dirty.swap(false, Relaxed) {
-            if let Err(e) = rustix::fs::syncfs(&shelf.volume.dir) {
-                let e = error::io_at::<()>("write out", &shelf.volume.root, Err(e.into()));
-                e.map_or_else(|e| shelf.failed(&e), |()| {});
+            let written = rustix::fs::syncfs(&shelf.volume.dir).map_err(std::io::Error::from);
+            if let Err(e) = error::io_at("write out", &shelf.volume.root, written) {
+                shelf.failed(&e);
             }
         }
         if is_last {

@@ -54,7 +54,14 @@ impl Library {
     }
 
     /// Events that began in a range, newest first, that `wanted` takes, at most `limit`.
-    pub fn events(&self, from: Wall, to: Wall, before: Option<EventId>, limit: usize, wanted: impl Fn(&Event) -> bool) -> Vec<(Event, bool)> {
+    pub fn events(
+        &self,
+        from: Wall,
+        to: Wall,
+        before: Option<EventId>,
+        limit: usize,
+        wanted: impl Fn(&Event) -> bool,
+    ) -> Vec<(Event, bool)> {
         let all = self.shelf.index.events(from, to, before).filter(|e| wanted(&e.event));
         all.take(limit).map(|e| (e.event, e.record.is_some())).collect()
     }
@@ -66,17 +73,23 @@ impl Library {
 
     /// An event's picture. `None` when there is none, or its slab was recycled.
     pub fn event_picture(&self, id: EventId) -> Result<Option<Bytes>, StorageError> {
-        let Some((generation, offset)) = self.shelf.index.event(id).and_then(|e| e.record) else { return Ok(None) };
+        let Some((generation, offset)) = self.shelf.index.event(id).and_then(|e| e.record) else {
+            return Ok(None);
+        };
         let Some(file) = self.open(generation)? else { return Ok(None) };
         Ok(read_event(&file, offset, generation)?.map(|row| row.jpeg).filter(|jpeg| !jpeg.is_empty()))
     }
 
     /// The key frame at or before `at`.
     pub fn key_picture(&self, stream: &StreamId, at: Wall) -> Result<Option<KeyPicture>, StorageError> {
-        let Some(generation) = self.shelf.catalog().newest_before(stream, at).map(|r| r.generation) else { return Ok(None) };
+        let Some(generation) = self.shelf.catalog().newest_before(stream, at).map(|r| r.generation) else {
+            return Ok(None);
+        };
         let Some((file, found)) = self.scan(generation)? else { return Ok(None) };
-        let keys = found.records.iter().rev().filter(|r| r.head.kind == Kind::Fragment && r.head.is_key);
-        let Some(key) = keys.clone().find(|r| r.head.wall <= at).or(keys.last()) else { return Ok(None) };
+        let mut keys = found.records.iter().filter(|r| r.head.kind == Kind::Fragment && r.head.is_key);
+        let Some(key) = keys.clone().rev().find(|r| r.head.wall <= at).or(keys.next()) else {
+            return Ok(None);
+        };
         let Some(record) = read_record(&file, key.offset, generation)? else { return Ok(None) };
         let picture = export::first_picture(&record).map(Bytes::copy_from_slice);
         Ok(picture.map(|data| KeyPicture { params: found.slab.params, at: key.head.wall, data }))
@@ -85,7 +98,8 @@ impl Library {
     /// A virtual MP4 over a range. `None` when there is no footage.
     pub fn clip(&self, stream: &StreamId, from: Wall, to: Wall) -> Result<Option<Clip>, StorageError> {
         // one more slab before `from`: the key frame that shows it may stand at its end
-        let generations: Vec<u64> = self.shelf.catalog().overlapping(stream, from, to).iter().map(|r| r.generation).collect();
+        let generations: Vec<u64> =
+            self.shelf.catalog().overlapping(stream, from, to).iter().map(|r| r.generation).collect();
         let (mut files, mut scans) = (Vec::new(), Vec::new());
         for generation in generations {
             if let Some((file, found)) = self.scan(generation)? {

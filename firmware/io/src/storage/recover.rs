@@ -31,8 +31,14 @@ pub(super) struct Recovered {
     pub(super) resume: Vec<Resume>,
 }
 
-pub(super) fn recover(volume: &Volume, index: &Index, quota: u64, streams: &[StreamId]) -> Result<Recovered, StorageError> {
-    let mut known: HashMap<String, SlabRow> = index.slabs().into_iter().map(|row| (row.path.clone(), row)).collect();
+pub(super) fn recover(
+    volume: &Volume,
+    index: &Index,
+    quota: u64,
+    streams: &[StreamId],
+) -> Result<Recovered, StorageError> {
+    let mut known: HashMap<String, SlabRow> =
+        index.slabs().into_iter().map(|row| (row.path.clone(), row)).collect();
     let mut catalog = Catalog::default();
     let mut open: HashMap<StreamId, (SlabRow, Scanned)> = HashMap::new();
     let mut next_number = 0;
@@ -56,7 +62,11 @@ pub(super) fn recover(volume: &Volume, index: &Index, quota: u64, streams: &[Str
             continue;
         };
         if !is_whole {
-            tracing::warn!(slab = path, records = found.records.len(), "was cut short; what is left plays, the rest is lost");
+            tracing::warn!(
+                slab = path,
+                records = found.records.len(),
+                "was cut short; what is left plays, the rest is lost"
+            );
         }
         heal(volume, &file, &path, &found)?;
         let row = row_of(path, &found);
@@ -88,7 +98,14 @@ pub(super) fn recover(volume: &Volume, index: &Index, quota: u64, streams: &[Str
         let file = SlabFile::open(&volume.path(&row.path), true)?;
         let next = found.records.len() as u32 + 1;
         let end = row.end().unwrap_or_default();
-        let writer = SlabWriter::resume(found.slab, found.generation, volume.slab_len as u32, found.end as u32, next, end);
+        let writer = SlabWriter::resume(
+            found.slab,
+            found.generation,
+            volume.slab_len as u32,
+            found.end as u32,
+            next,
+            end,
+        );
         catalog.insert(row);
         resume.push(Resume { stream, writer, file });
     }
@@ -105,7 +122,13 @@ fn explain_holes(catalog: &Catalog, index: &Index, streams: &[StreamId]) -> Resu
             let (from, to) = (pair[0].1, pair[1].0);
             if index.gaps(stream, from, to).is_empty() {
                 let (camera, kind) = (stream.0.clone(), stream.1);
-                index.put_gap(&Gap { camera, stream: kind, from, to: Some(to), cause: GapCause::PowerCut })?;
+                index.put_gap(&Gap {
+                    camera,
+                    stream: kind,
+                    from,
+                    to: Some(to),
+                    cause: GapCause::PowerCut,
+                })?;
             }
         }
     }
@@ -167,20 +190,31 @@ fn index_events(index: &Index, file: &SlabFile, found: &Scanned) -> Result<(), S
         let Some(row) = read_event(file, record.offset, found.generation)? else { continue };
         let is_newer = index.event(row.event.id).is_none_or(|have| have.event.end.is_none());
         if is_newer {
-            index.put_event(&EventEntry { event: row.event, record: Some((found.generation, record.offset)) })?;
+            index.put_event(&EventEntry {
+                event: row.event,
+                record: Some((found.generation, record.offset)),
+            })?;
         }
     }
     Ok(())
 }
 
 /// The event at `offset` of a slab, if it is there and of this generation.
-pub(super) fn read_event(file: &SlabFile, offset: u64, generation: u64) -> Result<Option<EventRow>, StorageError> {
+pub(super) fn read_event(
+    file: &SlabFile,
+    offset: u64,
+    generation: u64,
+) -> Result<Option<EventRow>, StorageError> {
     let Some(record) = read_record(file, offset, generation)? else { return Ok(None) };
     Ok(postcard::from_bytes(&record[HEAD_LEN..]).ok())
 }
 
 /// A whole record, if it is there, of this generation and intact.
-pub(super) fn read_record(file: &SlabFile, offset: u64, generation: u64) -> Result<Option<Vec<u8>>, StorageError> {
+pub(super) fn read_record(
+    file: &SlabFile,
+    offset: u64,
+    generation: u64,
+) -> Result<Option<Vec<u8>>, StorageError> {
     let mut head = [0; HEAD_LEN];
     file.read_at(offset, &mut head)?;
     let Some(head) = nightjar_record::RecordHead::decode(&head) else { return Ok(None) };
@@ -213,12 +247,20 @@ fn fit_to_quota(
     let wanted = volume.slabs_for(quota);
     let least = streams * SLABS_A_STREAM;
     if wanted < least {
-        return Err(StorageError::TooSmall { streams, least: least * volume.slab_len >> 20, wanted: quota >> 20 });
+        return Err(StorageError::TooSmall {
+            streams,
+            least: (least * volume.slab_len) >> 20,
+            wanted: quota >> 20,
+        });
     }
     let have = (catalog.rows().count() + catalog.free()) as u64;
     if have < wanted {
         volume.has_room_for(wanted - have, have)?;
-        tracing::info!(slabs = wanted - have, mib = (wanted - have) * volume.slab_len >> 20, "reserving footage space");
+        tracing::info!(
+            slabs = wanted - have,
+            mib = ((wanted - have) * volume.slab_len) >> 20,
+            "reserving footage space"
+        );
         for _ in have..wanted {
             volume.reserve(next_number)?;
             catalog.insert_free(next_number);

@@ -126,7 +126,10 @@ impl Shelf {
     /// A slab's footage is gone: its row, and events and gaps that lie before the oldest footage of its stream.
     pub(super) fn forget(&self, row: &SlabRow) {
         let oldest = self.catalog().oldest(Some(&row.stream)).or(row.end()).unwrap_or_default();
-        let forgotten = self.index.remove_slab(row.generation).and_then(|()| self.index.forget_before(&row.stream, oldest));
+        let forgotten = self
+            .index
+            .remove_slab(row.generation)
+            .and_then(|()| self.index.forget_before(&row.stream, oldest));
         if let Err(e) = forgotten {
             self.failed(&e);
         }

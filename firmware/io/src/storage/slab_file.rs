@@ -26,7 +26,11 @@ impl SlabFile {
 
     /// A new file of `len` bytes, all reserved on the disk.
     pub(super) fn create(path: &Path, len: u64) -> Result<Self, StorageError> {
-        let file = io_at("create", path, OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path))?;
+        let file = io_at(
+            "create",
+            path,
+            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path),
+        )?;
         let slab = Self { file, path: path.into() };
         slab.extend(len)?;
         Ok(slab)

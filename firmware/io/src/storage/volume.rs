@@ -35,7 +35,8 @@ impl Volume {
         fs::write(&probe, b"nightjar").and_then(|()| fs::remove_file(&probe)).map_err(not_writable)?;
         let lock_path = root.join(name::PRIVATE_DIR).join("lock");
         let lock = io_at("create", &lock_path, File::create(&lock_path))?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| StorageError::InUse(root.into()))?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| StorageError::InUse(root.into()))?;
         let marker = root.join(name::PRIVATE_DIR).join("volume");
         let (id, slab_len) = match fs::read_to_string(&marker) {
             Ok(text) => parse(&text).map_err(|reason| StorageError::BadVolume { path: marker, reason })?,
@@ -71,7 +72,11 @@ impl Volume {
         }
         let mib = |bytes: u64| bytes >> 20;
         let wanted = mib((have + more) * self.slab_len);
-        Err(StorageError::TooLarge { path: self.root.clone(), wanted, there: mib(there + have * self.slab_len) })
+        Err(StorageError::TooLarge {
+            path: self.root.clone(),
+            wanted,
+            there: mib(there + have * self.slab_len),
+        })
     }
 
     /// Numbers of the waiting slabs that are whole. What is not whole is removed.
