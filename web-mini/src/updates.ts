@@ -92,6 +92,7 @@ function again(): void {
 }
 
 export function closeUpdates(): void {
+  clearTimeout(rulesSoon);
   clearTimeout(retry);
   clearTimeout(grace);
   grace = undefined;

@@ -170,7 +170,9 @@ function Account() {
         data-testid="logout"
         onClick={() => {
           // Also when the recorder cannot be reached the person at this device wants to be out.
-          void api.logout().catch(() => undefined).then(() => leave());
+          // First the page falls silent, so that nothing is asked with a session that is over.
+          leave();
+          void api.logout().catch(() => undefined);
         }}
       >
         {t.health.logout}
