@@ -199,11 +199,13 @@ impl Stage {
                     self.change_events(|events, out| events.lost(camera, track, &mut |x| out.push(x)));
                 }
             }
+            FromEye::Hello { model, .. } => {
+                // a new eye counts its tracks from 1 again
+                self.model = model.sha256;
+                self.change_events(|events, out| events.close(&mut |x| out.push(x)));
+            }
             // the link answers these itself
-            FromEye::Hello { .. }
-            | FromEye::Still { .. }
-            | FromEye::Decoder { .. }
-            | FromEye::Pong { .. } => {}
+            FromEye::Still { .. } | FromEye::Decoder { .. } | FromEye::Pong { .. } => {}
         }
     }
 
