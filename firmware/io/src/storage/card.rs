@@ -154,10 +154,9 @@ impl Card {
             clock::mono().since(before),
         );
         let (from, to) = (write.head.wall, write.head.end());
-        self.shelf.catalog_mut().appended(writer.generation(), from, to, writer.used());
         self.shelf.is_dirty.store(true, Relaxed);
         let hole = from - stream.end;
-        let gap = match self.shelf.take_gap(n) {
+        let gap = match self.shelf.lasting_gap(n) {
             Some(_) if stream.is_new && hole < GAP_US => None,
             Some(gap) if hole > 0 => Some(Gap { to: Some(from), ..gap }),
             None if hole > GAP_US => {
@@ -167,9 +166,11 @@ impl Card {
             _ => None,
         };
         (stream.end, stream.is_new) = (to, false);
-        if let Some(gap) = gap {
-            self.shelf.index.put_gap(&gap)?;
-        }
+        // whoever sees the new footage also sees why there was none before it
+        let explained = gap.map_or(Ok(()), |gap| self.shelf.index.put_gap(&gap));
+        self.shelf.catalog_mut().appended(writer.generation(), from, to, writer.used());
+        self.shelf.open_gap(n, None);
+        explained?;
         self.shelf.recovered();
         let waiting = if is_fresh { std::mem::take(&mut self.streams[n].waiting) } else { VecDeque::new() };
         waiting.into_iter().try_for_each(|row| self.event(n, row))

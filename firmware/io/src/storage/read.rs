@@ -47,9 +47,14 @@ impl Library {
 
     /// Gaps of a stream that touch a range, lasting ones included.
     pub fn gaps(&self, stream: &StreamId, from: Wall, to: Wall) -> Vec<Gap> {
-        let mut gaps = self.shelf.index.gaps(stream, from, to);
+        // asked before the index: a gap that ends just now is in one of the two
         let lasting = self.shelf.lasting_gaps().into_iter();
-        gaps.extend(lasting.filter(|g| g.camera == stream.0 && g.stream == stream.1 && g.from < to));
+        let mut gaps = self.shelf.index.gaps(stream, from, to);
+        for gap in lasting.filter(|g| g.camera == stream.0 && g.stream == stream.1 && g.from < to) {
+            if gaps.iter().all(|known| known.from != gap.from) {
+                gaps.push(gap);
+            }
+        }
         gaps
     }
 

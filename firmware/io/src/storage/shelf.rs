@@ -74,9 +74,9 @@ impl Shelf {
         }
     }
 
-    /// The stream's open gap, which is over now.
-    pub(super) fn take_gap(&self, stream: usize) -> Option<Gap> {
-        self.gaps().get_mut(stream).and_then(Option::take)
+    /// The stream's open gap.
+    pub(super) fn lasting_gap(&self, stream: usize) -> Option<Gap> {
+        self.gaps().get(stream).cloned().flatten()
     }
 
     pub(super) fn has_open_gap(&self, stream: usize) -> bool {
