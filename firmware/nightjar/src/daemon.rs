@@ -13,8 +13,8 @@ use nightjar_io::hub::Hub;
 use nightjar_io::sessions::{Sessions, Stream, Vitals};
 use nightjar_io::storage::Storage;
 use nightjar_io::{clock, source};
+use nightjar_types::StreamKind;
 use nightjar_types::config::{Config, Tls};
-use nightjar_types::{Mono, StreamKind};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
@@ -51,7 +51,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     tracing::info!(board = board.title(), "this board");
     let listener = nightjar_api::bind(config.web.listen)?;
     let state_dir = load::state_dir(&config);
-    let storage_streams = names::streams(&config).into_iter().map(|s| s.id).collect();
+    let all_streams = names::streams(&config);
+    let storage_streams = all_streams.iter().map(|s| s.id.clone()).collect();
     let storage = Storage::open(
         Path::new(&config.storage.path),
         config.storage.quota,
@@ -67,7 +68,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 
     let detected = names::detected(&config);
     let (eye, eye_task, seen) = start_eye(&config, stopped.clone())?;
-    let hubs: Vec<Arc<Hub>> = names::streams(&config).iter().map(|_| Arc::default()).collect();
+    let hubs: Vec<Arc<Hub>> = all_streams.iter().map(|_| Arc::default()).collect();
     let (streams, vitals) = open_streams(&config, &storage, &hubs, &eye)?;
 
     let shown_outputs = outputs.shown();
@@ -76,21 +77,21 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let gauges = Arc::new(Gauges {
         config: config.clone(),
         board: board.title().to_string(),
-        streams: names::streams(&config),
+        streams: all_streams.clone(),
         vitals,
         detected: detected.iter().map(|s| s.id.0.to_string()).collect(),
         library: storage.library(),
-        eye: Some(eye.clone()),
+        eye: eye.clone(),
         outputs: shown_outputs.clone(),
         stage: shown_stage.clone(),
         started,
     });
     let desk = Arc::new(Counter {
         config: config.clone(),
-        streams: names::streams(&config),
+        streams: all_streams,
         hubs,
         library: storage.library(),
-        eye: Some(eye),
+        eye,
         outputs: shown_outputs,
         stage: shown_stage,
         commands,
@@ -136,10 +137,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     supervisor.await?;
     tokio::task::spawn_blocking(move || storage.stop()).await??;
     audit.record("nightjar", "stopped");
-    tracing::info!(
-        uptime_s = clock::mono().since(Mono(started.0)).as_secs(),
-        "stopped; everything is on the card"
-    );
+    tracing::info!(uptime_s = clock::mono().since(started).as_secs(), "stopped; everything is on the card");
     Ok(())
 }
 

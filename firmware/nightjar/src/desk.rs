@@ -24,7 +24,7 @@ pub(crate) struct Counter {
     pub(crate) streams: Vec<StreamName>,
     pub(crate) hubs: Vec<Arc<Hub>>,
     pub(crate) library: Library,
-    pub(crate) eye: Option<Eye>,
+    pub(crate) eye: Eye,
     pub(crate) outputs: Arc<Mutex<Vec<OutputStatus>>>,
     pub(crate) stage: Arc<Mutex<Shown>>,
     pub(crate) commands: mpsc::Sender<Command>,
@@ -155,16 +155,13 @@ impl Desk for Counter {
         let id = self.stream_id(camera, stream);
         Box::pin(async move {
             let id = id?;
-            let Some(eye) = &self.eye else {
-                return Err(DeskError::NoPicture("no eye is configured to decode it".into()));
-            };
             let name = id.0.clone();
             let at = at.unwrap_or(Wall(i64::MAX));
             let key = ask(&self.library, move |library| library.key_picture(&id, at)).await?;
             let key = key.ok_or_else(|| {
                 DeskError::NoPicture(format!("camera \"{name}\" has recorded nothing there yet"))
             })?;
-            eye.still(&key.params.video, key.data).await.map_err(DeskError::NoPicture)
+            self.eye.still(&key.params.video, key.data).await.map_err(DeskError::NoPicture)
         })
     }
 

@@ -7,7 +7,6 @@ use nightjar_io::eye_link::Eye;
 use nightjar_io::sessions::Vitals;
 use nightjar_io::storage::Library;
 use nightjar_types::config::Config;
-use nightjar_types::eye::ModelInfo;
 use nightjar_types::status::*;
 use nightjar_types::{Mono, StreamKind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +22,7 @@ pub(crate) struct Gauges {
     pub(crate) vitals: Vec<Arc<Vitals>>,
     pub(crate) detected: Vec<String>,
     pub(crate) library: Library,
-    pub(crate) eye: Option<Eye>,
+    pub(crate) eye: Eye,
     pub(crate) outputs: Arc<Mutex<Vec<OutputStatus>>>,
     pub(crate) stage: Arc<Mutex<Shown>>,
     pub(crate) started: Mono,
@@ -120,23 +119,7 @@ impl Gauges {
     }
 
     fn eye(&self) -> EyeStatus {
-        let Some(eye) = &self.eye else {
-            let model = ModelInfo::default();
-            let (pid, error) = (None, None);
-            return EyeStatus {
-                state: "off",
-                pid,
-                restarts: 0,
-                model,
-                decoders: Vec::new(),
-                inference_p50_ms: 0.0,
-                decoded: 0,
-                inferred: 0,
-                skipped_gops: 0,
-                error,
-            };
-        };
-        let s = eye.state();
+        let s = self.eye.state();
         let decoder = |(n, element): (&u32, &Result<String, String>)| {
             let camera = self.detected.get(*n as usize).cloned().unwrap_or_default();
             (camera, element.clone().unwrap_or_else(|why| format!("none: {why}")))
