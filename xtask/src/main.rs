@@ -5,6 +5,7 @@ mod clock;
 mod cross;
 mod demo;
 mod fmt;
+mod fuzz;
 mod lint;
 mod options;
 mod place;
@@ -69,6 +70,16 @@ const VERBS: &[Verb] = &[
         ],
         run: bench::run,
     },
+    Verb {
+        name: "fuzz",
+        help: "libFuzzer on every parser of bytes from outside",
+        options: &[
+            ("", "TARGET…: only these (all)"),
+            ("seconds", "how long a target is run (60)"),
+            ("corpus", "folder that keeps inputs from run to run (target/fuzz/corpus)"),
+        ],
+        run: fuzz::run,
+    },
 ];
 
 fn main() -> ExitCode {
@@ -110,7 +121,8 @@ fn help() -> String {
 fn help_for(verb: &Verb) -> String {
     let mut text = format!("  {:<7} {}\n", verb.name, verb.help);
     for (key, meaning) in verb.options {
-        text += &format!("          --{key} {meaning}\n");
+        let dashes = if key.is_empty() { "" } else { "--" };
+        text += &format!("          {}\n", format!("{dashes}{key} {meaning}").trim());
     }
     text
 }

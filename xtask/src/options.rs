@@ -1,4 +1,5 @@
 //! `--key value` or `--key=value` words → a small map, checked against the keys a verb knows. `-n` is short for `--n`.
+//! A verb that knows the key `""` takes words without dashes as well.
 
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
@@ -6,34 +7,46 @@ use std::str::FromStr;
 
 /// The options of one call.
 #[derive(Debug, Default)]
-pub(crate) struct Options(BTreeMap<String, String>);
+pub(crate) struct Options {
+    keys: BTreeMap<String, String>,
+    words: Vec<String>,
+}
 
 impl Options {
     pub(crate) fn parse(words: &[String], known: &[&str]) -> Result<Self> {
-        let mut map = BTreeMap::new();
+        let mut options = Self::default();
         let mut words = words.iter();
         while let Some(word) = words.next() {
             let Some(key) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')) else {
+                if known.contains(&"") {
+                    options.words.push(word.clone());
+                    continue;
+                }
                 bail!("`{word}` is not an option; {}", list(known));
             };
             let (key, inline) = match key.split_once('=') {
                 Some((key, value)) => (key, Some(value.to_owned())),
                 None => (key, None),
             };
-            if !known.contains(&key) {
+            if key.is_empty() || !known.contains(&key) {
                 bail!("there is no option `--{key}`; {}", list(known));
             }
             let value = match inline {
                 Some(value) => value,
                 None => words.next().with_context(|| format!("`--{key}` needs a value"))?.clone(),
             };
-            map.insert(key.to_owned(), value);
+            options.keys.insert(key.to_owned(), value);
         }
-        Ok(Self(map))
+        Ok(options)
     }
 
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(String::as_str)
+        self.keys.get(key).map(String::as_str)
+    }
+
+    /// The words without dashes, in order.
+    pub(crate) fn words(&self) -> impl Iterator<Item = &str> {
+        self.words.iter().map(String::as_str)
     }
 
     /// The value as a number, or `otherwise` if it was not given.
@@ -51,7 +64,8 @@ fn list(known: &[&str]) -> String {
     if known.is_empty() {
         return "this verb takes no options".to_owned();
     }
-    format!("known: {}", known.iter().map(|key| format!("--{key}")).collect::<Vec<_>>().join(", "))
+    let keys = known.iter().filter(|key| !key.is_empty()).map(|key| format!("--{key}"));
+    format!("known: {}", keys.collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]
@@ -67,6 +81,14 @@ mod tests {
         let options = parse("--port=81 -n 1,8").expect("both are known");
         assert_eq!(options.number("port", 8080).expect("a number"), 81);
         assert_eq!(options.text("n"), Some("1,8"));
+    }
+
+    #[test]
+    fn takes_words_for_a_verb_that_wants_them() {
+        let words = ["slab", "--seconds", "5", "fmp4"].map(str::to_owned);
+        let options = Options::parse(&words, &["", "seconds"]).expect("all are known");
+        assert_eq!(options.words().collect::<Vec<_>>(), ["slab", "fmp4"]);
+        assert!(parse("slab").expect_err("this verb takes none").to_string().contains("`slab`"));
     }
 
     #[test]

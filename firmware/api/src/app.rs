@@ -3,7 +3,7 @@
 use crate::Web;
 use crate::audit::Audit;
 use crate::auth::Auth;
-use crate::desk::{BoxFuture, Desk, DeskError};
+use crate::desk::{BoxFuture, Desk, DeskError, Export};
 use crate::error::ApiError;
 use nightjar_types::{StreamKind, Wall};
 use std::sync::Arc;
@@ -21,6 +21,8 @@ pub(crate) const MAX_READERS: usize = 32;
 const PLACE_WITHIN: Duration = Duration::from_secs(3);
 /// How long the daemon may take for one answer.
 pub(crate) const DESK_WITHIN: Duration = Duration::from_secs(10);
+/// How long it may take to plan an export: the tables of a thousand slabs on a slow card.
+const PLAN_WITHIN: Duration = Duration::from_secs(60);
 
 /// Shared by all handlers.
 pub(crate) struct App {
@@ -90,7 +92,22 @@ pub(crate) async fn within<T>(
     what: &'static str,
     answer: BoxFuture<'_, Result<T, DeskError>>,
 ) -> Result<T, ApiError> {
-    match tokio::time::timeout(DESK_WITHIN, answer).await {
+    in_time(what, DESK_WITHIN, answer).await
+}
+
+/// The plan of an export, with its own deadline.
+pub(crate) async fn planned(
+    answer: BoxFuture<'_, Result<Arc<dyn Export>, DeskError>>,
+) -> Result<Arc<dyn Export>, ApiError> {
+    in_time("the footage", PLAN_WITHIN, answer).await
+}
+
+async fn in_time<T>(
+    what: &'static str,
+    deadline: Duration,
+    answer: BoxFuture<'_, Result<T, DeskError>>,
+) -> Result<T, ApiError> {
+    match tokio::time::timeout(deadline, answer).await {
         Ok(answer) => Ok(answer?),
         Err(_) => Err(ApiError::TimedOut(what)),
     }

@@ -92,26 +92,40 @@ pub(crate) struct Stretch {
     pub(crate) stream: StreamKind,
     from: Moment,
     to: Moment,
-    /// `1`: save as a file.
-    #[serde(default)]
-    pub(crate) download: Option<String>,
 }
 
 impl Stretch {
     /// `from..to`, not empty, at most `max_s` seconds.
     pub(crate) fn range(&self, max_s: i64) -> Result<(Wall, Wall), ApiError> {
-        let (from, to) = (self.from.0, self.to.0);
-        if from >= to {
-            return Err(ApiError::BadRequest(format!("query: from ({from}) is not before to ({to})")));
-        }
-        if to - from > max_s * 1_000_000 {
-            let hours = max_s / 3_600;
-            return Err(ApiError::BadRequest(format!(
-                "query: the range is longer than {hours} h; ask in parts"
-            )));
-        }
-        Ok((from, to))
+        range(self.from, self.to, max_s)
     }
+}
+
+/// `from..to`, not empty, at most `max_s` seconds.
+pub(crate) fn range(from: Moment, to: Moment, max_s: i64) -> Result<(Wall, Wall), ApiError> {
+    let (from, to) = (from.0, to.0);
+    if from >= to {
+        return Err(ApiError::BadRequest(format!("query: from ({from}) is not before to ({to})")));
+    }
+    if to - from > max_s * 1_000_000 {
+        let hours = max_s / 3_600;
+        return Err(ApiError::BadRequest(format!("query: the range is longer than {hours} h; ask in parts")));
+    }
+    Ok((from, to))
+}
+
+/// `1` or `true`, `0` or `false`.
+pub(crate) fn flag<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    let text = String::deserialize(from)?;
+    match text.as_str() {
+        "1" | "true" => Ok(true),
+        "0" | "false" => Ok(false),
+        _ => Err(D::Error::custom(format!("\"{text}\" is neither 1 nor 0"))),
+    }
+}
+
+pub(crate) fn yes() -> bool {
+    true
 }
 
 pub(crate) fn main() -> StreamKind {

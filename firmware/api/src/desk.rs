@@ -1,5 +1,6 @@
 //! What the web asks of the daemon, and nothing else: one read handle with one command. The daemon implements it.
 
+use crate::storage::{ClockView, HoldForm, HoldView, HoldsView, StorageView};
 use bytes::Bytes;
 pub use futures_util::future::BoxFuture;
 pub use nightjar_types::live::LiveMessage;
@@ -44,14 +45,20 @@ pub trait Desk: Send + Sync + 'static {
         stream: StreamKind,
         at: Option<Wall>,
     ) -> BoxFuture<'_, Result<Bytes, DeskError>>;
-    /// The footage in `from..to` as one MP4.
-    fn export(
-        &self,
-        camera: &str,
-        stream: StreamKind,
-        from: Wall,
-        to: Wall,
-    ) -> BoxFuture<'_, Result<Arc<dyn Export>, DeskError>>;
+    /// Footage as one MP4.
+    fn export(&self, query: ExportQuery) -> BoxFuture<'_, Result<Arc<dyn Export>, DeskError>>;
+    /// The key that signs what is recorded; `None` when there is none.
+    fn device_key(&self) -> Option<DeviceKeyView>;
+    /// How the storage is, how long footage stays, how the card lives, what the clock is worth.
+    fn storage(&self) -> BoxFuture<'_, Result<StorageView, DeskError>>;
+    /// Every hold and the budget.
+    fn holds(&self) -> BoxFuture<'_, Result<HoldsView, DeskError>>;
+    /// Keeps footage until somebody lets it go, on behalf of `who`.
+    fn hold(&self, form: HoldForm, who: &str) -> BoxFuture<'_, Result<HoldView, DeskError>>;
+    /// Lets a hold go; answers with what it was.
+    fn release(&self, id: u32) -> BoxFuture<'_, Result<HoldView, DeskError>>;
+    /// Sets the system's clock, unless something that knows the time keeps it.
+    fn set_clock(&self, now: Wall) -> BoxFuture<'_, Result<ClockView, DeskError>>;
     /// Switches an output on for `ms` (100..=5000) on behalf of `who`; answers with its state just after.
     fn test_output(&self, output: &str, ms: u32, who: &str)
     -> BoxFuture<'_, Result<OutputStatus, DeskError>>;
@@ -67,6 +74,10 @@ pub trait Export: Send + Sync + 'static {
     }
     /// Wall clock of its first picture: the key frame at or before what was asked for.
     fn start(&self) -> Wall;
+    /// Moment after its last picture.
+    fn end(&self) -> Wall;
+    /// An HLS media playlist of its byte ranges; `uri` is where it is. `None` when it has none.
+    fn playlist(&self, uri: &str) -> Option<String>;
     /// Opaque tag, without quotes: equal tags promise equal bytes at every offset.
     fn etag(&self) -> String;
     /// Name for a download, e.g. `front-2026-11-21T10-00-00Z.mp4`.
@@ -80,6 +91,49 @@ pub trait Export: Send + Sync + 'static {
 pub struct LiveFeed {
     /// `Init` first; ends when the sender is gone.
     pub messages: mpsc::Receiver<LiveMessage>,
+}
+
+/// Which footage, and what it becomes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportQuery {
+    /// The camera.
+    pub camera: String,
+    /// Its stream.
+    pub stream: StreamKind,
+    /// First moment.
+    pub from: Wall,
+    /// Moment after the last.
+    pub to: Wall,
+    /// Clip or film.
+    pub form: Form,
+}
+
+/// What footage becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// All of it.
+    Clip {
+        /// Events as chapters.
+        chapters: bool,
+        /// With its proof at the end.
+        proof: bool,
+    },
+    /// One key frame for each step.
+    Film {
+        /// Microseconds from step to step, above 0.
+        every_us: i64,
+        /// Pictures a second, 1 to 60.
+        fps: u32,
+    },
+}
+
+/// The public half of the key that signs footage.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct DeviceKeyView {
+    /// Ed25519, 64 hexadecimal digits: what `nightjar verify --key` takes.
+    pub public_key: String,
+    /// For comparing by eye.
+    pub fingerprint: String,
 }
 
 /// Which events.
@@ -111,6 +165,18 @@ pub enum DeskError {
     /// Ask for another: 404.
     #[error("there is no event \"{0}\"; it may have been recycled with its footage")]
     UnknownEvent(String),
+    /// Ask for another: 404.
+    #[error("there is no hold {0}; GET /api/v1/holds lists them")]
+    UnknownHold(u32),
+    /// Mend it and ask again: 422.
+    #[error("{0}")]
+    Refused(String),
+    /// What is there does not allow it; change that first: 409.
+    #[error("{0}")]
+    Conflict(String),
+    /// The system does not let the recorder do it; a person gives it the right: 503.
+    #[error("{0}")]
+    NotPermitted(String),
     /// Ask for another range: 404.
     #[error("no footage of \"{camera}\" ({stream}) in that range: {words}")]
     NoFootage {

@@ -127,10 +127,12 @@ impl ApiError {
                 DeskError::UnknownCamera(_)
                 | DeskError::UnknownOutput(_)
                 | DeskError::UnknownEvent(_)
+                | DeskError::UnknownHold(_)
                 | DeskError::NoFootage { .. }
                 | DeskError::NoPicture(_) => StatusCode::NOT_FOUND,
-                DeskError::Busy(_) => StatusCode::CONFLICT,
-                DeskError::Storage(_) => StatusCode::SERVICE_UNAVAILABLE,
+                DeskError::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
+                DeskError::Busy(_) | DeskError::Conflict(_) => StatusCode::CONFLICT,
+                DeskError::Storage(_) | DeskError::NotPermitted(_) => StatusCode::SERVICE_UNAVAILABLE,
                 DeskError::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
             },
         }

@@ -10,6 +10,7 @@ mod auth;
 pub mod desk;
 mod error;
 mod gate;
+mod hls;
 mod live;
 mod metrics;
 mod page;
@@ -20,17 +21,26 @@ mod session;
 mod sse;
 mod stall;
 mod state_file;
+mod storage;
 mod tls;
 mod video;
 mod views;
 
 pub use audit::{Audit, AuditView, Verified, verify as verify_audit};
 pub use auth::{Auth, Role, SetupCode, mint_token};
-pub use desk::{Desk, DeskError, EventQuery, Export, LiveFeed, LiveMessage};
+pub use desk::{
+    Desk, DeskError, DeviceKeyView, EventQuery, Export, ExportQuery, Form, LiveFeed, LiveMessage,
+};
 pub use error::OpenError;
 pub use page::page_size;
+#[doc(hidden)]
+pub use range::{Asked, Portion, decide};
 pub use routes::{Least, ROUTES, Route};
 pub use serve::{Server, bind, serve};
+pub use storage::{
+    BudgetView, CLOCK_RANGE_MS, CardView, ChangeView, ClockView, ForecastView, HoldForm, HoldView, HoldsView, LifeView, StorageView,
+    StreamForecast, WearView,
+};
 
 use nightjar_types::Wall;
 use std::net::IpAddr;

@@ -1,6 +1,7 @@
-//! Health, cameras, outputs, web counters → Prometheus text (exposition format 0.0.4).
+//! Health, cameras, outputs, storage, web counters → Prometheus text (exposition format 0.0.4).
 
-use crate::app::{App, MAX_EXPORTS, MAX_READERS, MAX_VIEWERS};
+use crate::StorageView;
+use crate::app::{App, MAX_EXPORTS, MAX_READERS, MAX_VIEWERS, within};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -13,6 +14,10 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
     page.device(&app.desk.health());
     page.cameras(&app.desk.cameras());
     page.outputs(&app.desk.outputs());
+    // Of a disk that does not answer the rest is told all the same.
+    if let Ok(storage) = within("the storage", app.desk.storage()).await {
+        page.storage(&storage);
+    }
     for (name, help, value) in app.tally.rows() {
         page.one(&format!("web_{name}"), "counter", help, value);
     }
@@ -88,6 +93,39 @@ impl Page {
         for (name, value) in &health.counters {
             self.row("faults_total", &[("name", name)], value);
         }
+    }
+
+    fn storage(&mut self, s: &StorageView) {
+        const STATES: [&str; 7] = ["ok", "slow", "missing", "foreign", "read-only", "full", "failing"];
+        self.head("storage_state", "gauge", "1 for the state in which the storage is.");
+        for state in STATES {
+            self.row("storage_state", &[("state", state)], u8::from(state == s.state));
+        }
+        self.head("footage_stays_seconds", "gauge", "How long footage stays at the present rate; 0 when not known.");
+        for f in &s.streams {
+            let labels = [("camera", f.camera.as_str()), ("stream", f.stream)];
+            self.row("footage_stays_seconds", &labels, f.forecast.covers_s);
+        }
+        let covers = s.forecast.covers_s;
+        self.one("footage_stays_least_seconds", "gauge", "The shortest of the streams that record.", covers);
+        let (written, video) = (s.wear.written_bytes, s.wear.video_bytes);
+        self.one("card_written_bytes_total", "counter", "Bytes that recorders wrote to this card, ever.", written);
+        self.one("card_video_bytes_total", "counter", "Bytes of video and audio among them.", video);
+        if let Some(left) = s.life.left_s {
+            self.one("card_life_left_seconds", "gauge", "How long the card lasts at the present rate.", left);
+        }
+        if let Some(used) = s.device.life_used_percent {
+            let used = f64::from(used) / 100.0;
+            self.one("card_life_used_ratio", "gauge", "Life used up, as the device says.", used);
+        }
+        let near = u8::from(s.device.is_near_end);
+        self.one("card_near_end", "gauge", "1 when the device's spare blocks are nearly used up.", near);
+        self.one("damaged_records_total", "counter", "Records found damaged since start.", s.damaged_records);
+        self.one("holds", "gauge", "Holds.", s.holds.count);
+        self.one("held_bytes", "gauge", "Bytes of held slabs.", s.holds.used_bytes);
+        self.one("hold_budget_bytes", "gauge", "Bytes that may be held.", s.holds.budget_bytes);
+        let sure = u8::from(s.clock.is_sure);
+        self.one("clock_sure", "gauge", "1 when something that knows the time has set the clock.", sure);
     }
 
     fn cameras(&mut self, cameras: &[CameraStatus]) {

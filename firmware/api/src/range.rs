@@ -2,7 +2,7 @@
 
 /// What a request for a file gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Portion {
+pub enum Portion {
     /// 200, all bytes.
     Whole,
     /// 206, these bytes.
@@ -20,18 +20,18 @@ pub(crate) enum Portion {
 
 /// The preconditions of a request, header values as sent.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Asked<'a> {
+pub struct Asked<'a> {
     /// `Range`.
-    pub(crate) range: Option<&'a str>,
+    pub range: Option<&'a str>,
     /// `If-Range`.
-    pub(crate) if_range: Option<&'a str>,
+    pub if_range: Option<&'a str>,
     /// `If-None-Match`.
-    pub(crate) if_none_match: Option<&'a str>,
+    pub if_none_match: Option<&'a str>,
 }
 
 /// Decides. `etag` is a strong tag with its quotes. What is not a single valid byte range counts as not sent
 /// (RFC 9110 allows that), so a stranger's header never makes an error but 416.
-pub(crate) fn decide(asked: Asked<'_>, etag: &str, len: u64) -> Portion {
+pub fn decide(asked: Asked<'_>, etag: &str, len: u64) -> Portion {
     if let Some(tags) = asked.if_none_match
         && tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
     {

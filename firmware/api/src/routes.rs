@@ -4,7 +4,7 @@
 use crate::app::App;
 use crate::error::ApiError;
 use crate::gate::{Gate, gate, outer};
-use crate::{Role, live, metrics, page, session, sse, video, views};
+use crate::{Role, hls, live, metrics, page, session, sse, storage, video, views};
 use axum::Router;
 use axum::extract::Request;
 use axum::handler::Handler;
@@ -64,6 +64,7 @@ impl Route {
 
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
+const DELETE: Method = Method::DELETE;
 use Least::{Admin, Open, Operator, Viewer};
 
 macro_rules! rows {
@@ -89,6 +90,8 @@ pub static ROUTES: &[Route] = rows! {
     GET  "/api/v1/cameras/{id}/live/{stream}"    Viewer   live::live;
     GET  "/api/v1/cameras/{id}/coverage"         Viewer   views::coverage;
     GET  "/api/v1/cameras/{id}/video.mp4"        Viewer   video::video;
+    GET  "/api/v1/cameras/{id}/recorded.m3u8"    Viewer   hls::playlist;
+    GET  "/api/v1/cameras/{id}/timelapse.mp4"    Viewer   video::timelapse;
     GET  "/api/v1/cameras/{id}/still.jpg"        Viewer   views::still;
     GET  "/api/v1/events"                        Viewer   views::events;
     GET  "/api/v1/events/{id}"                   Viewer   views::event;
@@ -96,7 +99,13 @@ pub static ROUTES: &[Route] = rows! {
     GET  "/api/v1/outputs"                       Viewer   views::outputs;
     POST "/api/v1/outputs/{id}/test"             Operator views::test_output;
     GET  "/api/v1/rules"                         Viewer   views::rules;
+    GET  "/api/v1/storage"                       Viewer   storage::storage;
+    GET  "/api/v1/holds"                         Viewer   storage::holds;
+    POST "/api/v1/holds"                         Operator storage::hold;
+    DELETE "/api/v1/holds/{id}"                  Operator storage::release;
+    POST "/api/v1/clock"                         Admin    storage::set_clock;
     GET  "/api/v1/audit"                         Admin    views::audit;
+    GET  "/api/v1/device-key"                    Viewer   views::device_key;
     GET  "/api/v1/health"                        Viewer   views::health;
     GET  "/api/v1/updates"                       Viewer   sse::updates;
     GET  "/api/v1/openapi.json"                  Viewer   views::openapi;
@@ -108,7 +117,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
     let behind = |least| from_fn_with_state(Gate { app: Arc::clone(app), least }, gate);
     let mut router = Router::new();
     for route in ROUTES {
-        let filter = MethodFilter::try_from(route.method.clone()).expect("GET and POST are filters");
+        let filter = MethodFilter::try_from(route.method.clone()).expect("GET, POST and DELETE are filters");
         router = router.route(route.path, (route.bind)(filter).layer(behind(route.least)));
     }
     router

@@ -1,8 +1,9 @@
-//! Camera and time range → one MP4 with byte ranges, read from the desk's virtual file while it is sent.
+//! Camera and time range → one MP4 with byte ranges, read from the desk's virtual file while it is sent: all footage, or a
+//! key frame for each step as a time-lapse.
 
-use crate::app::{App, MAX_EXPORTS, within};
-use crate::asked::{Asked as Query, Stretch};
-use crate::desk::Export;
+use crate::app::{App, MAX_EXPORTS, planned, within};
+use crate::asked::{Asked as Query, Moment, flag, main, range, yes};
+use crate::desk::{Export, ExportQuery, Form};
 use crate::error::ApiError;
 use crate::range::{Asked, Portion, decide};
 use axum::body::Body;
@@ -11,25 +12,119 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
+use nightjar_types::StreamKind;
+use serde::Deserialize;
 use std::io;
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// Longest export.
-const MAX_VIDEO_S: i64 = 6 * 3_600;
+pub(crate) const MAX_VIDEO_S: i64 = 24 * 3_600;
+/// Longest range of a time-lapse.
+const MAX_LAPSE_S: i64 = 366 * 24 * 3_600;
+/// Most pictures of a time-lapse.
+const MAX_PICTURES: i64 = 20_000;
 /// Bytes asked of the desk at a time: one read of a card is that cheap, and four exports hold half a megabyte.
 const CHUNK: usize = 128 * 1024;
+
+/// What a clip is asked for with.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClipQuery {
+    #[serde(default = "main")]
+    stream: StreamKind,
+    from: Moment,
+    to: Moment,
+    /// Save as a file.
+    #[serde(default, deserialize_with = "flag")]
+    download: bool,
+    #[serde(default = "yes", deserialize_with = "flag")]
+    chapters: bool,
+    #[serde(default = "yes", deserialize_with = "flag")]
+    proof: bool,
+    /// Only if its tag is still this: a playlist's ranges fit no other file.
+    #[serde(default)]
+    tag: Option<String>,
+}
+
+/// What a time-lapse is asked for with.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LapseQuery {
+    #[serde(default = "main")]
+    stream: StreamKind,
+    from: Moment,
+    to: Moment,
+    /// Seconds from picture to picture.
+    #[serde(default = "a_minute")]
+    every: u32,
+    #[serde(default = "usual_fps")]
+    fps: u32,
+    #[serde(default, deserialize_with = "flag")]
+    download: bool,
+}
+
+fn a_minute() -> u32 {
+    60
+}
+
+fn usual_fps() -> u32 {
+    25
+}
 
 pub(crate) async fn video(
     State(app): State<Arc<App>>,
     method: Method,
     headers: HeaderMap,
     Path(camera): Path<String>,
-    Query(stretch): Query<Stretch>,
+    Query(query): Query<ClipQuery>,
 ) -> Result<Response, ApiError> {
-    let (from, to) = stretch.range(MAX_VIDEO_S)?;
+    let (from, to) = range(query.from, query.to, MAX_VIDEO_S)?;
     let place = app.place(&app.exports, "places for playing recordings", MAX_EXPORTS).await?;
-    let export = within("the footage", app.desk.export(&camera, stretch.stream, from, to)).await?;
+    let form = Form::Clip { chapters: query.chapters, proof: query.proof };
+    let asked = ExportQuery { camera, stream: query.stream, from, to, form };
+    let export = planned(app.desk.export(asked)).await?;
+    if query.tag.is_some_and(|tag| tag != export.etag()) {
+        let words = "the recording has changed since its playlist was made; load the playlist again";
+        return Err(ApiError::Conflict(words.into()));
+    }
+    Ok(send(export, place, &method, &headers, query.download))
+}
+
+pub(crate) async fn timelapse(
+    State(app): State<Arc<App>>,
+    method: Method,
+    headers: HeaderMap,
+    Path(camera): Path<String>,
+    Query(query): Query<LapseQuery>,
+) -> Result<Response, ApiError> {
+    let (from, to) = range(query.from, query.to, MAX_LAPSE_S)?;
+    if query.every == 0 || !(1..=60).contains(&query.fps) {
+        let words = "query: every is 1 second or more, fps is 1 to 60";
+        return Err(ApiError::BadRequest(words.into()));
+    }
+    let every_us = i64::from(query.every) * 1_000_000;
+    let pictures = (to - from) / every_us + 1;
+    if pictures > MAX_PICTURES {
+        return Err(ApiError::BadRequest(format!(
+            "query: that would be {pictures} pictures, at most {MAX_PICTURES} can be had; ask for a longer \"every\""
+        )));
+    }
+    let place = app.place(&app.exports, "places for playing recordings", MAX_EXPORTS).await?;
+    let form = Form::Film { every_us, fps: query.fps };
+    let asked = ExportQuery { camera, stream: query.stream, from, to, form };
+    let export = planned(app.desk.export(asked)).await?;
+    Ok(send(export, place, &method, &headers, query.download))
+}
+
+/// The part of the file that was asked for.
+fn send(
+    export: Arc<dyn Export>,
+    place: OwnedSemaphorePermit,
+    method: &Method,
+    headers: &HeaderMap,
+    download: bool,
+) -> Response {
     let len = export.len();
     let etag = quoted(&export.etag());
     let text = |name| headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
@@ -46,8 +141,7 @@ pub(crate) async fn video(
         Portion::Unsatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, 0, 0),
         Portion::NotModified => (StatusCode::NOT_MODIFIED, 0, 0),
     };
-    let download = stretch.download.as_deref().is_some_and(|d| d == "1" || d == "true");
-    let mut answer = Response::new(if method == Method::HEAD || first == end {
+    let mut answer = Response::new(if *method == Method::HEAD || first == end {
         Body::empty()
     } else {
         Body::from_stream(chunks(Reading { export: Arc::clone(&export), at: first, end, _place: place }))
@@ -59,7 +153,7 @@ pub(crate) async fn video(
     // Private footage: only the viewer's own cache, and only after asking whether it is still the same.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     if portion == Portion::NotModified {
-        return Ok(answer);
+        return answer;
     }
     match portion {
         Portion::Part { first, last } => {
@@ -67,21 +161,24 @@ pub(crate) async fn video(
         }
         Portion::Unsatisfiable => {
             headers.insert(header::CONTENT_RANGE, ascii(&format!("bytes */{len}")));
-            return Ok(answer);
+            return answer;
         }
         Portion::Whole | Portion::NotModified => {}
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("video/mp4"));
     headers.insert(START, HeaderValue::from(export.start().as_ms()));
+    headers.insert(END, HeaderValue::from(export.end().as_ms()));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(end - first));
     let how = if download { "attachment" } else { "inline" };
     let disposition = format!("{how}; filename=\"{}\"", plain_name(&export.file_name()));
     headers.insert(header::CONTENT_DISPOSITION, ascii(&disposition));
-    Ok(answer.into_response())
+    answer.into_response()
 }
 
 /// Milliseconds since 1970 of the first picture: where a player's time zero is.
 const START: HeaderName = HeaderName::from_static("x-nightjar-start-ms");
+/// Of the end of the last picture: earlier than what was asked for where the footage ends.
+const END: HeaderName = HeaderName::from_static("x-nightjar-end-ms");
 
 struct Reading {
     export: Arc<dyn Export>,

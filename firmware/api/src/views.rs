@@ -4,7 +4,7 @@ use crate::app::{App, within};
 use crate::asked::{Asked, Moment, Sent, Stretch, main};
 use crate::audit::AuditView;
 use crate::auth::Who;
-use crate::desk::{DeskError, EventQuery};
+use crate::desk::{DeskError, DeviceKeyView, EventQuery};
 use crate::error::ApiError;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
@@ -38,6 +38,11 @@ pub(crate) async fn rules(State(app): Shared) -> Json<Vec<RuleView>> {
 
 pub(crate) async fn health(State(app): Shared) -> Json<Health> {
     Json(app.desk.health())
+}
+
+pub(crate) async fn device_key(State(app): Shared) -> Answer<DeviceKeyView> {
+    let none = || ApiError::NotFound("this recorder has no key: its footage is not signed".into());
+    app.desk.device_key().map(Json).ok_or_else(none)
 }
 
 #[derive(Deserialize)]

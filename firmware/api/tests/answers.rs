@@ -122,6 +122,22 @@ async fn footage_comes_whole_or_in_ranges() {
 }
 
 #[tokio::test]
+async fn a_playlist_names_the_file_that_stays_the_same() {
+    let bench = Bench::start(TlsMode::Auto).await;
+    let token = bench.token(Role::Viewer);
+    let answer = bench.get(&format!("/api/v1/cameras/front/recorded.m3u8?{RANGE}"), &token).await;
+    assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "application/vnd.apple.mpegurl"));
+    let text = String::from_utf8(answer.body.to_vec()).unwrap();
+    let uri = text.lines().nth(1).unwrap();
+    assert!(uri.starts_with("video.mp4?stream=main&from=1970-01-01T00:00:00.001Z&to="), "{uri}");
+    assert!(uri.ends_with("&chapters=0&proof=0&tag=tag-1"), "{uri}");
+    let file = bench.get(&format!("/api/v1/cameras/front/{uri}"), &token).await;
+    assert_eq!(file.status.as_u16(), 400, "the bench's file spans years: {uri}");
+    let key = bench.get("/api/v1/device-key", &token).await;
+    assert!(String::from_utf8(key.body.to_vec()).unwrap().contains("\"fingerprint\":\"abab-abab\""));
+}
+
+#[tokio::test]
 async fn places_for_footage_are_counted_and_come_back() {
     let bench = Bench::start(TlsMode::Auto).await;
     let bearer = format!("Bearer {}", bench.token(Role::Viewer));
@@ -147,8 +163,15 @@ async fn what_is_wrong_is_said_in_words() {
     for (path, status, words) in [
         ("/api/v1/cameras/nobody/snapshot.jpg", 404, "there is no camera \"nobody\""),
         ("/api/v1/cameras/yard/video.mp4?from=0&to=1000", 404, "the camera went silent"),
-        ("/api/v1/cameras/front/video.mp4?from=0&to=99999999", 400, "longer than 6 h"),
+        ("/api/v1/cameras/front/video.mp4?from=0&to=99999999", 400, "longer than 24 h"),
         ("/api/v1/cameras/front/video.mp4?from=5&to=5", 400, "not before"),
+        ("/api/v1/cameras/front/video.mp4?from=0&to=5&proof=maybe", 400, "neither 1 nor 0"),
+        ("/api/v1/cameras/front/video.mp4?from=0&to=5&tag=other", 409, "load the playlist again"),
+        ("/api/v1/cameras/front/recorded.m3u8?from=0&to=99999999", 400, "longer than 24 h"),
+        ("/api/v1/cameras/yard/recorded.m3u8?from=0&to=1000", 404, "the camera went silent"),
+        ("/api/v1/cameras/front/timelapse.mp4?from=0&to=99999999&every=1", 400, "at most 20000"),
+        ("/api/v1/cameras/front/timelapse.mp4?from=0&to=9999&every=0", 400, "1 second or more"),
+        ("/api/v1/cameras/front/timelapse.mp4?from=0&to=9999&fps=61", 400, "1 to 60"),
         ("/api/v1/cameras/front/video.mp4?from=0", 400, "missing field `to`"),
         ("/api/v1/cameras/front/coverage?from=noon&to=5", 400, "\"noon\" is no time"),
         ("/api/v1/cameras/front/coverage?from=0&to=5&strem=sub", 400, "strem"),

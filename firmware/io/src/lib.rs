@@ -2,6 +2,7 @@
 
 mod beat;
 pub mod clock;
+pub mod device_key;
 pub mod eye_link;
 pub mod hub;
 pub mod sessions;

@@ -6,12 +6,14 @@
 )]
 
 use bytes::Bytes;
-use nightjar_io::storage::{Storage, StorageError, StreamId};
+use nightjar_io::clock;
+use nightjar_io::storage::{Extras, Now, Options, Storage, StorageError, StreamId, StreamPlan};
 use nightjar_types::{
     AccessUnit, BBox, Event, EventId, GapCause, Media, Mono, Name, StreamKind, StreamParams, VideoCodec,
     VideoParams, Wall,
 };
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const QUOTA: u64 = 64 << 20;
@@ -49,8 +51,14 @@ fn unit(n: i64, origin: i64, size: usize) -> AccessUnit {
     }
 }
 
+fn options(dir: &Path, quota: u64, cameras: &[&str]) -> Options {
+    let streams = cameras.iter().map(|name| StreamPlan::always(stream(name))).collect();
+    let clock = Arc::new(|| Now { mono: clock::mono(), wall: clock::wall(), is_sure: false });
+    Options { sync: Duration::from_millis(20), clock, ..Options::folder(dir, quota, streams) }
+}
+
 fn open(dir: &Path) -> Storage {
-    Storage::open(dir, QUOTA, Duration::from_millis(200), vec![stream("front")]).unwrap()
+    Storage::open(options(dir, QUOTA, &["front"])).unwrap()
 }
 
 /// Feeds `frames` pictures of `size` bytes from `origin` on.
@@ -159,7 +167,7 @@ fn the_ring_wraps_without_a_new_file_and_forgets_the_oldest() {
     let status = storage.library().status();
     storage.stop().unwrap();
     assert_eq!(files(), before, "steady state creates and deletes no slab");
-    assert_eq!(status.free_slabs, 0);
+    assert!(status.free_slabs <= 1, "one is retired ahead of its use: {status:?}");
     let storage = open(dir.path());
     let spans = covered(&storage);
     assert_eq!(spans.len(), 1, "{spans:?}");
@@ -217,13 +225,13 @@ fn a_cut_slab_keeps_what_is_left_and_is_whole_again() {
 }
 
 #[test]
-fn an_export_is_the_same_in_pieces_and_never_serves_other_footage() {
+fn an_export_is_the_same_in_pieces_and_its_slabs_are_not_recycled_under_it() {
     let dir = tempfile::tempdir().unwrap();
     let storage = open(dir.path());
     feed(&storage, START, 1_000, 20_000);
     until(|| covered(&storage) == [(0, 40_000)]);
     let (from, to) = (Wall(START + 5_000_000), Wall(START + 33_000_000));
-    let clip = storage.library().clip(&stream("front"), from, to).unwrap().unwrap();
+    let clip = storage.library().clip(&stream("front"), from, to, Extras { chapters: false, proof: false }).unwrap().unwrap();
     let (first, last) = clip.span();
     assert!(first == Wall(START + 4_000_000) && last >= to && last - to < 600_000, "{first} {last}");
     let read = |step: usize| {
@@ -242,14 +250,14 @@ fn an_export_is_the_same_in_pieces_and_never_serves_other_footage() {
     }
     feed(&storage, START + 50_000_000, 4_000, 40_000);
     until(|| covered(&storage).last().unwrap().1 == 210_000);
-    assert_eq!(clip.read(clip.len() - 10, 10).unwrap(), None);
+    assert_eq!(clip.read(clip.len() - 10, 10).unwrap().as_deref(), Some(&whole[whole.len() - 10..]), "an open download");
 }
 
 #[test]
 fn what_cannot_work_is_refused_with_the_mend() {
     let dir = tempfile::tempdir().unwrap();
     let open = |path: &Path, quota| {
-        Storage::open(path, quota, Duration::from_secs(1), vec![stream("front")]).map(drop)
+        Storage::open(options(path, quota, &["front"])).map(drop)
     };
     let too_large = open(&dir.path().join("a"), 1 << 60).unwrap_err();
     assert!(
@@ -260,8 +268,8 @@ fn what_cannot_work_is_refused_with_the_mend() {
     std::fs::write(&file, "in the way").unwrap();
     let in_the_way = open(&file.join("footage"), QUOTA).unwrap_err();
     assert!(matches!(in_the_way, StorageError::NotWritable { .. }), "{in_the_way}");
-    let many = (0..9).map(|n| stream(&format!("c{n}"))).collect();
-    let few =
-        Storage::open(&dir.path().join("b"), QUOTA, Duration::from_secs(1), many).map(drop).unwrap_err();
+    let many: Vec<String> = (0..9).map(|n| format!("c{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let few = Storage::open(options(&dir.path().join("b"), QUOTA, &many)).map(drop).unwrap_err();
     assert!(few.to_string().contains("too few for 9 streams"), "{few}");
 }

@@ -132,7 +132,8 @@ pub struct Run {
     pub count: u32,
 }
 
-/// Reads the `moof` at the start of `data`, as [`FragmentWriter`] writes it. `None` when it is something else.
+/// Reads the `moof` at the start of `data`, as [`FragmentWriter`] writes it. `None` when it is something else. All that is
+/// said to stand somewhere lies inside the box.
 pub fn read_moof(data: &[u8]) -> Option<Moof> {
     let moof = Boxes::new(data).next()?.ok().filter(|b| b.kind == *b"moof")?;
     let mut found = Moof { len: moof.head + moof.body.len(), ..Moof::default() };
@@ -140,15 +141,23 @@ pub fn read_moof(data: &[u8]) -> Option<Moof> {
         let part = part.ok()?;
         let at = moof.head + part.at + part.head;
         match &part.kind {
-            b"mfhd" => found.sequence_at = at + 4,
+            b"mfhd" => {
+                walk::u32_at(part.body, 4)?;
+                found.sequence_at = at + 4;
+            }
             b"traf" => {
                 let (tfhd_at, tfhd) = walk::find(part.body, b"tfhd")?;
                 let (tfdt_at, tfdt) = walk::find(part.body, b"tfdt")?;
                 let (_, trun) = walk::find(part.body, b"trun")?;
-                if walk::u32_at(tfhd, 0)? & 2 == 0 || *tfdt.first()? != 1 {
+                // A base data offset (flag 1) would stand where the description index does.
+                if walk::u32_at(tfhd, 0)? & 3 != 2 || *tfdt.first()? != 1 {
                     return None;
                 }
+                walk::u32_at(tfhd, 8)?;
                 let flags = walk::u32_at(trun, 0)? & 0x00ff_ffff;
+                if flags & 0x200 == 0 {
+                    return None; // its samples have no sizes of their own
+                }
                 let extra = [0x1, 0x4, 0x100].iter().filter(|f| flags & **f != 0).count();
                 found.runs.push(Run {
                     track: walk::u32_at(tfhd, 4)?,
@@ -188,6 +197,34 @@ mod tests {
         assert_eq!(moof.runs[1].track, AUDIO_TRACK);
         assert_eq!(walk::u32_at(&bytes[4..], moof.len), Some(1_087 + 8));
         assert_eq!(bytes.len(), 4 + moof.len + 8);
+    }
+
+    /// A `moof` of these `mfhd`, `tfhd` and `trun` bodies.
+    fn moof(mfhd: &[u8], tfhd: &[u8], trun: &[u8]) -> Vec<u8> {
+        let mut w = BoxWriter::onto(Vec::new());
+        w.boxed(b"moof", |w| {
+            w.boxed(b"traf", |w| {
+                w.boxed(b"tfdt", |w| w.bytes(&[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
+                w.boxed(b"trun", |w| w.bytes(trun));
+                w.boxed(b"tfhd", |w| w.bytes(tfhd));
+            });
+            w.boxed(b"mfhd", |w| w.bytes(mfhd));
+        });
+        w.into_bytes()
+    }
+
+    #[test]
+    fn refuses_heads_that_end_before_what_an_export_would_write() {
+        let (mfhd, tfhd) = ([0; 8], [0, 2, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1]);
+        let trun = [1, 0, 2, 0, 0, 0, 0, 1, 0, 0, 0, 9];
+        let whole = read_moof(&moof(&mfhd, &tfhd, &trun)).unwrap();
+        assert_eq!(whole.runs[0].first_size, 9);
+        assert_eq!(read_moof(&moof(&mfhd[..4], &tfhd, &trun)), None, "no sequence number");
+        assert_eq!(read_moof(&moof(&mfhd, &tfhd[..8], &trun)), None, "no description index");
+        let based = [0, 2, 0, 3, 0, 0, 0, 1, 0, 0, 0, 1];
+        assert_eq!(read_moof(&moof(&mfhd, &based, &trun)), None, "a base data offset in its place");
+        let unsized_samples = [1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 9];
+        assert_eq!(read_moof(&moof(&mfhd, &tfhd, &unsized_samples)), None, "samples without sizes");
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! [`StreamParams`] → initialisation segment: `ftyp` + `moov` with no samples (ISO/IEC 14496-12 section 8.16).
 
 use crate::boxes::BoxWriter;
+use crate::chapters::{self, Chapter};
 use crate::{AUDIO_TRACK, VIDEO_TIMESCALE, VIDEO_TRACK};
 use nightjar_types::{AudioParams, StreamParams, VideoCodec, VideoParams, Wall};
 
@@ -20,6 +21,16 @@ pub fn codecs(params: &StreamParams) -> String {
 /// The segment. Several `variants` give several sample descriptions, numbered from 1 in that order; the first also gives
 /// picture size and timescales. `duration_90k` is told in `mehd` when known.
 pub fn segment(variants: &[&StreamParams], created: Wall, duration_90k: Option<u64>) -> Vec<u8> {
+    with_chapters(variants, created, duration_90k, &[])
+}
+
+/// The same with a list of chapters, in order.
+pub fn with_chapters(
+    variants: &[&StreamParams],
+    created: Wall,
+    duration_90k: Option<u64>,
+    list: &[Chapter],
+) -> Vec<u8> {
     if variants.is_empty() {
         return Vec::new();
     }
@@ -62,6 +73,7 @@ pub fn segment(variants: &[&StreamParams], created: Wall, duration_90k: Option<u
                 });
             }
         });
+        chapters::write(w, list);
     });
     w.into_bytes()
 }

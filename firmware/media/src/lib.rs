@@ -4,8 +4,10 @@
 #![forbid(unsafe_code)]
 
 pub mod boxes;
+pub mod chapters;
 mod error;
 pub mod fragment;
+pub mod hls;
 pub mod init;
 pub mod nal;
 pub mod sidx;

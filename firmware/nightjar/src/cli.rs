@@ -21,6 +21,21 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Say whether a card is sound: every record, name, seal and hole, of a running recorder or a pulled card
+    Check {
+        /// The storage folder
+        #[arg(value_name = "FOLDER")]
+        folder: Option<PathBuf>,
+        /// The configuration that names it
+        #[arg(long, value_name = "FILE", conflicts_with = "folder")]
+        config: Option<PathBuf>,
+        /// Make the index again from the slabs alone. Not while a recorder runs
+        #[arg(long)]
+        rebuild: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Work with configuration files
     Config {
         #[command(subcommand)]
@@ -30,6 +45,21 @@ pub(crate) enum Verb {
     Token {
         #[command(subcommand)]
         what: TokenVerb,
+    },
+    /// Say whether footage is as it was recorded: slabs from a card, exported clips, whole folders
+    ///
+    /// Needs no configuration and no recorder. The public key is shown by the recorder at GET /api/v1/device-key. Ends
+    /// with 1 when anything is not as recorded.
+    Verify {
+        /// Files and folders
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// The device's public key, or a file with it: only what it signed is good
+        #[arg(long, value_name = "HEX|FILE")]
+        key: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 

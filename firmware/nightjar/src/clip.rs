@@ -1,11 +1,12 @@
-//! A [`Clip`] of the library → an [`Export`] of the web, read off the async threads.
+//! A clip or film of the library → an [`Export`] of the web, read off the async threads.
 
 use bytes::Bytes;
 use nightjar_api::desk::BoxFuture;
-use nightjar_api::{DeskError, Export};
-use nightjar_io::storage::{Clip, StreamId};
+use nightjar_api::{DeskError, Export, Form};
+use nightjar_io::clock;
+use nightjar_io::storage::{Clip, Film, StorageError, StreamId};
 use nightjar_types::{Mono, Wall};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Clips kept at a time.
@@ -19,59 +20,123 @@ pub(crate) struct Asked {
     pub(crate) stream: StreamId,
     pub(crate) from: Wall,
     pub(crate) to: Wall,
+    pub(crate) form: Form,
 }
+
+type Kept = Vec<(Asked, Mono, Arc<ClipExport>)>;
 
 /// Clips in use. A player asks for one file in many ranges: they must come from one plan, although footage is added to
 /// the end of its time range meanwhile.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Clips {
-    kept: Mutex<Vec<(Asked, Mono, Arc<ClipExport>)>>,
+    kept: Arc<Mutex<Kept>>,
 }
 
 impl Clips {
-    pub(crate) fn find(&self, asked: &Asked, now: Mono) -> Option<Arc<ClipExport>> {
+    /// Those that were used lately; the others are dropped, and their slabs may be recycled.
+    fn kept(&self, now: Mono) -> MutexGuard<'_, Kept> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|(_, used, _)| now.since(*used) < KEEP);
+        kept
+    }
+
+    pub(crate) fn find(&self, asked: &Asked, now: Mono) -> Option<Arc<ClipExport>> {
+        let mut kept = self.kept(now);
         let (_, used, clip) = kept.iter_mut().find(|(a, ..)| a == asked)?;
         *used = now;
         Some(clip.clone())
     }
 
     pub(crate) fn keep(&self, asked: Asked, now: Mono, clip: Arc<ClipExport>) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept(now);
         if kept.len() >= MAX_KEPT {
             let oldest = kept.iter().enumerate().min_by_key(|(_, (_, used, _))| *used).map(|(n, _)| n);
             oldest.map(|n| kept.swap_remove(n));
         }
+        let was_empty = kept.is_empty();
         kept.push((asked, now, clip));
+        if was_empty {
+            tokio::spawn(self.clone().expire());
+        }
+    }
+
+    /// Until none is kept: nobody may come and ask, and what is kept holds its slabs.
+    async fn expire(self) {
+        loop {
+            tokio::time::sleep(KEEP).await;
+            if self.kept(clock::mono()).is_empty() {
+                return;
+            }
+        }
     }
 }
 
-/// One clip on its way out.
+/// What is behind an export.
+pub(crate) enum Source {
+    Clip(Clip),
+    Film(Film, Wall),
+}
+
+/// One clip or film on its way out.
 pub(crate) struct ClipExport {
-    clip: Arc<Clip>,
+    source: Arc<Source>,
     name: String,
 }
 
 impl ClipExport {
-    pub(crate) fn new(clip: Clip, camera: &str) -> Self {
-        let start = clip.span().0.to_string().replace(':', "-");
-        Self { clip: Arc::new(clip), name: format!("{camera}-{start}.mp4") }
+    pub(crate) fn new(source: Source, camera: &str) -> Self {
+        let (start, what) = match &source {
+            Source::Clip(clip) => (clip.span().0, ""),
+            Source::Film(film, _) => (film.start(), "-timelapse"),
+        };
+        let start = start.to_string().replace(':', "-");
+        Self { source: Arc::new(source), name: format!("{camera}-{start}{what}.mp4") }
+    }
+}
+
+impl Source {
+    fn read(&self, at: u64, max: usize) -> Result<Option<Bytes>, StorageError> {
+        match self {
+            Self::Clip(clip) => clip.read(at, max),
+            Self::Film(film, _) => film.read(at, max),
+        }
     }
 }
 
 impl Export for ClipExport {
     fn len(&self) -> u64 {
-        self.clip.len()
+        match &*self.source {
+            Source::Clip(clip) => clip.len(),
+            Source::Film(film, _) => film.len(),
+        }
     }
 
     fn start(&self) -> Wall {
-        self.clip.span().0
+        match &*self.source {
+            Source::Clip(clip) => clip.span().0,
+            Source::Film(film, _) => film.start(),
+        }
+    }
+
+    fn end(&self) -> Wall {
+        match &*self.source {
+            Source::Clip(clip) => clip.span().1,
+            Source::Film(_, end) => *end,
+        }
+    }
+
+    fn playlist(&self, uri: &str) -> Option<String> {
+        match &*self.source {
+            Source::Clip(clip) => Some(clip.playlist(uri)),
+            Source::Film(..) => None,
+        }
     }
 
     fn etag(&self) -> String {
-        let (from, to) = self.clip.span();
-        format!("{:x}-{:x}-{:x}", from.0, to.0, self.clip.len())
+        match &*self.source {
+            Source::Clip(clip) => clip.tag(),
+            Source::Film(film, _) => film.tag(),
+        }
     }
 
     fn file_name(&self) -> String {
@@ -79,9 +144,9 @@ impl Export for ClipExport {
     }
 
     fn read(&self, offset: u64, max: usize) -> BoxFuture<'_, Result<Bytes, DeskError>> {
-        let clip = self.clip.clone();
+        let source = self.source.clone();
         Box::pin(async move {
-            match tokio::task::spawn_blocking(move || clip.read(offset, max)).await {
+            match tokio::task::spawn_blocking(move || source.read(offset, max)).await {
                 Ok(Ok(Some(bytes))) => Ok(bytes),
                 Ok(Ok(None)) => Err(DeskError::Storage("the footage was recycled while it was read".into())),
                 Ok(Err(e)) => Err(DeskError::Storage(e.to_string())),

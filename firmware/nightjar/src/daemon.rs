@@ -15,7 +15,6 @@ use nightjar_io::storage::Storage;
 use nightjar_io::{clock, source};
 use nightjar_types::StreamKind;
 use nightjar_types::config::{Config, Tls};
-use std::path::Path;
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -52,13 +51,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let listener = nightjar_api::bind(config.web.listen)?;
     let state_dir = load::state_dir(&config);
     let all_streams = names::streams(&config);
-    let storage_streams = all_streams.iter().map(|s| s.id.clone()).collect();
-    let storage = Storage::open(
-        Path::new(&config.storage.path),
-        config.storage.quota,
-        config.storage.sync,
-        storage_streams,
-    )?;
+    let storage = Storage::open(load::storage(&config)?)?;
     std::fs::create_dir_all(&state_dir)
         .with_context(|| format!("[device] state_dir {}", state_dir.display()))?;
     let wall: Clock = Arc::new(clock::wall);

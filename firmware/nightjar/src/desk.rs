@@ -1,16 +1,21 @@
 //! The web's questions → answers from library, sessions, stage and eye.
 
-use crate::clip::{Asked, ClipExport, Clips};
+use crate::clip::{Asked, ClipExport, Clips, Source};
 use crate::health::Gauges;
+use crate::keeping;
 use crate::names::StreamName;
 use crate::stage::{Command, Shown, view};
 use bytes::Bytes;
 use nightjar_api::desk::BoxFuture;
-use nightjar_api::{Desk, DeskError, EventQuery, Export, LiveFeed};
+use nightjar_api::{
+    ClockView, Desk, DeskError, DeviceKeyView, EventQuery, Export, ExportQuery, Form, HoldForm, HoldView, HoldsView,
+    LiveFeed, StorageView,
+};
 use nightjar_io::clock;
 use nightjar_io::eye_link::Eye;
 use nightjar_io::hub::Hub;
-use nightjar_io::storage::{Library, StorageError, StreamId};
+use nightjar_io::storage::{Extras, Library, Pace, StorageError, StreamId};
+use nightjar_record::evidence;
 use nightjar_rules::OutputIx;
 use nightjar_types::config::Config;
 use nightjar_types::status::*;
@@ -165,36 +170,71 @@ impl Desk for Counter {
         })
     }
 
-    fn export(
-        &self,
-        camera: &str,
-        stream: StreamKind,
-        from: Wall,
-        to: Wall,
-    ) -> BoxFuture<'_, Result<Arc<dyn Export>, DeskError>> {
-        let id = self.stream_id(camera, stream);
+    fn export(&self, query: ExportQuery) -> BoxFuture<'_, Result<Arc<dyn Export>, DeskError>> {
+        let id = self.stream_id(&query.camera, query.stream);
         Box::pin(async move {
             let id = id?;
+            let ExportQuery { from, to, form, .. } = query;
             let (camera, stream) = (id.0.to_string(), id.1);
-            let asked = Asked { stream: id.clone(), from, to };
+            let asked = Asked { stream: id.clone(), from, to, form };
             if let Some(clip) = self.clips.find(&asked, clock::mono()) {
                 return Ok(clip as Arc<dyn Export>);
             }
-            let clip = ask(&self.library, move |library| {
+            let source = ask(&self.library, move |library| {
                 let why = library.gaps(&id, from, to).first().map(|g| g.cause.words());
-                Ok(library
-                    .clip(&id, from, to)?
-                    .ok_or(why.unwrap_or("nothing was recorded then, or it was recycled")))
+                let source = match form {
+                    Form::Clip { chapters, proof } => {
+                        library.clip(&id, from, to, Extras { chapters, proof })?.map(Source::Clip)
+                    }
+                    Form::Film { every_us, fps } => {
+                        let film = library.film(&id, Pace { from, to, every_us, fps })?;
+                        film.map(|film| Source::Film(film, to))
+                    }
+                };
+                Ok(source.ok_or(why.unwrap_or("nothing was recorded then, or it was recycled")))
             })
             .await?;
-            match clip {
-                Ok(clip) => {
-                    let clip = Arc::new(ClipExport::new(clip, &camera));
+            match source {
+                Ok(source) => {
+                    let clip = Arc::new(ClipExport::new(source, &camera));
                     self.clips.keep(asked, clock::mono(), clip.clone());
                     Ok(clip)
                 }
                 Err(words) => Err(DeskError::NoFootage { camera, stream, words: words.into() }),
             }
+        })
+    }
+
+    fn device_key(&self) -> Option<DeviceKeyView> {
+        let key = self.library.public_key()?;
+        let hex = key.iter().map(|b| format!("{b:02x}")).collect();
+        Some(DeviceKeyView { public_key: hex, fingerprint: evidence::fingerprint(&key) })
+    }
+
+    fn storage(&self) -> BoxFuture<'_, Result<StorageView, DeskError>> {
+        let uptime_s = clock::mono().since(self.gauges.started).as_secs();
+        Box::pin(keeping::ask(&self.library, move |library| Ok(keeping::storage_view(library, uptime_s))))
+    }
+
+    fn holds(&self) -> BoxFuture<'_, Result<HoldsView, DeskError>> {
+        Box::pin(keeping::ask(&self.library, |library| Ok(keeping::holds_view(&library.held()))))
+    }
+
+    fn hold(&self, form: HoldForm, who: &str) -> BoxFuture<'_, Result<HoldView, DeskError>> {
+        let who = who.to_string();
+        Box::pin(keeping::ask(&self.library, |library| keeping::hold(library, form, who, clock::wall())))
+    }
+
+    fn release(&self, id: u32) -> BoxFuture<'_, Result<HoldView, DeskError>> {
+        Box::pin(keeping::ask(&self.library, move |library| keeping::release(library, id)))
+    }
+
+    fn set_clock(&self, now: Wall) -> BoxFuture<'_, Result<ClockView, DeskError>> {
+        Box::pin(async move {
+            keeping::set_clock(now, clock::is_sure, clock::set)?;
+            clock::told();
+            tracing::warn!(%now, "a person set the clock");
+            Ok(keeping::clock_view())
         })
     }
 

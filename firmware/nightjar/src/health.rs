@@ -31,7 +31,7 @@ pub(crate) struct Gauges {
 impl Gauges {
     /// Every camera.
     pub(crate) fn cameras(&self) -> Vec<CameraStatus> {
-        let blocked = self.library.status().state == "failed";
+        let blocked = !matches!(self.library.status().state, "ok" | "slow");
         let now = clock::mono();
         let of = |n: usize| {
             self.streams
@@ -66,7 +66,7 @@ impl Gauges {
         let outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut problems = Vec::new();
         if let Some(error) = &storage.error {
-            problems.push(format!("Storage does not take footage: {error}. Check the card or disk."));
+            problems.push(format!("Storage is {}: {error}.", storage.state));
         } else if storage.state == "slow" {
             problems.push(format!(
                 "Storage is slow: a write took {} ms. Use a faster card or an SSD.",

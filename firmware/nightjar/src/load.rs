@@ -3,7 +3,8 @@
 use anyhow::{Context, bail};
 use nightjar_board::Board;
 use nightjar_io::source::Login;
-use nightjar_types::Secret;
+use nightjar_io::storage::{Options, StreamPlan};
+use nightjar_types::{Secret, StreamKind};
 use nightjar_types::config::{Camera, Config, Password};
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,36 @@ pub(crate) fn state_dir(config: &Config) -> PathBuf {
         Some(dir) => PathBuf::from(dir),
         None => Path::new(&config.storage.path).join(".nightjar/state"),
     }
+}
+
+/// The storage as configured.
+pub(crate) fn storage(config: &Config) -> anyhow::Result<Options> {
+    let plan = |s: crate::names::StreamName| {
+        let camera = &config.cameras[s.camera];
+        let record = &camera.record;
+        let mode = if s.id.1 == StreamKind::Main { record.main } else { record.sub };
+        let (pre_roll, post_roll, keep) = (record.pre_roll, record.post_roll, camera.keep.clone());
+        StreamPlan { id: s.id, mode, pre_roll, post_roll, keep }
+    };
+    let streams = crate::names::streams(config).into_iter().map(plan).collect();
+    let storage = &config.storage;
+    // a state folder on the volume itself cannot remember which volume that is
+    let known = match &config.device.state_dir {
+        Some(dir) => {
+            std::fs::create_dir_all(dir).with_context(|| format!("[device] state_dir {dir}"))?;
+            Some(Path::new(dir).join("volume"))
+        }
+        None => None,
+    };
+    Ok(Options {
+        sync: storage.sync,
+        memory: storage.memory,
+        holds: storage.holds,
+        volume: storage.volume.clone(),
+        known,
+        endurance: storage.endurance,
+        ..Options::folder(Path::new(&storage.path), storage.quota, streams)
+    })
 }
 
 /// The board: as configured, or the one that this is.

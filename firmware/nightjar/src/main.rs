@@ -1,17 +1,21 @@
 //! The recorder's command line: `run`, `config check`, `token new`. Everything else is wiring in the modules below.
 
+mod check;
 mod cli;
 mod clip;
 mod console;
 mod daemon;
 mod desk;
 mod health;
+mod keeping;
 mod load;
 mod names;
 mod outputs;
+mod reload;
 mod stage;
 mod story;
 mod supervisor;
+mod verify;
 
 use anyhow::Context;
 use clap::Parser;
@@ -20,7 +24,8 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let args = cli::Args::parse();
     match run(args) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE, // what is wrong was printed
         Err(e) => {
             eprintln!("nightjar: {e:#}");
             ExitCode::FAILURE
@@ -28,18 +33,23 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: cli::Args) -> anyhow::Result<()> {
+/// False: the answer is no.
+fn run(args: cli::Args) -> anyhow::Result<bool> {
     match args.verb {
         cli::Verb::Run { config } => {
             console::start_logging();
-            daemon::run(load::config(config.as_deref())?)
+            daemon::run(load::config(config.as_deref())?, config)?;
+            Ok(true)
+        }
+        cli::Verb::Check { folder, config, rebuild, json } => {
+            check::run(folder.as_deref(), config.as_deref(), rebuild, json)
         }
         cli::Verb::Config { what: cli::ConfigVerb::Check { file } } => {
             let config = load::config(Some(&file))?;
             stage::compile(&config).with_context(|| file.display().to_string())?;
             outputs::resolve(&config, &load::board(&config)?).with_context(|| file.display().to_string())?;
             println!("{}: good: {}", file.display(), console::summary(&config));
-            Ok(())
+            Ok(true)
         }
         cli::Verb::Token { what: cli::TokenVerb::New { config, role, ttl, label } } => {
             let config = load::config(Some(&config))?;
@@ -48,7 +58,8 @@ fn run(args: cli::Args) -> anyhow::Result<()> {
                 "{}",
                 nightjar_api::mint_token(&state, role.into(), ttl, &label, nightjar_io::clock::wall())?
             );
-            Ok(())
+            Ok(true)
         }
+        cli::Verb::Verify { files, key, json } => verify::run(&files, key.as_deref(), json),
     }
 }

@@ -5,7 +5,7 @@ use crate::outputs::Outputs;
 use anyhow::Context;
 use bytes::Bytes;
 use nightjar_io::clock;
-use nightjar_io::storage::EventSender;
+use nightjar_io::storage::{EventSender, Trigger};
 use nightjar_rules::{Action, BBox, CameraIx, Micros, OutputIx, Rule, RuleBook, Score, Thing};
 use nightjar_rules::{Change, EventBook, EventWhat as Step, Order, What};
 use nightjar_types::config::{Config, RuleAction};
@@ -37,6 +37,7 @@ pub(crate) enum Command {
 }
 
 /// A detected stream: by the eye's number.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen {
     pub(crate) camera: CameraIx,
     /// Number of the camera's main stream, into whose slab its events are written.
@@ -58,6 +59,9 @@ pub(crate) struct Shown {
     /// The newest pictures of events: they are on their way to the card.
     pictures: VecDeque<(EventId, Bytes)>,
 }
+
+/// Share of the picture that must move to count as motion.
+const MOVES: f32 = 0.002;
 
 /// Pictures of events that are kept until they are surely on the card.
 const KEPT_PICTURES: usize = 32;
@@ -190,8 +194,9 @@ impl Stage {
 
     fn message(&mut self, message: FromEye) {
         match message {
-            FromEye::Frame { stream, mono, inferred, detections, .. } => {
-                self.frame(stream, mono, inferred, detections)
+            FromEye::Frame { stream, mono, inferred, motion, detections, .. } => {
+                self.frame(stream, mono, inferred, detections);
+                self.trigger(stream as usize, mono, motion > MOVES);
             }
             FromEye::Snapshot { stream, track, jpeg, .. } => self.snapshot(stream, track, jpeg),
             FromEye::Lost { stream, track, .. } => {
@@ -234,6 +239,17 @@ impl Stage {
                 inferred,
                 boxes: detections,
             }));
+        }
+    }
+
+    /// Tells the card that something happens on a camera: it may be recorded only then, and is marked.
+    fn trigger(&mut self, n: usize, at: Mono, moves: bool) {
+        let Some(Seen { camera, main }) = self.seen.get(n).copied() else { return };
+        if self.live.keys().any(|(of, _)| *of == camera.0) {
+            self.card.trigger(main, Trigger::Event, at);
+        }
+        if moves {
+            self.card.trigger(main, Trigger::Motion, at);
         }
     }
 

@@ -1,158 +1,260 @@
 //! Fragments of one stream in a range → one virtual MP4: its length and index at once, its bytes when they are read.
 //!
 //! `ftyp moov sidx`, then each fragment's `moof mdat` as it stands in its slab, with sequence, decode time and sample
-//! description rewritten in place: nothing changes its length, so any byte range can be served alone.
+//! description rewritten in place: nothing changes its length, so any byte range can be served alone. At the end a `uuid`
+//! box that players skip, the [`proof`]. A plan holds 8 bytes a fragment and 36 a group of pictures.
 
-use crate::layout::{HEAD_LEN, Kind, RecordHead, SlabHead};
-use crate::scan::Scanned;
-use crate::segmenter::ticks_of;
-use nightjar_media::{AUDIO_TRACK, fragment, init, sidx};
-use nightjar_types::{StreamParams, Wall};
+mod planner;
+pub mod proof;
+pub(crate) mod rewrite;
 
-/// One fragment of the export.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part {
-    /// Which of the slabs given to [`Plan::new`].
-    pub slab: u32,
-    /// Where its record begins in the slab.
-    pub offset: u64,
-    /// Bytes of the record, head included.
-    pub len: u32,
-    /// Where it begins in the export.
-    pub at: u64,
-    sequence: u32,
+pub use planner::Planner;
+pub use proof::Anchor;
+
+use crate::layout::{HEAD_LEN, RecordHead};
+use crate::scan::{self, ReadAt};
+use bytes::Bytes;
+use nightjar_media::boxes::free_head;
+use nightjar_media::{fragment, hls};
+use nightjar_types::Wall;
+use rewrite::Rewrite;
+
+/// Slabs by their generation, given by the shell.
+pub trait Slabs {
+    /// The shell's error.
+    type Error;
+    /// Fills as much of `buf` as there is from `offset` on and says how much: 0 when the slab is gone.
+    fn read_at(&self, generation: u64, offset: u64, buf: &mut [u8]) -> Result<usize, Self::Error>;
+}
+
+/// One slab of [`Slabs`].
+pub(crate) struct OneSlab<'a, S: ?Sized>(pub(crate) &'a S, pub(crate) u64);
+
+impl<S: Slabs + ?Sized> ReadAt for OneSlab<'_, S> {
+    type Error = S::Error;
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<usize, S::Error> {
+        self.0.read_at(self.1, offset, buf)
+    }
 }
 
 /// A virtual file.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The bytes before the first part.
-    pub head: Vec<u8>,
-    /// All parts, in order, without holes.
-    pub parts: Vec<Part>,
-    /// First moment.
-    pub start: Wall,
-    /// Moment after the last.
-    pub end: Wall,
-    slabs: Vec<Source>,
-    origin_ticks: i64,
+    /// The bytes before the first fragment.
+    head: Vec<u8>,
+    /// `ftyp` and `moov` alone.
+    init_len: usize,
+    start: Wall,
+    end: Wall,
+    runs: Vec<Run>,
+    groups: Vec<Group>,
+    /// Where the last fragment ends.
+    footage_end: u64,
+    proof: Option<proof::Proof>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Source {
+/// The fragments of one slab.
+#[derive(Debug, Clone)]
+struct Run {
     generation: u64,
-    origin_ticks: i64,
-    description: u32,
-    audio_description: u32,
-    sample_rate: u32,
+    /// Where its first fragment begins in the file.
+    at: u64,
+    /// Every record of the slab, in order, and behind the last one where it ends.
+    rows: Vec<Row>,
+    /// Which of them are in the file; events among them are not.
+    first: u32,
+    end: u32,
+    rewrite: Rewrite,
+}
+
+/// One record.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    /// Where it begins in the slab.
+    offset: u32,
+    /// Where its fragment begins in the file, from [`Run::at`]. What is not in the file begins where the next does.
+    at: u32,
+}
+
+/// Fragments from a key frame to the next.
+#[derive(Debug, Clone, Copy)]
+struct Group {
+    /// First moment, absolute 90 kHz ticks.
+    ticks: i64,
+    /// Until its own end, which is before the next group's start when something is missing.
+    duration: u32,
+    run: u32,
+    row: u32,
+    is_key: bool,
+}
+
+/// What was read last: successive reads of one fragment read the card once.
+#[derive(Debug, Default)]
+pub struct Cursor {
+    last: Option<(u64, Bytes)>,
+}
+
+impl Run {
+    /// Bytes of its fragments in the file.
+    fn len(&self) -> u64 {
+        self.rows.last().map_or(0, |r| u64::from(r.at))
+    }
+
+    /// Bytes of record `n` in the slab.
+    fn record_len(&self, n: usize) -> usize {
+        self.rows.get(n..n + 2).map_or(0, |two| (two[1].offset - two[0].offset) as usize)
+    }
 }
 
 impl Plan {
-    /// Plans `from..to` over slabs in time order; begins with the key frame at or before `from`. A change of the audio
-    /// sample rate ends it early. `None` when there is no footage.
-    pub fn new(slabs: &[Scanned], from: Wall, to: Wall) -> Option<Self> {
-        let mut chosen: Vec<(u32, u64, RecordHead)> = Vec::new();
-        for (n, slab) in slabs.iter().enumerate() {
-            for r in slab.records.iter().filter(|r| r.head.kind == Kind::Fragment) {
-                let h = r.head;
-                if h.is_key && h.wall <= from {
-                    chosen.clear();
-                }
-                let is_inside = h.wall < to && (h.end() > from || h.wall <= from);
-                if is_inside && (h.is_key || !chosen.is_empty()) {
-                    chosen.push((n as u32, r.offset, h));
-                }
-            }
-        }
-        // what was kept only because nothing newer came before `from` is not in the range
-        if chosen.iter().all(|(_, _, h)| h.end() <= from) {
-            return None;
-        }
-        let rate = |n: u32| slabs[n as usize].slab.params.audio.as_ref().map_or(0, |a| a.sample_rate);
-        let first_rate = chosen.iter().map(|c| rate(c.0)).find(|r| *r != 0).unwrap_or(0);
-        let same = chosen.iter().position(|c| rate(c.0) != 0 && rate(c.0) != first_rate);
-        chosen.truncate(same.unwrap_or(chosen.len()).min(sidx::MAX_REFERENCES));
-        Self::lay_out(slabs, &chosen, first_rate)
-    }
-
-    fn lay_out(slabs: &[Scanned], chosen: &[(u32, u64, RecordHead)], sample_rate: u32) -> Option<Self> {
-        let (first, last) = (chosen.first()?.2, chosen.last()?.2);
-        let mut variants: Vec<&StreamParams> = Vec::new();
-        let mut sources = Vec::new();
-        for Scanned { slab: SlabHead { params, origin_ticks, .. }, generation, .. } in slabs {
-            if !variants.contains(&params) {
-                variants.push(params);
-            }
-            let at = variants.iter().position(|v| *v == params)?;
-            let audio_description = variants[..=at].iter().filter(|v| v.audio.is_some()).count() as u32;
-            let (generation, origin_ticks) = (*generation, *origin_ticks);
-            sources.push(Source {
-                generation,
-                origin_ticks,
-                description: at as u32 + 1,
-                audio_description,
-                sample_rate,
-            });
-        }
-        let ticks = |w: Wall| ticks_of(w);
-        let origin_ticks = ticks(first.wall);
-        let duration = (ticks(last.end()) - origin_ticks).max(1) as u64;
-        let mut references = Vec::with_capacity(chosen.len());
-        for (n, (_, _, h)) in chosen.iter().enumerate() {
-            let until = chosen.get(n + 1).map_or(h.end(), |next| next.2.wall);
-            let duration = (ticks(until) - ticks(h.wall)).clamp(1, i64::from(u32::MAX)) as u32;
-            references.push(sidx::Reference { size: h.len - HEAD_LEN as u32, duration, is_key: h.is_key });
-        }
-        let mut head = init::segment(&variants, first.wall, Some(duration));
-        head.extend(sidx::write(&references));
-        let mut at = head.len() as u64;
-        let mut parts = Vec::with_capacity(chosen.len());
-        for (n, (slab, offset, h)) in chosen.iter().enumerate() {
-            parts.push(Part { slab: *slab, offset: *offset, len: h.len, at, sequence: n as u32 + 1 });
-            at += u64::from(h.len) - HEAD_LEN as u64;
-        }
-        Some(Self { head, parts, start: first.wall, end: last.end(), slabs: sources, origin_ticks })
-    }
-
     /// Bytes of the whole file.
     pub fn len(&self) -> u64 {
-        self.parts.last().map_or(self.head.len() as u64, |p| p.at + u64::from(p.len) - HEAD_LEN as u64)
+        self.footage_end + self.proof.as_ref().map_or(0, |p| u64::from(p.len))
     }
 
-    /// Never: a plan has at least one part.
+    /// Never: a plan has at least one fragment.
     pub fn is_empty(&self) -> bool {
-        self.parts.is_empty()
+        self.len() == 0
     }
 
-    /// The part that holds byte `at` of the file, if it is not in the head.
-    pub fn part_at(&self, at: u64) -> Option<&Part> {
-        let n = self.parts.partition_point(|p| p.at <= at);
-        self.parts.get(n.checked_sub(1)?)
+    /// First moment, and the moment after the last.
+    pub fn span(&self) -> (Wall, Wall) {
+        (self.start, self.end)
     }
 
-    /// Turns a part's record, as read from its slab, into its bytes of the file. `None` when the record is no longer the
-    /// one that was planned: its slab was recycled meanwhile.
-    pub fn rewrite(&self, part: &Part, mut record: Vec<u8>) -> Option<Vec<u8>> {
-        let source = self.slabs.get(part.slab as usize)?;
-        let head = RecordHead::decode(record.first_chunk()?)?;
-        if head.generation != source.generation || head.len != part.len || !head.fits(&record) {
-            return None;
-        }
-        let moof = fragment::read_moof(&record[HEAD_LEN..])?;
-        let mut put = |at: usize, bytes: &[u8]| record[HEAD_LEN + at..][..bytes.len()].copy_from_slice(bytes);
-        put(moof.sequence_at, &part.sequence.to_be_bytes());
-        let shift = source.origin_ticks - self.origin_ticks;
-        for run in &moof.runs {
-            let (shift, description) = match run.track {
-                AUDIO_TRACK => (shift * i64::from(source.sample_rate) / 90_000, source.audio_description),
-                _ => (shift, source.description),
-            };
-            put(run.time_at, &(run.time as i64 + shift).max(0).to_be_bytes());
-            put(run.description_at, &description.to_be_bytes());
-        }
-        record.drain(..HEAD_LEN);
-        Some(record)
+    /// Generations of the slabs that are read.
+    pub fn generations(&self) -> impl Iterator<Item = u64> {
+        self.runs.iter().map(|r| r.generation)
     }
+
+    /// Bytes of the proof at the end; 0 without one.
+    pub fn proof_len(&self) -> u32 {
+        self.proof.as_ref().map_or(0, |p| p.len)
+    }
+
+    /// A name for these bytes: plans with the same tag give the same bytes at every offset.
+    pub fn tag(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.head);
+        if let Some(proof) = &self.proof {
+            hasher.update(&proof.statement);
+        }
+        for run in &self.runs {
+            hasher.update(&run.generation.to_be_bytes()).update(&run.first.to_be_bytes());
+        }
+        hasher.finalize().to_hex()[..24].to_owned()
+    }
+
+    /// Bytes that the plan itself takes in memory.
+    pub fn footprint(&self) -> usize {
+        let rows: usize = self.runs.iter().map(|r| r.rows.len() * size_of::<Row>() + size_of::<Run>()).sum();
+        let proof = self.proof.as_ref().map_or(0, |p| p.statement.len());
+        self.head.len() + rows + self.groups.len() * size_of::<Group>() + proof
+    }
+
+    /// The footage as an HLS playlist of segments of `at_least` 90 kHz ticks or one group of pictures, whichever is
+    /// longer. `uri` is where this file is.
+    pub fn playlist(&self, uri: &str, at_least: u64) -> String {
+        let mut segments: Vec<hls::Segment> = Vec::new();
+        let (mut end_ticks, mut description) = (i64::MIN, 0);
+        for g in &self.groups {
+            let run = &self.runs[g.run as usize];
+            let at = run.at + u64::from(run.rows[g.row as usize].at);
+            // half a second may be missing because the clocks of camera and recorder drift apart
+            let is_hole = g.ticks.saturating_sub(end_ticks) > 45_000;
+            let is_discontinuous = is_hole || run.rewrite.description != description;
+            let grown = segments.last_mut().filter(|s| !g.is_key || (!is_discontinuous && s.duration < at_least));
+            match grown {
+                Some(last) => last.duration += u64::from(g.duration),
+                None => segments.push(hls::Segment {
+                    at,
+                    len: 0,
+                    duration: u64::from(g.duration),
+                    wall: crate::segmenter::wall_of(g.ticks),
+                    is_discontinuous,
+                }),
+            }
+            (end_ticks, description) = (g.ticks + i64::from(g.duration), run.rewrite.description);
+        }
+        let mut next = self.footage_end;
+        for s in segments.iter_mut().rev() {
+            s.len = next - s.at;
+            next = s.at;
+        }
+        hls::playlist(uri, self.init_len as u64, &segments)
+    }
+
+    /// The fragment that holds byte `at`: its run, its record, where it begins in the file.
+    fn fragment_at(&self, at: u64) -> Option<(&Run, usize, u64)> {
+        let n = self.runs.partition_point(|r| r.at <= at).checked_sub(1)?;
+        let run = &self.runs[n];
+        let inside = u32::try_from(at - run.at).ok()?;
+        let row = run.rows.partition_point(|r| r.at <= inside).checked_sub(1)?;
+        (row < run.end as usize).then(|| (run, row, run.at + u64::from(run.rows[row].at)))
+    }
+
+    /// At most `max` bytes from `at` on; fewer at the end of a fragment, none behind the end. `None` when the footage
+    /// was recycled meanwhile. What the card has damaged is given as it is, or, where it is no fragment any more, as
+    /// empty space of the same length.
+    pub fn read<S: Slabs + ?Sized>(
+        &self,
+        slabs: &S,
+        cursor: &mut Cursor,
+        at: u64,
+        max: usize,
+    ) -> Result<Option<Bytes>, S::Error> {
+        if at < self.head.len() as u64 {
+            let from = at as usize;
+            let to = from.saturating_add(max).min(self.head.len());
+            return Ok(Some(Bytes::copy_from_slice(&self.head[from..to])));
+        }
+        if at >= self.footage_end {
+            let Some(proof) = &self.proof else { return Ok(Some(Bytes::new())) };
+            return self.read_proof(proof, slabs, at - self.footage_end, max);
+        }
+        let Some((run, row, begin)) = self.fragment_at(at) else { return Ok(Some(Bytes::new())) };
+        let bytes = match &cursor.last {
+            Some((known, bytes)) if *known == begin => bytes.clone(),
+            _ => {
+                let Some(bytes) = self.fragment(slabs, run, row)? else { return Ok(None) };
+                cursor.last = Some((begin, bytes.clone()));
+                bytes
+            }
+        };
+        let from = ((at - begin) as usize).min(bytes.len());
+        Ok(Some(bytes.slice(from..from.saturating_add(max).min(bytes.len()))))
+    }
+
+    fn fragment<S: Slabs + ?Sized>(
+        &self,
+        slabs: &S,
+        run: &Run,
+        row: usize,
+    ) -> Result<Option<Bytes>, S::Error> {
+        let mut record = vec![0; run.record_len(row)];
+        let n = slabs.read_at(run.generation, u64::from(run.rows[row].offset), &mut record)?;
+        let head = record.first_chunk().and_then(RecordHead::decode).filter(|h| {
+            h.generation == run.generation && h.sequence as usize == row + 1 && h.len as usize == record.len()
+        });
+        if (n < record.len() || head.is_none()) && !is_there(slabs, run.generation)? {
+            return Ok(None);
+        }
+        let sequence = run.rewrite.sequence + row as u32 - run.first;
+        let is_fragment = run.rewrite.apply(&mut record[HEAD_LEN..], sequence).is_some();
+        if !is_fragment {
+            let len = (record.len() - HEAD_LEN) as u32;
+            record[HEAD_LEN..].fill(0);
+            if len >= 8 {
+                record[HEAD_LEN..HEAD_LEN + 8].copy_from_slice(&free_head(len));
+            }
+        }
+        Ok(Some(Bytes::from(record).slice(HEAD_LEN..)))
+    }
+}
+
+/// The slab still holds the footage that was planned.
+fn is_there<S: Slabs + ?Sized>(slabs: &S, generation: u64) -> Result<bool, S::Error> {
+    Ok(scan::read_start(&OneSlab(slabs, generation))?.is_some_and(|s| s.generation == generation))
 }
 
 /// The first picture of a fragment's record: its bytes. `None` when the record is no fragment.
@@ -162,3 +264,6 @@ pub fn first_picture(record: &[u8]) -> Option<&[u8]> {
     let run = moof.runs.first().filter(|r| r.track == nightjar_media::VIDEO_TRACK)?;
     rest.get(moof.len + 8..)?.get(..run.first_size as usize)
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

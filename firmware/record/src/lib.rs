@@ -2,16 +2,27 @@
 #![forbid(unsafe_code)]
 
 pub mod catalog;
+pub mod error;
+pub mod evidence;
 pub mod export;
+pub mod forecast;
+pub mod hold;
 pub mod layout;
 pub mod name;
+pub mod retention;
+pub mod roll;
 pub mod scan;
 pub mod segmenter;
+pub mod timelapse;
 pub mod writer;
 
-pub use catalog::{Catalog, SlabRow, Take};
-pub use export::Plan;
-pub use layout::{Kind, RecordHead, SlabHead};
+pub use catalog::{Catalog, Exchange, SlabRow, Take};
+pub use error::HoldError;
+pub use export::{Plan, Planner};
+pub use hold::{Hold, Holds};
+pub use layout::{Flags, Kind, RecordHead, SlabHead};
+pub use retention::{ThinJob, Tier, Why};
+pub use roll::{Roll, Trigger};
 pub use scan::{ReadAt, Scanned};
 pub use segmenter::{Fragment, Segmenter};
-pub use writer::{SlabWriter, Write};
+pub use writer::{NoKey, Sign, SlabWriter, Write};

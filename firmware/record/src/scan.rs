@@ -1,6 +1,7 @@
 //! A slab's bytes on the card → what is in it. Reads forward and stops at the first record that does not fit.
 
-use crate::layout::{HEAD_LEN, Kind, RecordHead, SlabHead};
+use crate::layout::{Chain, HEAD_LEN, Kind, RecordHead, Restamp, Seal, SlabHead};
+use crate::writer::{FOOTER_LEN, FOOTER_MARK};
 use nightjar_media::walk;
 use nightjar_types::Wall;
 
@@ -30,14 +31,14 @@ impl ReadAt for [u8] {
 pub struct Record {
     /// Where its head begins.
     pub offset: u64,
-    /// Its head.
+    /// What the head says, its time restamped. From a seal's table: without the hash, which is zeros.
     pub head: RecordHead,
 }
 
 /// What a slab holds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scanned {
-    /// What it says about itself.
+    /// What it says about itself, its times restamped.
     pub slab: SlabHead,
     /// Its generation.
     pub generation: u64,
@@ -45,11 +46,28 @@ pub struct Scanned {
     pub records: Vec<Record>,
     /// Where the first byte behind the last good record is.
     pub end: u64,
+    /// Sequence of the record that would come there.
+    pub next_sequence: u32,
     /// The `free` box that must follow stands there.
-    pub is_sealed: bool,
+    pub is_framed: bool,
+    /// The chain over all heads up to the last footage or event.
+    pub chain: Chain,
+    /// Its seal, when it is full.
+    pub seal: Option<Seal>,
+    /// What restamping added to every time, µs.
+    pub shift_us: i64,
 }
 
 impl Scanned {
+    fn apply_shift(&mut self) {
+        let us = self.shift_us;
+        for r in &mut self.records {
+            r.head.wall = r.head.wall.plus_micros(us);
+        }
+        self.slab.begun.wall = self.slab.begun.wall.plus_micros(us);
+        self.slab.origin_ticks = self.slab.origin_ticks.saturating_add((i128::from(us) * 9 / 100) as i64);
+    }
+
     /// Recorded spans, in order; neighbours closer than `join_us` are one.
     pub fn spans(&self, join_us: i64) -> Vec<(Wall, Wall)> {
         let mut spans = Vec::new();
@@ -71,56 +89,207 @@ pub fn extend(spans: &mut Vec<(Wall, Wall)>, from: Wall, to: Wall, join_us: i64)
 /// How much of each record is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
-    /// Heads only: as fast as the card seeks.
+    /// The seal's table; heads only when there is none.
     Heads,
-    /// Heads, and the CRC of the last records: what a power cut can have torn.
+    /// The same, and of a slab without a seal the whole of the last records: what a power cut can have torn.
     Tail,
-    /// The CRC of every record.
+    /// Every byte of every record; the table is not believed.
     Full,
 }
 
 /// Records at the end that [`Depth::Tail`] reads whole: more than fit between two write-outs to the card.
 const TAIL_RECORDS: usize = 16;
+/// Largest seal, bytes: a slab of tiny records.
+const MAX_SEAL: u32 = 16 << 20;
 
 /// Reads a slab of `len` bytes. `None` when there is no slab head, as in a slab that was never used.
 pub fn scan<R: ReadAt + ?Sized>(file: &R, len: u64, depth: Depth) -> Result<Option<Scanned>, R::Error> {
-    let Some((slab, generation, mut at)) = read_start(file)? else { return Ok(None) };
+    let Some(start) = read_start(file)? else { return Ok(None) };
+    let mut found = match depth {
+        Depth::Full => None,
+        Depth::Heads | Depth::Tail => from_table(file, len, &start)?,
+    };
+    if found.is_none() {
+        found = Some(walk_records(file, len, start, depth)?);
+    }
+    if let Some(found) = &mut found {
+        if found.seal.is_some() {
+            read_restamps(file, len, found)?;
+        }
+        let mut tail = [0; 8];
+        found.is_framed = file.read_at(found.end, &mut tail)? == 8
+            && tail[4..] == *b"free"
+            && walk::u32_at(&tail, 0).is_some_and(|free| u64::from(free) + found.end == len);
+        found.apply_shift();
+    }
+    Ok(found)
+}
+
+/// By the footer and the seal's table: three reads.
+fn from_table<R: ReadAt + ?Sized>(file: &R, len: u64, start: &Start) -> Result<Option<Scanned>, R::Error> {
+    let mut footer = [0; FOOTER_LEN];
+    let Some(at) = len.checked_sub(FOOTER_LEN as u64) else { return Ok(None) };
+    if file.read_at(at, &mut footer)? < FOOTER_LEN || footer[..4] != FOOTER_MARK {
+        return Ok(None);
+    }
+    let field = |at: usize| u64::from(walk::u32_at(&footer, at).unwrap_or_default());
+    if (field(8) << 32 | field(12)) != start.generation {
+        return Ok(None);
+    }
+    let offset = field(4);
+    let mut bytes = [0; HEAD_LEN];
+    if file.read_at(offset, &mut bytes)? < HEAD_LEN {
+        return Ok(None);
+    }
+    let Some(head) = RecordHead::decode(&bytes).filter(|h| h.generation == start.generation) else {
+        return Ok(None);
+    };
+    let Some(seal) = read_seal(file, len, offset, &head)? else { return Ok(None) };
+    let begun = start.slab.begun.wall;
+    let (mut records, mut at) = (Vec::with_capacity(seal.entries.len()), start.end);
+    for (n, e) in seal.entries.iter().enumerate() {
+        let head = RecordHead {
+            kind: if e.is_event { Kind::Event } else { Kind::Fragment },
+            flags: e.flags,
+            generation: start.generation,
+            sequence: n as u32 + 1,
+            len: e.len,
+            wall: begun.plus_micros(e.after_us),
+            duration_us: e.duration_us,
+            hash: [0; 32],
+        };
+        records.push(Record { offset: at, head });
+        at = at.saturating_add(u64::from(e.len));
+    }
+    // a table that does not lead to its own seal is not this slab's
+    if at != offset || head.sequence as usize != records.len() + 1 {
+        return Ok(None);
+    }
+    Ok(Some(Scanned {
+        slab: start.slab.clone(),
+        generation: start.generation,
+        records,
+        end: offset + u64::from(head.len),
+        next_sequence: head.sequence + 1,
+        is_framed: false,
+        chain: Chain(seal.chain),
+        seal: Some(seal),
+        shift_us: 0,
+    }))
+}
+
+fn read_seal<R: ReadAt + ?Sized>(
+    file: &R,
+    len: u64,
+    offset: u64,
+    head: &RecordHead,
+) -> Result<Option<Seal>, R::Error> {
+    if head.kind != Kind::Seal || head.len > MAX_SEAL || offset + u64::from(head.len) > len {
+        return Ok(None);
+    }
+    let mut bytes = vec![0; head.len as usize];
+    let n = file.read_at(offset, &mut bytes)?;
+    Ok((n == bytes.len() && head.fits(&bytes))
+        .then(|| postcard::from_bytes(&bytes[HEAD_LEN..]).ok())
+        .flatten())
+}
+
+fn walk_records<R: ReadAt + ?Sized>(
+    file: &R,
+    len: u64,
+    start: Start,
+    depth: Depth,
+) -> Result<Scanned, R::Error> {
+    let Start { slab, generation, chain, end: mut at } = start;
     let mut records: Vec<Record> = Vec::new();
-    let mut sequence = 1;
-    while let Some(record) = next_record(file, at, len, generation, sequence)? {
-        if depth == Depth::Full && !is_intact(file, &record)? {
+    let mut chains = vec![chain];
+    let mut seal = None;
+    while let Some(record) = next_record(file, at, len, generation, records.len() as u32 + 1)? {
+        if record.head.kind == Kind::Seal {
+            let last = chains.last().map(|c| c.0);
+            seal = read_seal(file, len, at, &record.head)?.filter(|s| Some(s.chain) == last);
+            if seal.is_some() {
+                at += u64::from(record.head.len);
+            }
+            break;
+        }
+        if record.head.kind == Kind::Restamp || (depth == Depth::Full && !is_intact(file, &record)?) {
             break;
         }
         at += u64::from(record.head.len);
-        sequence += 1;
+        let mut chain = *chains.last().expect("begins with one");
+        chain.add(&record.head.encode());
+        chains.push(chain);
         records.push(record);
     }
-    if depth == Depth::Tail {
+    if depth == Depth::Tail && seal.is_none() {
         let first = records.len().saturating_sub(TAIL_RECORDS);
         for i in first..records.len() {
             if !is_intact(file, &records[i])? {
                 at = records[i].offset;
                 records.truncate(i);
+                chains.truncate(i + 1);
                 break;
             }
         }
     }
-    let mut tail = [0; 8];
-    let is_sealed = file.read_at(at, &mut tail)? == 8
-        && tail[4..] == *b"free"
-        && walk::u32_at(&tail, 0).is_some_and(|free| u64::from(free) + at == len);
-    Ok(Some(Scanned { slab, generation, records, end: at, is_sealed }))
+    let next_sequence = records.len() as u32 + 1 + u32::from(seal.is_some());
+    let chain = *chains.last().expect("begins with one");
+    Ok(Scanned {
+        slab,
+        generation,
+        records,
+        end: at,
+        next_sequence,
+        is_framed: false,
+        chain,
+        seal,
+        shift_us: 0,
+    })
 }
 
-/// The slab's own head, its generation and where the records begin.
-pub fn read_start<R: ReadAt + ?Sized>(file: &R) -> Result<Option<(SlabHead, u64, u64)>, R::Error> {
+/// Restamps behind the seal; the last one counts.
+fn read_restamps<R: ReadAt + ?Sized>(file: &R, len: u64, found: &mut Scanned) -> Result<(), R::Error> {
+    while let Some(record) = next_record(file, found.end, len, found.generation, found.next_sequence)? {
+        if record.head.kind != Kind::Restamp || record.head.len > START_LEN as u32 {
+            break;
+        }
+        let mut bytes = vec![0; record.head.len as usize];
+        let n = file.read_at(found.end, &mut bytes)?;
+        let whole = n == bytes.len() && record.head.fits(&bytes);
+        let Some(restamp) = whole.then(|| postcard::from_bytes::<Restamp>(&bytes[HEAD_LEN..]).ok()).flatten()
+        else {
+            break;
+        };
+        found.shift_us = restamp.shift_us;
+        found.end += u64::from(record.head.len);
+        found.next_sequence += 1;
+    }
+    Ok(())
+}
+
+/// What stands in front of a slab's records.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Start {
+    /// What the slab says about itself.
+    pub slab: SlabHead,
+    /// Its generation.
+    pub generation: u64,
+    /// The chain's link behind the slab's own head.
+    pub chain: Chain,
+    /// Where the first record begins.
+    pub end: u64,
+}
+
+/// The slab's own head, as written.
+pub fn read_start<R: ReadAt + ?Sized>(file: &R) -> Result<Option<Start>, R::Error> {
     let mut start = vec![0; START_LEN];
     let n = file.read_at(0, &mut start)?;
     start.truncate(n);
     Ok(parse_start(&start))
 }
 
-fn parse_start(start: &[u8]) -> Option<(SlabHead, u64, u64)> {
+fn parse_start(start: &[u8]) -> Option<Start> {
     if start.get(4..8)? != b"ftyp" {
         return None;
     }
@@ -129,13 +298,16 @@ fn parse_start(start: &[u8]) -> Option<(SlabHead, u64, u64)> {
         at = at.checked_add(walk::u32_at(start, at)? as usize)?;
     }
     let record = start.get(at..)?;
-    let head = RecordHead::decode(record.first_chunk()?)?;
+    let bytes = record.first_chunk()?;
+    let head = RecordHead::decode(bytes)?;
     let record = record.get(..head.len as usize)?;
     if head.kind != Kind::Slab || !head.fits(record) {
         return None;
     }
-    let slab = postcard::from_bytes(&record[HEAD_LEN..]).ok()?;
-    Some((slab, head.generation, at as u64 + u64::from(head.len)))
+    let slab: SlabHead = postcard::from_bytes(&record[HEAD_LEN..]).ok()?;
+    let mut chain = Chain::begin(&slab.previous, &start[..at]);
+    chain.add(bytes);
+    Some(Start { slab, generation: head.generation, chain, end: at as u64 + u64::from(head.len) })
 }
 
 /// The record at `at`, if it is the one that must come there.

@@ -2,11 +2,14 @@
 
 use bytes::Bytes;
 use nightjar_media::{Sample, VIDEO_TIMESCALE};
-use nightjar_types::{AccessUnit, Media, StreamParams, Wall};
+use nightjar_types::{AccessUnit, Media, Mono, StreamParams, Wall};
 use std::sync::Arc;
 
-/// Longest fragment, 90 kHz ticks: what a power cut can cost at most, with the time until it is written out.
-pub const FRAGMENT_TICKS: i64 = 45_000;
+/// Longest fragment, 90 kHz ticks. Beats cut earlier: what is pending is what a power cut can cost at most.
+pub const FRAGMENT_TICKS: i64 = 90_000;
+/// A key frame begins a new fragment when the pending one is at least this long, ticks: a stream of key frames only is
+/// not cut at each.
+const KEY_FRAGMENT_TICKS: i64 = 18_000;
 /// Largest fragment, bytes: bounds the memory of a stream with a runaway bitrate.
 pub const FRAGMENT_BYTES: usize = 4 << 20;
 /// Most samples of one kind in a fragment: bounds the memory of a stream with runaway time stamps.
@@ -25,8 +28,12 @@ pub struct Fragment {
     pub ticks: i64,
     /// 90 kHz ticks until the next fragment's first picture.
     pub duration: u32,
+    /// When the first picture came in.
+    pub arrived: Mono,
     /// Begins with a key frame.
     pub is_key: bool,
+    /// The wall clock was set just before.
+    pub begins_clock: bool,
     /// Pictures.
     pub video: Vec<Sample>,
     /// Absolute tick of audio sample time zero, and the first frame's time in sample-rate ticks behind it.
@@ -67,6 +74,7 @@ pub fn wall_of(ticks: i64) -> Wall {
 #[derive(Debug, Clone)]
 struct Pending {
     dts: i64,
+    arrived: Mono,
     size: u32,
     cts: i32,
     is_key: bool,
@@ -86,6 +94,10 @@ pub struct Segmenter {
     bytes: usize,
     last_video_duration: u32,
     last_audio_duration: u32,
+    /// The next key frame begins a new time line; the old one is moved by so many ticks.
+    clock_shift: Option<i64>,
+    /// The pending fragment begins a new time line.
+    begins_clock: bool,
 }
 
 impl Segmenter {
@@ -106,6 +118,28 @@ impl Segmenter {
         let last = self.flush();
         self.origin = None;
         last
+    }
+
+    /// What has come in so far, but for the newest picture: its duration is not known yet.
+    pub fn beat(&mut self) -> Option<Fragment> {
+        let last = self.video.pop()?;
+        self.bytes -= last.data.len();
+        let done = if self.video.is_empty() { None } else { self.cut(Some(last.dts)) };
+        self.bytes += last.data.len();
+        self.video.push(last);
+        done
+    }
+
+    /// The wall clock was set, and what was recorded is moved by `shift_us`. The time line goes on as it was until the
+    /// next key frame, which is laid on the new clock; the fragment that it begins says so.
+    pub fn clock_set(&mut self, shift_us: i64) {
+        let shift = (i128::from(shift_us) * 9 / 100) as i64;
+        self.clock_shift = Some(self.clock_shift.unwrap_or(0).saturating_add(shift));
+    }
+
+    /// Footage that ends at `end` was found on the card: nothing begins before it.
+    pub fn raise_floor(&mut self, end: Wall) {
+        self.floor = self.floor.max(ticks_of(end) + 1);
     }
 
     /// Footage was lost behind the cutter: forgets what is pending and waits for a key frame. Returns the units dropped.
@@ -135,10 +169,12 @@ impl Segmenter {
                         let is_full = unit.dts - first.dts >= FRAGMENT_TICKS
                             || self.bytes + unit.data.len() > FRAGMENT_BYTES
                             || self.video.len() >= FRAGMENT_SAMPLES;
-                        if unit.is_key || is_full { self.cut(Some(unit.dts)) } else { None }
+                        let is_cut_by_key =
+                            unit.is_key && (!first.is_key || unit.dts - first.dts >= KEY_FRAGMENT_TICKS);
+                        if is_cut_by_key || is_full || (unit.is_key && self.clock_shift.is_some()) { self.cut(Some(unit.dts)) } else { None }
                     }
                 };
-                if unit.is_key {
+                if unit.is_key && self.video.is_empty() {
                     self.keep_time(&unit);
                 }
                 self.bytes += unit.data.len();
@@ -150,6 +186,9 @@ impl Segmenter {
 
     /// Lays the session's time line on the wall clock, at its first key frame and when the two have drifted apart.
     fn keep_time(&mut self, unit: &AccessUnit) {
+        if let Some(shift) = self.clock_shift.take() {
+            (self.origin, self.floor, self.begins_clock) = (None, self.floor.saturating_add(shift + 1), true);
+        }
         let now = ticks_of(unit.wall);
         let is_off =
             self.origin.is_none_or(|o| wall_of(o + unit.dts).micros_since(unit.wall).abs() > MAX_DRIFT_US);
@@ -174,7 +213,7 @@ impl Segmenter {
     fn cut(&mut self, next: Option<i64>) -> Option<Fragment> {
         let (params, origin) = (self.params.clone()?, self.origin?);
         let first = self.video.first()?;
-        let (ticks, is_key) = (origin + first.dts, first.is_key);
+        let (ticks, arrived, is_key) = (origin + first.dts, first.arrived, first.is_key);
         let lone = if self.last_video_duration == 0 { LONE_TICKS } else { self.last_video_duration };
         let video = samples(&self.video, next, lone);
         self.last_video_duration = video.last()?.duration;
@@ -188,7 +227,10 @@ impl Segmenter {
         self.bytes = 0;
         let duration = video.iter().map(|s| s.duration).sum();
         self.floor = ticks + i64::from(duration);
+        let begins_clock = std::mem::take(&mut self.begins_clock);
         Some(Fragment {
+            arrived,
+            begins_clock,
             params,
             ticks,
             duration,
@@ -204,6 +246,7 @@ impl Segmenter {
 fn pending(unit: AccessUnit) -> Pending {
     Pending {
         dts: unit.dts,
+        arrived: unit.arrived,
         size: unit.data.len() as u32,
         cts: unit.cts,
         is_key: unit.is_key,

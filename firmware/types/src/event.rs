@@ -54,6 +54,15 @@ pub struct Event {
     pub model: String,
 }
 
+impl Event {
+    /// The same event with all its times moved by `micros`.
+    pub fn moved(mut self, micros: i64) -> Self {
+        self.id.start = self.id.start.plus_micros(micros);
+        self.end = self.end.map(|end| end.plus_micros(micros));
+        self
+    }
+}
+
 /// Why footage is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -72,6 +81,10 @@ pub enum GapCause {
     PowerCut,
     /// The disk was too slow or failed.
     Storage,
+    /// Nothing happened, and the mode is to record only then.
+    Quiet,
+    /// The footage was on the card and is not any more, or it is damaged.
+    Lost,
 }
 
 impl GapCause {
@@ -85,6 +98,8 @@ impl GapCause {
             Self::Stopped => "the recorder was stopped",
             Self::PowerCut => "power cut or crash of the recorder",
             Self::Storage => "the storage was too slow or failed",
+            Self::Quiet => "nothing happened, and only events or motion are recorded",
+            Self::Lost => "the footage was removed from the card or is damaged",
         }
     }
 }

@@ -179,7 +179,7 @@ pub struct EventView {
 /// How the storage is doing.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StorageStatus {
-    /// `ok`, `slow`, `failed`.
+    /// `ok`, `slow`, `missing`, `foreign`, `read-only`, `full`, `failing`.
     pub state: &'static str,
     /// The folder.
     pub path: String,

@@ -192,21 +192,18 @@ impl Desk for MemoryDesk {
         let text = format!("{camera} {stream} {at:?}");
         Box::pin(async move { Ok(Bytes::from(text)) })
     }
-    fn export(
-        &self,
-        camera: &str,
-        stream: StreamKind,
-        _: Wall,
-        _: Wall,
-    ) -> BoxFuture<'_, Result<Arc<dyn Export>, DeskError>> {
+    fn export(&self, query: ExportQuery) -> BoxFuture<'_, Result<Arc<dyn Export>, DeskError>> {
         let footage = self.footage.clone();
-        let camera = camera.to_owned();
+        let ExportQuery { camera, stream, .. } = query;
         Box::pin(async move {
             if camera != "front" {
                 return Err(DeskError::NoFootage { camera, stream, words: "the camera went silent".into() });
             }
             Ok(Arc::new(MemoryExport(footage)) as Arc<dyn Export>)
         })
+    }
+    fn device_key(&self) -> Option<DeviceKeyView> {
+        Some(DeviceKeyView { public_key: "ab".repeat(32), fingerprint: "abab-abab".into() })
     }
     fn test_output(
         &self,
@@ -232,6 +229,12 @@ impl Export for MemoryExport {
 
     fn len(&self) -> u64 {
         self.0.len() as u64
+    }
+    fn end(&self) -> Wall {
+        Wall(NOW + 60_000_000)
+    }
+    fn playlist(&self, uri: &str) -> Option<String> {
+        Some(format!("#EXTM3U\n{uri}\n"))
     }
     fn etag(&self) -> String {
         "tag-1".into()

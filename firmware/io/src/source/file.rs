@@ -18,7 +18,7 @@ use nightjar_types::{AccessUnit, GapCause, Media};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -67,6 +67,16 @@ impl Source for Replay {
             ended
         })
     }
+}
+
+/// The first lumps of a replay without their bytes, for the fuzz target `clip` alone: of each unit whether it is a picture,
+/// its decode time, its place in the file and its bytes.
+#[doc(hidden)]
+pub fn rehearse(path: &Path, offset: Duration, lumps: usize) -> Result<Vec<(bool, i64, u64, u32)>, String> {
+    let clip = Clip::load(path).map_err(|fault| fault.words)?;
+    let mut round = Round::begin(&clip, offset);
+    let planned = (0..lumps).flat_map(|_| round.lump(&clip));
+    Ok(planned.map(|p| (p.entry.media == Media::Video, p.dts, p.entry.offset, p.entry.size)).collect())
 }
 
 /// Never made: a session only ends with an error.

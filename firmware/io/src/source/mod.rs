@@ -6,6 +6,8 @@ mod retry;
 mod rtsp;
 mod synthetic;
 
+#[doc(hidden)]
+pub use file::rehearse;
 pub use retry::{Pause, Retry};
 
 use futures_util::future::BoxFuture;

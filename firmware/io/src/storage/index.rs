@@ -10,8 +10,6 @@ use std::path::Path;
 
 /// sled's page cache, bytes.
 const CACHE: u64 = 4 << 20;
-/// sled writes out at least this often, ms. Between two a power cut forgets gaps and rows, which are made again.
-const FLUSH_MS: u64 = 5_000;
 
 /// An event and its picture, as it stands in a slab.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,14 +46,16 @@ fn get<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
 }
 
 impl Index {
-    /// Opens the index of volume `id`. One that cannot be read, or is another volume's, is put aside and begun anew.
-    pub(super) fn open(dir: &Path, id: &str) -> Result<Self, StorageError> {
+    /// Opens the index of volume `id`, which was opened `opens` times before. One that cannot be read, is another volume's or
+    /// was not there the last time is put aside and begun anew.
+    pub(super) fn open(dir: &Path, id: &str, opens: u64) -> Result<Self, StorageError> {
+        let stamp = |opens: u64| format!("{id} {opens}");
         let index = match Self::open_as_is(dir) {
-            Ok(index) if index.text("volume").is_none_or(|was| was == id) => index,
+            Ok(index) if index.text("volume").is_none_or(|was| was == stamp(opens)) => index,
             found => {
                 match found {
                     Ok(_) => {
-                        tracing::warn!("the index belongs to another volume; making it again from the slabs")
+                        tracing::warn!("the index is not the volume's newest; making it again from the slabs")
                     }
                     Err(e) => {
                         tracing::warn!(error = %e, "the index cannot be read; making it again from the slabs")
@@ -67,7 +67,7 @@ impl Index {
                 Self::open_as_is(dir)?
             }
         };
-        index.db.insert("volume", id)?;
+        index.db.insert("volume", stamp(opens + 1).as_str())?;
         Ok(index)
     }
 
@@ -76,10 +76,15 @@ impl Index {
             .path(dir)
             .cache_capacity(CACHE)
             .mode(sled::Mode::LowSpace)
-            .flush_every_ms(Some(FLUSH_MS))
+            .flush_every_ms(None) // the write-outs of the storage do it, in their order
             .open()?;
         let (slabs, gaps, events) = (db.open_tree("slabs")?, db.open_tree("gaps")?, db.open_tree("events")?);
         Ok(Self { db, slabs, gaps, events })
+    }
+
+    /// An index as it is, to look at.
+    pub(super) fn look(dir: &Path) -> Result<Self, StorageError> {
+        Self::open_as_is(dir)
     }
 
     fn text(&self, key: &str) -> Option<String> {
@@ -112,10 +117,32 @@ impl Index {
         Ok(())
     }
 
-    /// Gaps are rare, and a kill may be the next thing that happens: written out at once.
-    pub(super) fn put_gap(&self, gap: &Gap) -> Result<(), StorageError> {
-        put(&self.gaps, &gap_key(&(gap.camera.clone(), gap.stream), gap.from), gap)?;
+    /// Makes durable what was put. Nothing else does.
+    pub(super) fn flush(&self) -> Result<(), StorageError> {
         self.db.flush()?;
+        Ok(())
+    }
+
+    pub(super) fn put_gap(&self, gap: &Gap) -> Result<(), StorageError> {
+        put(&self.gaps, &gap_key(&(gap.camera.clone(), gap.stream), gap.from), gap)
+    }
+
+    /// Moves what happened to a stream in `from..=to` by `micros`: gaps that begin then, and the camera's events.
+    pub(super) fn restamp(&self, stream: &StreamId, from: Wall, to: Wall, micros: i64) -> Result<(), StorageError> {
+        let after = to.plus_micros(1);
+        for gap in self.gaps(stream, from, after).into_iter().filter(|g| g.from >= from) {
+            self.gaps.remove(gap_key(stream, gap.from))?;
+            let (from, to) = (gap.from.plus_micros(micros), gap.to.map(|t| t.plus_micros(micros)));
+            self.put_gap(&Gap { from, to, ..gap })?;
+        }
+        if stream.1 == nightjar_types::StreamKind::Main {
+            let all: Vec<EventEntry> =
+                self.events(from, after, None).filter(|e| e.event.camera == stream.0).collect();
+            for entry in all {
+                self.events.remove(event_key(entry.event.id))?;
+                self.put_event(&EventEntry { event: entry.event.moved(micros), ..entry })?;
+            }
+        }
         Ok(())
     }
 

@@ -1,66 +1,67 @@
 //! Footage in, the card out, and back: opens a volume, writes all streams from one thread, answers what there is.
 
 mod card;
+pub mod check;
+mod clips;
+pub mod disk;
 mod error;
 mod index;
+mod keeping;
+mod life;
+mod mount;
+mod options;
 mod queue;
 mod read;
 mod recover;
+mod restamp;
+mod ring;
 mod shelf;
 mod slab_file;
+mod thin;
 mod volume;
 
+pub use clips::{Clip, Extras, Film};
 pub use error::StorageError;
+pub use keeping::{CardLife, Held, HoldFault};
+pub use life::Registers;
+pub use nightjar_record::{Hold, Trigger};
 pub use nightjar_record::catalog::StreamId;
+pub use nightjar_record::timelapse::Pace;
+pub use options::{Now, Options, StreamPlan};
 pub use queue::{CardSender, EventSender};
-pub use read::{Clip, KeyPicture, Library};
+pub use read::{KeyPicture, Library};
+pub use shelf::Deletion;
 
-use nightjar_record::name;
 use shelf::Shelf;
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-/// A running volume.
+/// A running storage.
 pub struct Storage {
     shelf: Arc<Shelf>,
     writer: Option<JoinHandle<()>>,
     syncer: Option<JoinHandle<()>>,
-    is_stopping: Arc<AtomicBool>,
 }
 
 impl Storage {
-    /// Opens or makes the volume at `path`, brings its pool to `quota` bytes and starts to write `streams`. `sync` is the
-    /// longest time between two write-outs to the card.
-    pub fn open(
-        path: &Path,
-        quota: u64,
-        sync: Duration,
-        streams: Vec<StreamId>,
-    ) -> Result<Self, StorageError> {
-        let volume = volume::Volume::open(path, quota)?;
-        let index = index::Index::open(&volume.path(name::PRIVATE_DIR).join("index"), &volume.id)?;
-        let recovered = recover::recover(&volume, &index, quota, &streams)?;
-        let was_clean = index.take_clean();
-        if cfg!(debug_assertions) {
-            recovered.catalog.check_invariants();
-        }
-        let shelf = Arc::new(Shelf::new(volume, index, recovered.catalog, streams.len(), quota));
-        let card = card::Card::new(shelf.clone(), streams, recovered.resume, was_clean);
+    /// Opens or makes the volume and starts to write. Where its disk is missing, another or read-only, that is a state and
+    /// an alarm, and recording begins when the right one comes; what only a person can mend is an error.
+    pub fn open(options: Options) -> Result<Self, StorageError> {
+        let path = options.place.path().to_path_buf();
+        let Stepped { shelf, card, rings } = Stepped::open(options)?;
         let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
             let thread = std::thread::Builder::new().name(name.into()).spawn(run);
-            error::io_at("start the thread for", path, thread)
+            error::io_at("start the thread for", &path, thread)
         };
-        let is_stopping = Arc::new(AtomicBool::new(false));
         let writer = start("card", Box::new(move || card.run()))?;
-        let (of_syncer, stop) = (shelf.clone(), is_stopping.clone());
-        let syncer = start("card-sync", Box::new(move || run_sync(&of_syncer, &stop, sync)))?;
-        Ok(Self { shelf, writer: Some(writer), syncer: Some(syncer), is_stopping })
+        let of_syncer = shelf.clone();
+        let syncer = start("card-sync", Box::new(move || run_sync(&of_syncer, &rings)))?;
+        Ok(Self { shelf, writer: Some(writer), syncer: Some(syncer) })
     }
 
-    /// The way to the card for stream `n` of those given to [`open`](Self::open).
+    /// The way to the card for stream `n` of those in the options.
     pub fn sender(&self, n: usize) -> CardSender {
         CardSender::new(self.shelf.queue.clone(), n as u16)
     }
@@ -78,31 +79,96 @@ impl Storage {
     /// Writes out all that came in and closes the volume.
     pub fn stop(mut self) -> Result<(), StorageError> {
         self.shelf.queue.stop();
-        if let Some(writer) = self.writer.take() {
-            let _ = writer.join(); // a panic there is already printed; what reached the card is found at the next start
+        for thread in [self.writer.take(), self.syncer.take()].into_iter().flatten() {
+            let _ = thread.join(); // a panic there is already printed; what reached the card is found at the next start
         }
-        self.is_stopping.store(true, Relaxed);
-        if let Some(syncer) = self.syncer.take() {
-            syncer.thread().unpark();
-            let _ = syncer.join(); // see above
-        }
-        self.shelf.index.set_clean()
+        self.shelf.mounted()?.index.set_clean()
     }
 }
 
-/// One write-out for all streams of the volume, once a beat, and a last one.
-fn run_sync(shelf: &Shelf, is_stopping: &AtomicBool, beat: Duration) {
-    loop {
-        let is_last = is_stopping.load(Relaxed);
-        if shelf.is_dirty.swap(false, Relaxed) {
-            let written = rustix::fs::syncfs(&shelf.volume.dir).map_err(std::io::Error::from);
-            if let Err(e) = error::io_at("write out", &shelf.volume.root, written) {
-                shelf.failed(&e);
+/// A storage without its threads: who holds it says when a beat is and when a write-out. [`Storage`] is this with threads;
+/// simulations drive it by hand.
+pub struct Stepped {
+    shelf: Arc<Shelf>,
+    card: card::Card,
+    rings: Receiver<()>,
+}
+
+impl Stepped {
+    /// As [`Storage::open`].
+    pub fn open(options: Options) -> Result<Self, StorageError> {
+        let shelf = Arc::new(Shelf::new(options));
+        let (bell, rings) = sync_channel(1);
+        let mut card = card::Card::new(shelf.clone(), bell);
+        if let Err(e) = card.mount() {
+            if !e.is_passing() {
+                return Err(e);
             }
+            shelf.failed(&e);
         }
+        Ok(Self { shelf, card, rings })
+    }
+
+    /// As [`Storage::sender`].
+    pub fn sender(&self, n: usize) -> CardSender {
+        CardSender::new(self.shelf.queue.clone(), n as u16)
+    }
+
+    /// As [`Storage::library`].
+    pub fn library(&self) -> Library {
+        Library::new(self.shelf.clone())
+    }
+
+    /// As [`Storage::events`].
+    pub fn events(&self) -> EventSender {
+        EventSender::new(self.shelf.queue.clone())
+    }
+
+    /// Writes what has come in.
+    pub fn beat(&mut self) {
+        self.card.beat(false);
+    }
+
+    /// Makes it durable, if there is something.
+    pub fn write_out(&mut self) {
+        if self.rings.try_recv().is_ok() {
+            write_out(&self.shelf);
+        }
+    }
+
+    /// As [`Storage::stop`].
+    pub fn stop(mut self) -> Result<(), StorageError> {
+        self.card.beat(true);
+        write_out(&self.shelf);
+        self.shelf.mounted()?.index.set_clean()
+    }
+}
+
+/// One write-out for all streams of the volume each time the bell rings, and a last one when its rope is gone.
+fn run_sync(shelf: &Shelf, rings: &Receiver<()>) {
+    loop {
+        let is_last = rings.recv().is_err();
+        write_out(shelf);
         if is_last {
             return;
         }
-        std::thread::park_timeout(beat);
     }
+}
+
+/// Footage first, then the index: so a row never speaks of footage that is not there.
+fn write_out(shelf: &Shelf) {
+    let Ok(mounted) = shelf.mounted() else { return };
+    let beats = shelf.ahead.load(Relaxed);
+    let is_dirty = shelf.is_index_dirty.swap(false, Relaxed);
+    let synced = error::io_at("write out", &mounted.volume.root, mounted.volume.disk.sync());
+    let done = synced.and_then(|()| if is_dirty { mounted.index.flush() } else { Ok(()) });
+    match done {
+        Ok(()) => drop(shelf.epoch.fetch_add(1, Relaxed)),
+        Err(e) => {
+            shelf.failed(&e);
+            shelf.is_index_dirty.store(true, Relaxed);
+            shelf.is_doubtful.store(matches!(e, StorageError::Io { .. }), Relaxed);
+        }
+    }
+    let _ = shelf.ahead.fetch_update(Relaxed, Relaxed, |ahead| Some(ahead.saturating_sub(beats)));
 }

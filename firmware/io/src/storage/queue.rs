@@ -1,13 +1,11 @@
 //! The hop recorder → card: units in, bounded by bytes; when full, whole groups of pictures are left out and counted.
 
-use nightjar_types::{AccessUnit, GapCause, StreamParams};
+use nightjar_record::Trigger;
+use nightjar_types::{AccessUnit, GapCause, Mono, StreamParams};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
-
-/// Bytes that may wait for the card, all streams together.
-pub(super) const BUDGET: usize = 32 << 20;
 
 /// What reaches the card.
 #[derive(Debug)]
@@ -20,6 +18,8 @@ pub(super) enum Message {
     Skipped,
     /// Bytes of an event for the slab.
     Event(super::index::EventRow),
+    /// Something happened before the camera.
+    Trigger(Trigger, Mono),
 }
 
 #[derive(Debug, Default)]
@@ -29,28 +29,47 @@ struct Waiting {
     is_stopping: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Queue {
+    /// Bytes that may wait for the card, all streams together.
+    budget: usize,
     waiting: Mutex<Waiting>,
     wake: Condvar,
     pub(super) dropped_units: AtomicU64,
 }
 
 impl Queue {
+    pub(super) fn new(budget: u64) -> Self {
+        let budget = usize::try_from(budget).unwrap_or(usize::MAX);
+        Self { budget, waiting: Mutex::default(), wake: Condvar::new(), dropped_units: AtomicU64::new(0) }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Waits a beat, or less when much has come in, and takes all. The second value: stop after this.
-    pub(super) fn take(&self, beat: Duration, into: &mut VecDeque<(u16, Message)>) -> bool {
-        let early = |w: &mut Waiting| w.bytes < BUDGET / 4 && !w.is_stopping;
-        let mut waiting = match self.wake.wait_timeout_while(self.lock(), beat, early) {
-            Ok((guard, _)) => guard,
-            Err(poisoned) => poisoned.into_inner().0,
-        };
+    /// Waits a beat, or less when much has come in. True: this beat is the last.
+    pub(super) fn wait(&self, beat: Duration) -> bool {
+        let is_calm = |w: &mut Waiting| w.bytes < self.budget / 2 && !w.is_stopping;
+        match self.wake.wait_timeout_while(self.lock(), beat, is_calm) {
+            Ok((guard, _)) => guard.is_stopping,
+            Err(poisoned) => poisoned.into_inner().0.is_stopping,
+        }
+    }
+
+    /// Waits a beat, whatever comes in. True: this beat is the last.
+    pub(super) fn wait_out(&self, beat: Duration) -> bool {
+        match self.wake.wait_timeout_while(self.lock(), beat, |w| !w.is_stopping) {
+            Ok((guard, _)) => guard.is_stopping,
+            Err(poisoned) => poisoned.into_inner().0.is_stopping,
+        }
+    }
+
+    /// Takes all that waits.
+    pub(super) fn take(&self, into: &mut VecDeque<(u16, Message)>) {
+        let mut waiting = self.lock();
         std::mem::swap(&mut waiting.messages, into);
         waiting.bytes = 0;
-        waiting.is_stopping
     }
 
     pub(super) fn stop(&self) {
@@ -60,12 +79,12 @@ impl Queue {
 
     fn push(&self, stream: u16, message: Message, bytes: usize, or_refuse: bool) -> bool {
         let mut waiting = self.lock();
-        if or_refuse && waiting.bytes + bytes > BUDGET {
+        if or_refuse && waiting.bytes + bytes > self.budget {
             return false;
         }
         waiting.bytes += bytes;
         waiting.messages.push_back((stream, message));
-        if waiting.bytes >= BUDGET / 4 {
+        if waiting.bytes >= self.budget / 2 {
             self.wake.notify_all();
         }
         true
@@ -132,6 +151,11 @@ impl EventSender {
         let bytes = row.jpeg.len();
         self.queue.push(stream, Message::Event(row), bytes, false);
     }
+
+    /// Something happened before the camera of stream `n`: it is recorded if it is to be recorded then.
+    pub fn trigger(&self, n: usize, what: Trigger, at: Mono) {
+        self.queue.push(n as u16, Message::Trigger(what, at), 0, false);
+    }
 }
 
 #[cfg(test)]
@@ -147,14 +171,16 @@ mod tests {
 
     #[test]
     fn a_full_queue_drops_whole_groups_of_pictures_and_counts() {
-        let queue = Arc::new(Queue::default());
+        const BUDGET: usize = 4 << 20;
+        let queue = Arc::new(Queue::new(BUDGET as u64));
         let mut sender = CardSender::new(queue.clone(), 3);
         assert!(sender.unit(unit(BUDGET / 2, true)));
         assert!(!sender.unit(unit(BUDGET, false)), "does not fit");
         assert!(!sender.unit(unit(10, false)), "would fit, but its group is broken");
         assert!(sender.unit(unit(10, true)), "the next group begins");
         let mut got = VecDeque::new();
-        assert!(!queue.take(Duration::ZERO, &mut got));
+        assert!(!queue.wait(Duration::ZERO));
+        queue.take(&mut got);
         let kinds: Vec<bool> = got.iter().map(|(_, m)| matches!(m, Message::Skipped)).collect();
         assert_eq!(kinds, [false, true, false]);
         assert_eq!(queue.dropped_units.load(Ordering::Relaxed), 2);

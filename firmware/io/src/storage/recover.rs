@@ -1,22 +1,19 @@
-//! The volume as it was left → a catalog, with every slab playable and the pool at its quota. Reads only open slabs and
-//! those that the index does not know.
+//! The volume as it was left → a catalog, with every slab playable and named by its time. Reads only the slabs that are
+//! open or that the index does not know.
 
+use super::disk::Disk;
 use super::error::{StorageError, io_at};
 use super::index::{EventEntry, EventRow, Index};
 use super::slab_file::SlabFile;
-use super::volume::Volume;
+use super::volume::{SLABS, Volume};
 use nightjar_media::boxes::free_head;
 use nightjar_record::catalog::{JOIN_US, StreamId};
-use nightjar_record::layout::{FREE_LEN, HEAD_LEN};
+use nightjar_record::layout::{Flags, Hash, HEAD_LEN, Wear};
 use nightjar_record::scan::{self, Depth};
-use nightjar_record::{Catalog, Kind, ReadAt, Scanned, SlabRow, SlabWriter, Take, name};
+use nightjar_record::{Catalog, Kind, ReadAt, RecordHead, Scanned, Sign, SlabRow, SlabWriter, name};
 use nightjar_types::{Gap, GapCause, Wall};
-use std::collections::HashMap;
-use std::fs;
-use std::path::{Path, PathBuf};
-
-/// Slabs that a stream needs at least: one open, one to keep.
-const SLABS_A_STREAM: u64 = 2;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 /// A slab that a stream goes on with.
 pub(super) struct Resume {
@@ -29,89 +26,239 @@ pub(super) struct Resume {
 pub(super) struct Recovered {
     pub(super) catalog: Catalog,
     pub(super) resume: Vec<Resume>,
+    /// The number of the next waiting slab.
+    pub(super) next_number: u64,
+    /// The newest chain of every stream.
+    pub(super) chains: HashMap<StreamId, Hash>,
+    /// The card's life so far.
+    pub(super) wear: Wear,
+}
+
+struct Recovery<'a> {
+    volume: &'a Volume,
+    index: &'a Index,
+    key: &'a dyn Sign,
+    catalog: Catalog,
+    next_number: u64,
+    open: HashMap<StreamId, (SlabRow, Scanned)>,
+    replaced: HashSet<u64>,
+    wear: Wear,
 }
 
 pub(super) fn recover(
     volume: &Volume,
     index: &Index,
-    quota: u64,
     streams: &[StreamId],
+    key: &dyn Sign,
 ) -> Result<Recovered, StorageError> {
+    let mut r = Recovery {
+        volume,
+        index,
+        key,
+        catalog: Catalog::default(),
+        next_number: 0,
+        open: HashMap::new(),
+        replaced: HashSet::new(),
+        wear: Wear::default(),
+    };
+    for (number, len) in volume.waiting()? {
+        r.catalog.insert_free(number, len);
+        r.next_number = r.next_number.max(number + 1);
+    }
     let mut known: HashMap<String, SlabRow> =
         index.slabs().into_iter().map(|row| (row.path.clone(), row)).collect();
-    let mut catalog = Catalog::default();
-    let mut open: HashMap<StreamId, (SlabRow, Scanned)> = HashMap::new();
-    let mut next_number = 0;
-    for number in volume.waiting()? {
-        catalog.insert_free(number);
-        next_number = next_number.max(number + 1);
-    }
-    for path in slab_paths(&volume.root)? {
-        let file = SlabFile::open(&volume.path(&path), true)?;
-        let (row, is_whole) = (known.remove(&path), file.len()? == volume.slab_len);
-        if let Some(row) = row.as_ref().filter(|row| row.is_sealed && is_whole) {
-            catalog.insert(row.clone());
-            continue;
-        }
-        let depth = if row.is_some() { Depth::Tail } else { Depth::Heads };
-        let Some(found) = scan::scan(&file, file.len()?, depth)? else {
-            tracing::warn!(slab = path, "holds no footage that can be read; goes back to the pool");
-            recycle(volume, &path, next_number)?;
-            catalog.insert_free(next_number);
-            next_number += 1;
-            continue;
-        };
-        if !is_whole {
-            tracing::warn!(
-                slab = path,
-                records = found.records.len(),
-                "was cut short; what is left plays, the rest is lost"
-            );
-        }
-        heal(volume, &file, &path, &found)?;
-        let row = row_of(path, &found);
-        index_events(index, &file, &found)?;
-        match open.remove(&row.stream) {
-            // of two open slabs of a stream only the newer goes on
-            Some(other) if other.0.end() > row.end() => {
-                settle(&mut catalog, index, row)?;
-                open.insert(other.0.stream.clone(), other);
-            }
-            other => {
-                if let Some(older) = other {
-                    settle(&mut catalog, index, older.0)?;
+    for path in slab_paths(&*volume.disk, &volume.root)? {
+        match known.remove(&path) {
+            Some(row) if row.is_sealed => r.catalog.insert(row),
+            row => {
+                if let Err(e) = r.slab(&path, row.as_ref().map(|row| row.len)) {
+                    tracing::error!(slab = path, error = %e, "cannot be read; left alone, its footage is missing");
+                    if let Some(row) = row {
+                        r.lost(&row)?;
+                    }
                 }
-                open.insert(row.stream.clone(), (row, found));
             }
         }
     }
     for (path, row) in known {
         tracing::warn!(slab = path, "is in the index but not on the card; its footage is gone");
-        index.remove_slab(row.generation)?;
+        r.lost(&row)?;
     }
-    let mut resume = Vec::new();
-    for (stream, (row, found)) in open {
-        if !streams.contains(&stream) {
-            settle(&mut catalog, index, row)?;
-            continue;
+    r.drop_replaced()?;
+    let resume = r.resume(streams)?;
+    clip_overlaps(&mut r.catalog);
+    let chains = r.chains(streams, &resume);
+    explain_holes(&r.catalog, index, streams)?;
+    Ok(Recovered { catalog: r.catalog, resume, next_number: r.next_number, chains, wear: r.wear })
+}
+
+impl Recovery<'_> {
+    /// Takes in one slab that the index does not vouch for; of an open one it knows the length.
+    fn slab(&mut self, path: &str, known_len: Option<u32>) -> Result<(), StorageError> {
+        let file = SlabFile::open(&*self.volume.disk, path)?;
+        let len = file.len()?;
+        let Some(found) = scan::scan(&file, len, Depth::Tail)? else {
+            tracing::warn!(slab = path, "holds no footage that can be read; goes back to the pool");
+            return self.to_pool(path, &file, len);
+        };
+        self.catalog.raise_generation(found.generation + 1);
+        let belongs = name::parse(path).is_some_and(|(c, s)| c == found.slab.camera && s == found.slab.stream);
+        let is_half_thinned = !found.slab.replaces.is_empty() && found.seal.is_none();
+        if !belongs || is_half_thinned || found.records.is_empty() {
+            tracing::info!(slab = path, "was being made when the recorder ended; goes back to the pool");
+            return self.to_pool(path, &file, len);
         }
-        let file = SlabFile::open(&volume.path(&row.path), true)?;
-        let next = found.records.len() as u32 + 1;
-        let end = row.end().unwrap_or_default();
-        let writer = SlabWriter::resume(
-            found.slab,
-            found.generation,
-            volume.slab_len as u32,
-            found.end as u32,
-            next,
-            end,
-        );
-        catalog.insert(row);
-        resume.push(Resume { stream, writer, file });
+        let whole = known_len.map_or_else(|| whole_len(len), u64::from).max(len.min(*SLABS.end()));
+        if whole != len {
+            let records = found.records.len();
+            tracing::warn!(slab = path, records, "was cut short; what is left plays, the rest is lost");
+        }
+        heal(&file, path, &found, whole)?;
+        if found.slab.wear.written > self.wear.written {
+            self.wear = found.slab.wear;
+        }
+        self.replaced.extend(&found.slab.replaces);
+        let stream = (found.slab.camera.clone(), found.slab.stream);
+        let path = self.named_by_time(path, &stream, &found)?;
+        let row = row_of(path, &found, whole as u32);
+        index_events(self.index, &file, &found)?;
+        if found.seal.is_some() {
+            return self.settle(row);
+        }
+        // of two open slabs of a stream only the newer goes on
+        match self.open.remove(&stream) {
+            Some(other) if other.0.end() > row.end() => {
+                self.open.insert(stream, other);
+                self.close(row, &found)
+            }
+            other => {
+                self.open.insert(stream, (row, found));
+                other.map_or(Ok(()), |(row, found)| self.close(row, &found))
+            }
+        }
     }
-    fit_to_quota(volume, index, quota, streams.len() as u64, &mut catalog, next_number)?;
-    explain_holes(&catalog, index, streams)?;
-    Ok(Recovered { catalog, resume })
+
+    /// Gives a slab whose times were moved the name that fits them.
+    fn named_by_time(&self, path: &str, stream: &StreamId, found: &Scanned) -> Result<String, StorageError> {
+        let start = found.records.first().map_or(found.slab.begun.wall, |r| r.head.wall);
+        let right = name::slab_path(&stream.0, stream.1, start, 0);
+        let stem = |p: &str| p.trim_end_matches(".mp4").split('_').next().map(str::to_string);
+        if found.shift_us == 0 || stem(path) == stem(&right) {
+            return Ok(path.to_string());
+        }
+        let right = self.volume.free_path(stream, start);
+        self.volume.rename(path, &right)?;
+        Ok(right)
+    }
+
+    /// Seals a slab that nobody goes on with.
+    fn close(&mut self, row: SlabRow, found: &Scanned) -> Result<(), StorageError> {
+        let file = SlabFile::open(&*self.volume.disk, &row.path)?;
+        let (write, footer) = SlabWriter::resume(found, row.len).seal(self.key);
+        let used = (write.offset as usize + write.len()).saturating_sub(8) as u32;
+        if used + footer.len() as u32 + 8 <= row.len {
+            file.record(&write)?;
+            file.write_at(&footer, u64::from(row.len) - footer.len() as u64)?;
+        }
+        self.settle(SlabRow { used, ..row })
+    }
+
+    fn settle(&mut self, mut row: SlabRow) -> Result<(), StorageError> {
+        row.is_sealed = true;
+        self.index.put_slab(&row)?;
+        self.catalog.insert(row);
+        Ok(())
+    }
+
+    /// A slab of the index that is not on the card any more.
+    fn lost(&mut self, row: &SlabRow) -> Result<(), StorageError> {
+        self.index.remove_slab(row.generation)?;
+        for (from, to) in &row.spans {
+            let (camera, stream) = row.stream.clone();
+            self.index.put_gap(&Gap { camera, stream, from: *from, to: Some(*to), cause: GapCause::Lost })?;
+        }
+        Ok(())
+    }
+
+    fn to_pool(&mut self, path: &str, file: &SlabFile, len: u64) -> Result<(), StorageError> {
+        let whole = whole_len(len);
+        if whole != len {
+            file.set_len(whole)?;
+        }
+        self.volume.rename(path, &name::pool_path(self.next_number))?;
+        self.catalog.insert_free(self.next_number, whole as u32);
+        self.next_number += 1;
+        Ok(())
+    }
+
+    /// Of footage that is there twice, as it was and thinned, the thinned stays.
+    fn drop_replaced(&mut self) -> Result<(), StorageError> {
+        for generation in std::mem::take(&mut self.replaced) {
+            let Some(row) = self.catalog.remove(generation) else { continue };
+            self.index.remove_slab(generation)?;
+            let file = SlabFile::open(&*self.volume.disk, &row.path)?;
+            self.to_pool(&row.path, &file, u64::from(row.len))?;
+        }
+        Ok(())
+    }
+
+    fn resume(&mut self, streams: &[StreamId]) -> Result<Vec<Resume>, StorageError> {
+        let mut resume = Vec::new();
+        for (stream, (row, found)) in std::mem::take(&mut self.open) {
+            if !streams.contains(&stream) {
+                self.close(row, &found)?;
+                continue;
+            }
+            let file = SlabFile::open(&*self.volume.disk, &row.path)?;
+            let writer = SlabWriter::resume(&found, row.len);
+            self.index.put_slab(&row)?;
+            self.catalog.insert(row);
+            resume.push(Resume { stream, writer, file });
+        }
+        Ok(resume)
+    }
+
+    /// The chain that the next slab of every stream goes on with, and the wear of the newest slab.
+    fn chains(&mut self, streams: &[StreamId], resume: &[Resume]) -> HashMap<StreamId, Hash> {
+        let mut chains: HashMap<StreamId, Hash> = HashMap::new();
+        for stream in streams.iter().filter(|s| resume.iter().all(|r| r.stream != **s)) {
+            let newest = self.catalog.rows().filter(|r| r.stream == *stream && !r.is_thin);
+            let Some(row) = newest.max_by_key(|r| r.generation) else { continue };
+            let found = SlabFile::open(&*self.volume.disk, &row.path)
+                .and_then(|file| scan::scan(&file, u64::from(row.len), Depth::Heads));
+            if let Ok(Some(found)) = found {
+                chains.insert(stream.clone(), found.chain.0);
+                if found.slab.wear.written > self.wear.written {
+                    self.wear = found.slab.wear;
+                }
+            }
+        }
+        chains
+    }
+}
+
+/// The length that a slab file of `len` bytes must have had.
+fn whole_len(len: u64) -> u64 {
+    len.next_power_of_two().clamp(*SLABS.start(), *SLABS.end())
+}
+
+/// Two slabs may hold the same moments when a write failed and was repeated elsewhere: the later slab has them.
+fn clip_overlaps(catalog: &mut Catalog) {
+    let mut rows: Vec<SlabRow> = catalog.rows().cloned().collect();
+    rows.sort_by(|a, b| (&a.stream, a.start()).cmp(&(&b.stream, b.start())));
+    for pair in rows.windows(2) {
+        let (row, next) = (&pair[0], &pair[1]);
+        let Some(limit) = next.start().filter(|s| row.stream == next.stream && row.end() > Some(*s)) else {
+            continue;
+        };
+        tracing::warn!(slab = row.path, "overlaps the next; the next one's footage counts");
+        let mut clipped = row.clone();
+        clipped.spans.retain(|s| s.0 < limit);
+        if let Some(last) = clipped.spans.last_mut() {
+            last.1 = last.1.min(limit);
+        }
+        catalog.insert(clipped);
+    }
 }
 
 /// A hole between two spans that no gap record explains was a power cut: the record did not reach the card.
@@ -122,13 +269,8 @@ fn explain_holes(catalog: &Catalog, index: &Index, streams: &[StreamId]) -> Resu
             let (from, to) = (pair[0].1, pair[1].0);
             if index.gaps(stream, from, to).is_empty() {
                 let (camera, kind) = (stream.0.clone(), stream.1);
-                index.put_gap(&Gap {
-                    camera,
-                    stream: kind,
-                    from,
-                    to: Some(to),
-                    cause: GapCause::PowerCut,
-                })?;
+                let cause = GapCause::PowerCut;
+                index.put_gap(&Gap { camera, stream: kind, from, to: Some(to), cause })?;
             }
         }
     }
@@ -136,149 +278,97 @@ fn explain_holes(catalog: &Catalog, index: &Index, streams: &[StreamId]) -> Resu
 }
 
 /// Paths of all slabs, below the storage folder.
-fn slab_paths(root: &Path) -> Result<Vec<String>, StorageError> {
-    let mut folders = vec![(PathBuf::new(), 0)];
+pub(super) fn slab_paths(disk: &dyn Disk, root: &Path) -> Result<Vec<String>, StorageError> {
+    let mut folders = vec![(String::new(), 0)];
     let mut found = Vec::new();
-    while let Some((below, depth)) = folders.pop() {
-        let here = root.join(&below);
-        for entry in io_at("list", &here, fs::read_dir(&here))? {
-            let entry = io_at("list", &here, entry)?;
-            let path = below.join(entry.file_name());
-            let is_dir = entry.file_type().is_ok_and(|t| t.is_dir());
-            if is_dir && depth < 3 && !entry.file_name().to_string_lossy().starts_with('.') {
-                folders.push((path, depth + 1));
-            } else if let Some(text) = path.to_str().filter(|text| !is_dir && name::parse(text).is_some()) {
-                found.push(text.to_string());
+    while let Some((here, depth)) = folders.pop() {
+        for entry in io_at("list", root.join(&here), disk.list(&here))? {
+            let below = if here.is_empty() { entry.name } else { format!("{here}/{}", entry.name) };
+            if entry.is_dir && depth < 3 && below != name::PRIVATE_DIR {
+                folders.push((below, depth + 1));
+            } else if !entry.is_dir && name::parse(&below).is_some() {
+                found.push(below);
             }
         }
     }
+    found.sort();
     Ok(found)
 }
 
-fn row_of(path: String, found: &Scanned) -> SlabRow {
+/// A row for a slab as it was scanned.
+pub(super) fn row_of(path: String, found: &Scanned, len: u32) -> SlabRow {
+    let fragments = found.records.iter().filter(|r| r.head.kind == Kind::Fragment);
     SlabRow {
         generation: found.generation,
         stream: (found.slab.camera.clone(), found.slab.stream),
         path,
         spans: found.spans(JOIN_US),
         used: found.end as u32,
-        is_sealed: false,
+        len,
+        flags: fragments.fold(Flags::default(), |all, r| all.with(r.head.flags)),
+        is_sealed: found.seal.is_some(),
+        is_thin: !found.slab.replaces.is_empty(),
+        begun: found.slab.begun,
     }
 }
 
-/// Makes the file whole and its end hidden again.
-fn heal(volume: &Volume, file: &SlabFile, path: &str, found: &Scanned) -> Result<(), StorageError> {
-    if file.len()? != volume.slab_len {
-        file.extend(volume.slab_len)?;
-    } else if found.is_sealed {
+/// Makes the slab end with a `free` box again.
+fn heal(file: &SlabFile, path: &str, found: &Scanned, len: u64) -> Result<(), StorageError> {
+    if file.len()? != len {
+        file.set_len(len)?;
+    } else if found.is_framed {
         return Ok(());
     }
-    tracing::info!(slab = path, records = found.records.len(), "closed behind its last whole record");
-    let rest = volume.slab_len.saturating_sub(found.end).max(u64::from(FREE_LEN));
-    file.write_at(&free_head(rest as u32), found.end)
-}
-
-fn settle(catalog: &mut Catalog, index: &Index, mut row: SlabRow) -> Result<(), StorageError> {
-    row.is_sealed = true;
-    index.put_slab(&row)?;
-    catalog.insert(row);
-    Ok(())
+    tracing::info!(slab = path, "closed behind its last whole record");
+    file.write_at(&free_head(len.saturating_sub(found.end) as u32), found.end)
 }
 
 fn index_events(index: &Index, file: &SlabFile, found: &Scanned) -> Result<(), StorageError> {
     for record in found.records.iter().filter(|r| r.head.kind == Kind::Event) {
         let Some(row) = read_event(file, record.offset, found.generation)? else { continue };
-        let is_newer = index.event(row.event.id).is_none_or(|have| have.event.end.is_none());
+        let event = row.event.moved(found.shift_us);
+        let is_newer = index.event(event.id).is_none_or(|have| have.event.end.is_none());
         if is_newer {
-            index.put_event(&EventEntry {
-                event: row.event,
-                record: Some((found.generation, record.offset)),
-            })?;
+            index.put_event(&EventEntry { event, record: Some((found.generation, record.offset)) })?;
         }
     }
     Ok(())
 }
 
-/// The event at `offset` of a slab, if it is there and of this generation.
+/// The event at `offset` of a slab, as written, if it is there and of this generation.
 pub(super) fn read_event(
     file: &SlabFile,
     offset: u64,
     generation: u64,
 ) -> Result<Option<EventRow>, StorageError> {
-    let Some(record) = read_record(file, offset, generation)? else { return Ok(None) };
+    let Found::Whole(record) = read_record(file, offset, generation)? else { return Ok(None) };
     Ok(postcard::from_bytes(&record[HEAD_LEN..]).ok())
 }
 
-/// A whole record, if it is there, of this generation and intact.
-pub(super) fn read_record(
-    file: &SlabFile,
-    offset: u64,
-    generation: u64,
-) -> Result<Option<Vec<u8>>, StorageError> {
+/// What stands where a record was.
+pub(super) enum Found {
+    /// The record.
+    Whole(Vec<u8>),
+    /// Its head, and behind it not what was written there.
+    Damaged(RecordHead),
+    /// Something else: the slab was recycled.
+    Gone,
+}
+
+/// A whole record of this generation.
+pub(super) fn read_record(file: &SlabFile, offset: u64, generation: u64) -> Result<Found, StorageError> {
     let mut head = [0; HEAD_LEN];
     file.read_at(offset, &mut head)?;
-    let Some(head) = nightjar_record::RecordHead::decode(&head) else { return Ok(None) };
-    if head.generation != generation || u64::from(head.len) > file.len()? {
-        return Ok(None);
+    let Some(head) = RecordHead::decode(&head).filter(|h| h.generation == generation) else {
+        return Ok(Found::Gone);
+    };
+    if u64::from(head.len) > file.len()? {
+        return Ok(Found::Gone);
     }
     let mut record = vec![0; head.len as usize];
     let n = file.read_at(offset, &mut record)?;
-    Ok((n == record.len() && head.fits(&record)).then_some(record))
-}
-
-/// A slab file goes back to the pool under a number.
-pub(super) fn recycle(volume: &Volume, path: &str, number: u64) -> Result<(), StorageError> {
-    let (from, to) = (volume.path(path), volume.path(&name::pool_path(number)));
-    io_at("rename", &from, fs::rename(&from, &to))?;
-    // the folders of its date, stream and camera go when they are empty; else these calls fail, as they should
-    let _ = from.parent().map(fs::remove_dir);
-    let file = SlabFile::open(&to, true)?;
-    if file.len()? != volume.slab_len { file.extend(volume.slab_len) } else { Ok(()) }
-}
-
-fn fit_to_quota(
-    volume: &Volume,
-    index: &Index,
-    quota: u64,
-    streams: u64,
-    catalog: &mut Catalog,
-    mut next_number: u64,
-) -> Result<(), StorageError> {
-    let wanted = volume.slabs_for(quota);
-    let least = streams * SLABS_A_STREAM;
-    if wanted < least {
-        return Err(StorageError::TooSmall {
-            streams,
-            least: (least * volume.slab_len) >> 20,
-            wanted: quota >> 20,
-        });
+    if n == record.len() && head.fits(&record) {
+        return Ok(Found::Whole(record));
     }
-    let have = (catalog.rows().count() + catalog.free()) as u64;
-    if have < wanted {
-        volume.has_room_for(wanted - have, have)?;
-        tracing::info!(
-            slabs = wanted - have,
-            mib = ((wanted - have) * volume.slab_len) >> 20,
-            "reserving footage space"
-        );
-        for _ in have..wanted {
-            volume.reserve(next_number)?;
-            catalog.insert_free(next_number);
-            next_number += 1;
-        }
-    }
-    for _ in wanted..have {
-        let Some(take) = catalog.take() else { break };
-        let path = match take {
-            Take::Free(number) => name::pool_path(number),
-            Take::Recycle(row) => {
-                tracing::warn!(slab = row.path, "the quota was lowered: the oldest footage is deleted");
-                index.remove_slab(row.generation)?;
-                row.path
-            }
-        };
-        let path = volume.path(&path);
-        io_at("remove", &path, fs::remove_file(&path))?;
-    }
-    Ok(())
+    Ok(if record[..HEAD_LEN] == head.encode() { Found::Damaged(head) } else { Found::Gone })
 }

@@ -1,114 +1,122 @@
-//! The storage folder: who it is, how it is divided, and its pool of waiting slabs. All space is reserved here, at start.
+//! The storage folder: who it is and its pool of waiting slabs.
 
+use super::disk::{Disk, Place};
 use super::error::{StorageError, io_at};
 use super::slab_file::SlabFile;
 use nightjar_record::name;
-use rustix::fs::{FlockOperation, flock};
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-/// Slabs are a power of two of this size …
-const MIN_SLAB: u64 = 4 << 20;
-/// … up to this.
-const MAX_SLAB: u64 = 64 << 20;
-/// A ring has about this many slabs, so that recycling one forgets less than a hundredth.
-const SLABS_WANTED: u64 = 128;
+/// Smallest and largest slab, bytes; every slab is a power of two.
+pub(super) const SLABS: std::ops::RangeInclusive<u64> = 1 << 20..=64 << 20;
+/// Says which volume this is.
+const MARKER: &str = ".nightjar/volume";
 
 /// An opened and locked volume.
-#[derive(Debug)]
 pub(super) struct Volume {
     pub(super) root: PathBuf,
     /// Sixteen random hexadecimal digits, made with the volume.
     pub(super) id: String,
-    pub(super) slab_len: u64,
-    pub(super) dir: File,
-    _lock: File,
+    pub(super) disk: Arc<dyn Disk>,
+}
+
+/// Which volume is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Any; one is made where there is none.
+    Any,
+    /// This one and no other.
+    Only(String),
 }
 
 impl Volume {
-    /// Opens the volume at `root`, making it when there is none.
-    pub(super) fn open(root: &Path, quota: u64) -> Result<Self, StorageError> {
-        let not_writable = |source| StorageError::NotWritable { path: root.into(), source };
-        fs::create_dir_all(root.join(name::POOL_DIR)).map_err(not_writable)?;
-        let probe = root.join(name::PRIVATE_DIR).join("probe");
-        fs::write(&probe, b"nightjar").and_then(|()| fs::remove_file(&probe)).map_err(not_writable)?;
-        let lock_path = root.join(name::PRIVATE_DIR).join("lock");
-        let lock = io_at("create", &lock_path, File::create(&lock_path))?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| StorageError::InUse(root.into()))?;
-        let marker = root.join(name::PRIVATE_DIR).join("volume");
-        let (id, slab_len) = match fs::read_to_string(&marker) {
-            Ok(text) => parse(&text).map_err(|reason| StorageError::BadVolume { path: marker, reason })?,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                let slab_len = slab_len_for(quota);
-                let id = random_id();
-                let text = format!("nightjar volume 1\nid {id}\nslab {slab_len}\n");
-                io_at("write", &marker, write_durably(&marker, text.as_bytes()))?;
-                (id, slab_len)
-            }
-            Err(e) => return io_at("read", &marker, Err(e)),
+    /// Opens the volume at `place`.
+    pub(super) fn open(place: &dyn Place, wanted: &Wanted) -> Result<Self, StorageError> {
+        let root = place.path().to_path_buf();
+        let missing = |source: io::Error| StorageError::Missing { path: root.clone(), source };
+        let not_writable = |source: io::Error| match source.kind() {
+            io::ErrorKind::ReadOnlyFilesystem => StorageError::ReadOnly { path: root.clone() },
+            _ => StorageError::NotWritable { path: root.clone(), source },
         };
-        let dir = io_at("open", root, File::open(root))?;
-        Ok(Self { root: root.into(), id, slab_len, dir, _lock: lock })
+        let disk = place.mount().map_err(missing)?;
+        let found = match disk.read_small(MARKER) {
+            Ok(bytes) => Some(parse(&bytes).map_err(|reason| {
+                StorageError::BadVolume { path: root.join(MARKER), reason }
+            })?),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            Err(e) => return io_at("read", root.join(MARKER), Err(e)),
+        };
+        let id = match (found, wanted) {
+            (Some(id), Wanted::Only(only)) if id != *only => {
+                return Err(StorageError::Foreign { path: root, found: id, wanted: only.clone() });
+            }
+            (None, Wanted::Only(only)) => {
+                return Err(StorageError::NoVolume { path: root, wanted: only.clone() });
+            }
+            (Some(id), _) => id,
+            (None, Wanted::Any) => {
+                let id = random_id();
+                disk.make_dirs(name::POOL_DIR).map_err(not_writable)?;
+                let text = format!("nightjar volume 2\nid {id}\n");
+                disk.write_small(MARKER, text.as_bytes()).map_err(not_writable)?;
+                id
+            }
+        };
+        disk.make_dirs(name::POOL_DIR).map_err(not_writable)?;
+        disk.write_small(".nightjar/probe", b"nightjar").map_err(not_writable)?;
+        disk.lock(".nightjar/lock").map_err(|_| StorageError::InUse(root.clone()))?;
+        Ok(Self { root, id, disk })
     }
 
-    pub(super) fn path(&self, below: &str) -> PathBuf {
-        self.root.join(below)
-    }
-
-    /// Slabs that a quota buys.
-    pub(super) fn slabs_for(&self, quota: u64) -> u64 {
-        (quota / self.slab_len).max(1)
-    }
-
-    /// Fails when `more` further slabs do not fit on the disk.
-    pub(super) fn has_room_for(&self, more: u64, have: u64) -> Result<(), StorageError> {
-        let stat = rustix::fs::fstatvfs(&self.dir).map_err(io::Error::from);
-        let stat = io_at("stat", &self.root, stat)?;
-        let there = stat.f_bavail.saturating_mul(stat.f_frsize);
-        if more * self.slab_len <= there {
-            return Ok(());
-        }
-        let mib = |bytes: u64| bytes >> 20;
-        let wanted = mib((have + more) * self.slab_len);
-        Err(StorageError::TooLarge {
-            path: self.root.clone(),
-            wanted,
-            there: mib(there + have * self.slab_len),
-        })
-    }
-
-    /// Numbers of the waiting slabs that are whole. What is not whole is removed.
-    pub(super) fn waiting(&self) -> Result<Vec<u64>, StorageError> {
-        let pool = self.path(name::POOL_DIR);
-        let mut numbers: Vec<u64> = Vec::new();
-        for entry in io_at("list", &pool, fs::read_dir(&pool))? {
-            let entry = io_at("list", &pool, entry)?;
-            let path = entry.path();
-            let number = path.file_stem().and_then(|s| s.to_str()).and_then(|s| s.parse().ok());
-            let is_whole = entry.metadata().is_ok_and(|m| m.len() == self.slab_len);
+    /// The waiting slabs: number and length. What is no whole slab is removed.
+    pub(super) fn waiting(&self) -> Result<Vec<(u64, u32)>, StorageError> {
+        let mut found: Vec<(u64, u32)> = Vec::new();
+        for entry in io_at("list", name::POOL_DIR, self.disk.list(name::POOL_DIR))? {
+            let path = format!("{}/{}", name::POOL_DIR, entry.name);
+            let number = entry.name.strip_suffix(".slab").and_then(|s| s.parse().ok());
+            let len = SlabFile::open(&*self.disk, &path).and_then(|f| f.len()).unwrap_or_default();
             match number {
-                Some(number) if is_whole => numbers.push(number),
-                _ => io_at("remove", &path, fs::remove_file(&path))?,
+                Some(number) if SLABS.contains(&len) && len.is_power_of_two() => {
+                    found.push((number, len as u32));
+                }
+                _ => io_at("remove", &path, self.disk.remove(&path))?,
             }
         }
-        numbers.sort_unstable_by(|a, b| b.cmp(a));
-        Ok(numbers)
+        found.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(found)
     }
 
     /// Reserves one more waiting slab.
-    pub(super) fn reserve(&self, number: u64) -> Result<(), StorageError> {
-        let path = self.path(&name::pool_path(number));
-        SlabFile::create(&path, self.slab_len).map(drop).inspect_err(|_| {
-            let _ = fs::remove_file(&path); // half a slab is of no use; the error already says why
+    pub(super) fn reserve(&self, number: u64, len: u32) -> Result<(), StorageError> {
+        let path = name::pool_path(number);
+        SlabFile::create(&*self.disk, &path, u64::from(len)).map(drop).inspect_err(|_| {
+            let _ = self.disk.remove(&path); // half a slab is of no use; the error already says why
         })
     }
-}
 
-fn slab_len_for(quota: u64) -> u64 {
-    let wanted = (quota / SLABS_WANTED).clamp(MIN_SLAB, MAX_SLAB);
-    1 << wanted.ilog2()
+    /// Renames a slab file, making the folders that lead to its new name.
+    pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), StorageError> {
+        if let Some((folder, _)) = to.rsplit_once('/') {
+            io_at("make", folder, self.disk.make_dirs(folder))?;
+        }
+        io_at("rename", from, self.disk.rename(from, to))?;
+        // the folders of its date, stream and camera go when they are empty; else these calls fail, as they should
+        if let Some((folder, _)) = from.rsplit_once('/').filter(|(f, _)| *f != name::POOL_DIR) {
+            let _ = self.disk.remove_dir(folder);
+        }
+        Ok(())
+    }
+
+    /// A free path for a slab that begins at `start`.
+    pub(super) fn free_path(
+        &self,
+        stream: &nightjar_record::catalog::StreamId,
+        start: nightjar_types::Wall,
+    ) -> String {
+        let path = |again| name::slab_path(&stream.0, stream.1, start, again);
+        (0..).map(path).find(|p| !self.disk.exists(p)).expect("a folder has fewer files than there are numbers")
+    }
 }
 
 fn random_id() -> String {
@@ -117,55 +125,45 @@ fn random_id() -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-fn parse(text: &str) -> Result<(String, u64), String> {
+pub(super) fn parse(bytes: &[u8]) -> Result<String, String> {
+    let text = String::from_utf8_lossy(bytes);
     let mut lines = text.lines();
-    if lines.next() != Some("nightjar volume 1") {
-        return Err("the first line is not \"nightjar volume 1\"".into());
+    if lines.next() != Some("nightjar volume 2") {
+        return Err("the first line is not \"nightjar volume 2\"".into());
     }
-    let mut value = |key: &str| {
-        let line = lines.next().unwrap_or_default();
-        line.strip_prefix(key).map(|v| v.trim().to_string()).ok_or(format!("the line \"{key} …\" is missing"))
-    };
-    let id = value("id")?;
-    let slab: u64 = value("slab")?.parse().map_err(|_| "the slab length is no number".to_string())?;
-    if !(MIN_SLAB..=MAX_SLAB).contains(&slab) || !slab.is_power_of_two() {
-        return Err(format!("a slab length of {slab} is not possible"));
+    let id = lines.next().and_then(|l| l.strip_prefix("id ")).map(str::trim).unwrap_or_default();
+    if id.len() != 16 || !id.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err("the line \"id …\" with 16 hexadecimal digits is missing".into());
     }
-    Ok((id, slab))
-}
-
-/// Writes a small file so that it is there as a whole or not at all.
-pub(super) fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let part = path.with_extension("part");
-    let mut file = File::create(&part)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&part, path)?;
-    path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+    Ok(id.to_ascii_lowercase())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::disk::Folder;
     use super::*;
-
-    #[test]
-    fn slab_length_follows_the_quota() {
-        assert_eq!(slab_len_for(200 << 20), 4 << 20);
-        assert_eq!(slab_len_for(4 << 30), 32 << 20);
-        assert_eq!(slab_len_for(1 << 40), 64 << 20);
-    }
 
     #[test]
     fn a_second_recorder_is_refused_and_a_foreign_marker_named() {
         let dir = tempfile::tempdir().unwrap();
-        let volume = Volume::open(dir.path(), 1 << 30).unwrap();
-        assert!(matches!(Volume::open(dir.path(), 1 << 30), Err(StorageError::InUse(_))));
-        let (id, slab) = (volume.id.clone(), volume.slab_len);
+        let place = Folder(dir.path().into());
+        let volume = Volume::open(&place, &Wanted::Any).unwrap();
+        assert!(matches!(Volume::open(&place, &Wanted::Any), Err(StorageError::InUse(_))));
+        let id = volume.id.clone();
         drop(volume);
-        let again = Volume::open(dir.path(), 9 << 30).unwrap();
-        assert_eq!((again.id.as_str(), again.slab_len), (id.as_str(), slab));
-        drop(again);
-        fs::write(dir.path().join(".nightjar/volume"), "something else").unwrap();
-        assert!(matches!(Volume::open(dir.path(), 1 << 30), Err(StorageError::BadVolume { .. })));
+        drop(Volume::open(&place, &Wanted::Only(id.clone())).unwrap());
+        let other = Wanted::Only("0123456789abcdef".into());
+        assert!(matches!(Volume::open(&place, &other), Err(StorageError::Foreign { found, .. }) if found == id));
+        std::fs::write(dir.path().join(MARKER), "something else").unwrap();
+        assert!(matches!(Volume::open(&place, &Wanted::Any), Err(StorageError::BadVolume { .. })));
+    }
+
+    #[test]
+    fn a_wanted_volume_is_never_made_where_it_is_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Folder(dir.path().into());
+        let only = Wanted::Only("0123456789abcdef".into());
+        assert!(matches!(Volume::open(&place, &only), Err(StorageError::NoVolume { .. })));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing was written below the mount point");
     }
 }

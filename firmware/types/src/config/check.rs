@@ -6,10 +6,17 @@ use super::*;
 const SCHEMES: &[&str] = &["rtsp", "file", "synthetic"];
 /// Least quota: room for a few slabs of each stream.
 const MIN_QUOTA: u64 = 64 << 20;
+/// Least and most footage that may wait in memory.
+const MIN_MEMORY: u64 = 4 << 20;
+const MAX_MEMORY: u64 = 4 << 30;
 
 pub(super) fn resolve(typed: Typed) -> Result<Config, Vec<Fault>> {
     let mut c = Checker { faults: Vec::new() };
-    let cameras: Vec<Camera> = typed.camera.into_iter().filter_map(|camera| c.camera(camera)).collect();
+    let mut fault = |text| c.faults.push(Fault { line: None, text });
+    let record = recording::record("[record]", &Record::default(), typed.record, &mut fault);
+    let keep = recording::keep("[keep]", &Keep::default(), typed.keep, &mut fault);
+    let cameras = typed.camera.into_iter();
+    let cameras: Vec<Camera> = cameras.filter_map(|camera| c.camera(camera, &record, &keep)).collect();
     let outputs: Vec<Output> = typed.output.into_iter().filter_map(|output| c.output(output)).collect();
     let rules = typed.rule.into_iter().enumerate();
     let rules: Vec<Rule> = rules.filter_map(|(i, rule)| c.rule(i, rule, &cameras, &outputs)).collect();
@@ -30,6 +37,22 @@ pub(super) fn resolve(typed: Typed) -> Result<Config, Vec<Fault>> {
     let sync = typed.storage.sync.0;
     if sync < Duration::from_millis(100) || sync > Duration::from_secs(60) {
         c.fault("[storage] sync: must be between 100ms and 60s".into());
+    }
+    if !(MIN_MEMORY..=MAX_MEMORY).contains(&typed.storage.memory.0) {
+        c.fault("[storage] memory: must be between 4MiB and 4GiB".into());
+    }
+    if !(0.0..=0.9).contains(&typed.storage.holds) {
+        c.fault(format!("[storage] holds: {} is not a share between 0 and 0.9", typed.storage.holds));
+    }
+    if typed
+        .storage
+        .volume
+        .as_ref()
+        .is_some_and(|v| v.len() != 16 || !v.bytes().all(|b| b.is_ascii_hexdigit()))
+    {
+        c.fault(
+            "[storage] volume: an id has 16 hexadecimal digits, as in .nightjar/volume on the disk".into(),
+        );
     }
     let listen = typed.web.listen.parse().unwrap_or_else(|_| {
         c.fault(format!(
@@ -56,7 +79,17 @@ pub(super) fn resolve(typed: Typed) -> Result<Config, Vec<Fault>> {
     }
     Ok(Config {
         device: Device { name: typed.device.name, state_dir: typed.device.state_dir },
-        storage: Storage { path: typed.storage.path, quota: typed.storage.quota.0, sync },
+        storage: Storage {
+            path: typed.storage.path,
+            quota: typed.storage.quota.0,
+            sync,
+            memory: typed.storage.memory.0,
+            holds: typed.storage.holds,
+            volume: typed.storage.volume.map(|v| v.to_ascii_lowercase()),
+            endurance: typed.storage.endurance.map(|b| b.0),
+        },
+        record,
+        keep,
         web: Web { listen, tls },
         board: typed.board.name,
         eye: Eye {
@@ -123,8 +156,19 @@ impl Checker {
         Some(SourceUrl { scheme, text })
     }
 
-    fn camera(&mut self, camera: typed::Camera) -> Option<Camera> {
+    fn camera(&mut self, camera: typed::Camera, record: &Record, keep: &Keep) -> Option<Camera> {
         let what = format!("camera \"{}\"", camera.id);
+        let mut fault = |text| self.faults.push(Fault { line: None, text });
+        let record = recording::record(&format!("{what}: record"), record, camera.record, &mut fault);
+        let keep = recording::keep(&format!("{what}: keep"), keep, camera.keep, &mut fault);
+        if camera.sub.is_none() && keep.thin.is_some_and(|t| t.to == ThinTo::Sub) {
+            fault(format!("{what}: keep thin: to = \"sub\", but the camera has no sub stream"));
+        }
+        if !camera.detect && (record.main != Mode::Continuous || record.sub != Mode::Continuous) {
+            fault(format!(
+                "{what}: records on motion or events, but detect = false: nothing would ever be recorded"
+            ));
+        }
         let id = self.name("camera id", &camera.id);
         let main = self.source(&format!("{what}: main"), camera.main);
         let sub = camera.sub.map(|sub| self.source(&format!("{what}: sub"), sub));
@@ -155,6 +199,8 @@ impl Checker {
             password,
             detect: camera.detect,
             zones,
+            record,
+            keep,
         })
     }
 

@@ -2,10 +2,12 @@
 
 mod check;
 mod error;
+mod recording;
 mod typed;
 mod value;
 
 pub use error::{ConfigError, Fault};
+pub use recording::{Keep, Limit, Mode, Record, Thin, ThinTo};
 pub use typed::Typed;
 
 use crate::{CameraId, Name, OutputId, Secret};
@@ -18,6 +20,10 @@ pub struct Config {
     pub device: Device,
     /// `[storage]`.
     pub storage: Storage,
+    /// `[record]`: what cameras without their own get.
+    pub record: Record,
+    /// `[keep]`: what cameras without their own get.
+    pub keep: Keep,
     /// `[web]`.
     pub web: Web,
     /// `[board]` name; `auto` looks at the device tree.
@@ -50,6 +56,14 @@ pub struct Storage {
     pub quota: u64,
     /// Longest time between two write-outs to the card.
     pub sync: Duration,
+    /// Bytes of footage that may wait in memory while the card does not take them.
+    pub memory: u64,
+    /// Share of the quota that held footage may take, 0..=0.9.
+    pub holds: f32,
+    /// Id of the volume; no other one is written. `None`: the first that is found, from then on remembered.
+    pub volume: Option<String>,
+    /// Bytes that may be written to the card in its life, as its maker says.
+    pub endurance: Option<u64>,
 }
 
 /// The web server.
@@ -106,6 +120,10 @@ pub struct Camera {
     pub detect: bool,
     /// Named polygons.
     pub zones: Vec<Zone>,
+    /// What is recorded.
+    pub record: Record,
+    /// How long it is kept.
+    pub keep: Keep,
 }
 
 /// Where a camera's password is.

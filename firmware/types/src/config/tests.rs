@@ -107,3 +107,22 @@ fn never_repeats_a_password_that_is_no_text() {
         assert!(text.contains("in quotes") && !text.contains("4815162342"), "{text}");
     }
 }
+
+#[test]
+fn a_camera_overrules_what_all_record_and_keep() {
+    let text = GOOD.replace(
+        "[web]",
+        "[record]\nmain = \"motion\"\npre_roll = \"8s\"\n[keep]\ncontinuous = { age = \"7d\" }\n[web]",
+    );
+    let own = "[camera.record]\nmain = \"event\"\n[camera.keep]\nevent = { age = \"30d\", bytes = \"10GiB\" }\nthin = { after = \"2d\", to = \"sub\" }\n[[output]]";
+    let c = Config::from_toml(&text.replacen("[[output]]", own, 1), "x").unwrap();
+    let (record, keep) = (&c.cameras[0].record, &c.cameras[0].keep);
+    assert_eq!((record.main, record.sub, record.pre_roll.as_secs()), (Mode::Event, Mode::Continuous, 8));
+    assert_eq!(keep.continuous.age.unwrap().as_secs(), 7 * 86_400);
+    assert_eq!(keep.event.bytes, Some(10 << 30));
+    assert_eq!(keep.thin.unwrap().to, ThinTo::Sub);
+    assert_eq!(c.record.main, Mode::Motion);
+    let wrong = GOOD.replace("[web]", "[record]\nmain = \"sometimes\"\n[keep]\nevent = {}\n[web]");
+    let words = refused(&wrong);
+    assert!(words.contains("sometimes") && words.contains("[keep] event"), "{words}");
+}

@@ -10,6 +10,8 @@ use serde::Deserialize;
 pub struct Typed {
     pub(super) device: Device,
     pub(super) storage: Storage,
+    pub(super) record: Record,
+    pub(super) keep: Keep,
     pub(super) web: Web,
     pub(super) board: Board,
     pub(super) eye: Eye,
@@ -37,12 +39,59 @@ pub(super) struct Storage {
     pub(super) path: String,
     pub(super) quota: ByteSize,
     pub(super) sync: Span,
+    pub(super) memory: ByteSize,
+    pub(super) holds: f32,
+    pub(super) volume: Option<String>,
+    pub(super) endurance: Option<ByteSize>,
 }
 
 impl Default for Storage {
     fn default() -> Self {
-        Self { path: "/var/lib/nightjar/footage".into(), quota: ByteSize(8 << 30), sync: Span::millis(1_000) }
+        Self {
+            path: "/var/lib/nightjar/footage".into(),
+            quota: ByteSize(8 << 30),
+            sync: Span::millis(750),
+            memory: ByteSize(32 << 20),
+            holds: 0.25,
+            volume: None,
+            endurance: None,
+        }
     }
+}
+
+/// Of all cameras, or of one over those of all.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Record {
+    pub(super) main: Option<String>,
+    pub(super) sub: Option<String>,
+    pub(super) pre_roll: Option<Span>,
+    pub(super) post_roll: Option<Span>,
+}
+
+/// Of all cameras, or of one over those of all.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Keep {
+    pub(super) continuous: Option<Limit>,
+    pub(super) motion: Option<Limit>,
+    pub(super) event: Option<Limit>,
+    pub(super) sub: Option<Limit>,
+    pub(super) thin: Option<Thin>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Limit {
+    pub(super) age: Option<Span>,
+    pub(super) bytes: Option<ByteSize>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Thin {
+    pub(super) after: Span,
+    pub(super) to: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -108,6 +157,10 @@ pub(super) struct Camera {
     pub(super) detect: bool,
     #[serde(default)]
     pub(super) zone: Vec<Zone>,
+    #[serde(default)]
+    pub(super) record: Record,
+    #[serde(default)]
+    pub(super) keep: Keep,
 }
 
 fn yes() -> bool {

@@ -1,0 +1,334 @@
+//! Where the next slab comes from: the pool is grown to the quota, old footage is retired before its place is needed, and
+//! a slab is written over only when the card knows that its old footage is gone.
+
+use super::card::Stream;
+use super::error::StorageError;
+use super::options::Now;
+use super::shelf::{Mounted, Shelf};
+use nightjar_record::catalog::{Exchange, SMALLEST_SLAB, StreamId, slab_len};
+use nightjar_record::{SlabRow, Take, name};
+use nightjar_types::Mono;
+use nightjar_types::config::Keep;
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+/// Write-outs that must end before a retired slab is written over: the one that may be under way, and a whole one.
+const COOLING: u64 = 2;
+/// How long the pool may be grown in one beat.
+const GROW_FOR: Duration = Duration::from_millis(100);
+/// … and at the start, when nothing is recorded yet.
+const GROW_FIRST: Duration = Duration::from_secs(3);
+/// How often limits of age and bytes are looked at.
+const EXPIRE_EVERY: Duration = Duration::from_secs(10);
+/// A clock that nobody vouches for is believed when the newest footage is not further off, µs.
+const PLAUSIBLE_US: i64 = 2 * 86_400_000_000;
+/// After a full disk the pool is not grown for this long.
+const GROW_AGAIN: Duration = Duration::from_secs(60);
+/// Least slabs that a stream needs.
+const LEAST_SLABS: u64 = 8;
+/// Why a slab was deleted when it was only its turn.
+pub(super) const MAKES_ROOM: &str = "the oldest footage makes room for new";
+
+/// Slabs on their way.
+#[derive(Debug, Default)]
+pub(super) struct Ring {
+    /// Retired: usable from this epoch on, number, bytes.
+    cooling: Vec<(u64, u64, u32)>,
+    /// Sealed: their rows are put into the index from this epoch on, when their footage is on the card.
+    sealed: Vec<(u64, SlabRow)>,
+    expire_at: Mono,
+    grow_at: Mono,
+}
+
+impl Ring {
+    /// Checks the quota and reserves the pool, as far as it goes quickly.
+    pub(super) fn begin(&mut self, shelf: &Shelf, streams: &[Stream], now: &Now) -> Result<(), StorageError> {
+        let mounted = shelf.mounted()?;
+        let quota = shelf.quota.load(Relaxed);
+        let least = streams.len() as u64 * LEAST_SLABS * u64::from(SMALLEST_SLAB);
+        if quota < least {
+            let streams = streams.len() as u64;
+            return Err(StorageError::TooSmall { streams, least: least >> 20, wanted: quota >> 20 });
+        }
+        let have = shelf.catalog().bytes();
+        let there = super::error::io_at("stat", &mounted.volume.root, mounted.volume.disk.room())?;
+        if have == 0 && quota > there {
+            let path = mounted.volume.root.clone();
+            return Err(StorageError::TooLarge { path, wanted: quota >> 20, there: there >> 20 });
+        }
+        if have < quota {
+            tracing::info!(mib = (quota - have) >> 20, "reserving footage space");
+        }
+        self.grow(shelf, &mounted, streams, now, GROW_FIRST)?;
+        Ok(())
+    }
+
+    /// What is due besides writing. True when the card was changed.
+    pub(super) fn upkeep(&mut self, shelf: &Shelf, streams: &[Stream], now: &Now) -> Result<bool, StorageError> {
+        let mounted = shelf.mounted()?;
+        let epoch = shelf.epoch.load(Relaxed);
+        self.cooling.retain(|(ready, number, len)| {
+            let is_ready = *ready <= epoch;
+            if is_ready {
+                shelf.catalog_mut().insert_free(*number, *len);
+            }
+            !is_ready
+        });
+        let (done, rest) = std::mem::take(&mut self.sealed).into_iter().partition(|(ready, _)| *ready <= epoch);
+        self.sealed = rest;
+        for (_, row) in Vec::<(u64, SlabRow)>::from(done) {
+            // as it is now: marks may have come since
+            let row = shelf.catalog().get(row.generation).cloned();
+            shelf.index(|index| row.map_or(Ok(()), |row| index.put_slab(&row)));
+        }
+        let mut changed = self.expire(shelf, &mounted, streams, now)?;
+        changed |= self.grow(shelf, &mounted, streams, now, GROW_FOR)?;
+        changed |= self.shrink(shelf, &mounted, streams, now)?;
+        changed |= self.retire_ahead(shelf, &mounted, streams, now)?;
+        Ok(changed || !self.cooling.is_empty() || !self.sealed.is_empty())
+    }
+
+    /// Nothing more is written into this slab.
+    pub(super) fn sealed(&mut self, shelf: &Shelf, generation: u64) -> Option<SlabRow> {
+        let row = shelf.catalog_mut().seal(generation).cloned()?;
+        tracing::info!(slab = row.path, used = row.used, "sealed");
+        self.sealed.push((shelf.epoch.load(Relaxed) + COOLING, row.clone()));
+        Some(row)
+    }
+
+    /// The pool path and length of a slab for stream `n`.
+    pub(super) fn obtain(
+        &mut self,
+        shelf: &Shelf,
+        streams: &[Stream],
+        n: usize,
+        now: &Now,
+    ) -> Result<(String, u32), StorageError> {
+        let mounted = shelf.mounted()?;
+        let want = wanted(&streams[n], shelf, streams.len());
+        let take = shelf.catalog_mut().take(want, now.wall, &keep(streams));
+        match take {
+            None => {
+                // better one that is still cooling than none; it is made safe on the spot
+                let Some((_, number, len)) = self.cooling.pop() else { return Err(StorageError::NoSlab) };
+                settle(&mounted)?;
+                Ok((name::pool_path(number), len))
+            }
+            Some(Take::Free { number, len }) => Ok((name::pool_path(number), len)),
+            Some(Take::Recycle(row)) => {
+                let (number, len) = retire(shelf, &mounted, &row, MAKES_ROOM)?;
+                settle(&mounted)?;
+                Ok((name::pool_path(number), len))
+            }
+            Some(Take::Exchange(exchange)) => {
+                let len = exchange.len;
+                self.exchange(shelf, &mounted, exchange)?;
+                match shelf.catalog_mut().take(len, now.wall, &keep(streams)) {
+                    Some(Take::Free { number, len }) => Ok((name::pool_path(number), len)),
+                    _ => Err(StorageError::NoSlab),
+                }
+            }
+        }
+    }
+
+    /// Files of other sizes become free slabs of one.
+    pub(super) fn exchange(&mut self, shelf: &Shelf, mounted: &Mounted, e: Exchange) -> Result<(), StorageError> {
+        let (slabs, len) = (e.slabs(), e.len);
+        tracing::info!(slabs, mib = len >> 20, "the bitrates changed: slabs of another size");
+        let mut files: Vec<String> = e.free.iter().map(|(number, _)| name::pool_path(*number)).collect();
+        for row in &e.rows {
+            shelf.forget(row, MAKES_ROOM);
+            files.push(row.path.clone());
+        }
+        settle(mounted)?;
+        for file in &files {
+            super::error::io_at("remove", file, mounted.volume.disk.remove(file))?;
+        }
+        for _ in 0..slabs {
+            let number = mounted.fresh_number();
+            mounted.volume.reserve(number, len)?;
+            shelf.catalog_mut().insert_free(number, len);
+        }
+        Ok(())
+    }
+
+    fn cooling_bytes(&self) -> u64 {
+        self.cooling.iter().map(|c| u64::from(c.2)).sum()
+    }
+
+    fn expire(&mut self, shelf: &Shelf, m: &Mounted, streams: &[Stream], now: &Now) -> Result<bool, StorageError> {
+        if now.mono < self.expire_at {
+            return Ok(false);
+        }
+        self.expire_at = now.mono + EXPIRE_EVERY;
+        // a clock that is years ahead must not empty the ring
+        let newest = shelf.catalog().rows().filter_map(SlabRow::end).max();
+        let is_plausible = newest.is_some_and(|end| (now.wall - end).abs() < PLAUSIBLE_US);
+        if !now.is_sure && !is_plausible {
+            return Ok(false);
+        }
+        let expired = shelf.catalog().expired(now.wall, &keep(streams));
+        let any = !expired.is_empty();
+        for (generation, why) in expired {
+            let Some(row) = shelf.catalog_mut().remove(generation) else { continue };
+            let (number, len) = retire(shelf, m, &row, &why.to_string())?;
+            self.cool(shelf, number, len);
+        }
+        Ok(any)
+    }
+
+    pub(super) fn cool(&mut self, shelf: &Shelf, number: u64, len: u32) {
+        self.cooling.push((shelf.epoch.load(Relaxed) + COOLING, number, len));
+    }
+
+    /// Reserves what the quota allows and is not reserved yet.
+    fn grow(
+        &mut self,
+        shelf: &Shelf,
+        m: &Mounted,
+        streams: &[Stream],
+        now: &Now,
+        time: Duration,
+    ) -> Result<bool, StorageError> {
+        let quota = shelf.quota.load(Relaxed);
+        let clock = &shelf.options.clock;
+        let mut grown = false;
+        while now.mono >= self.grow_at && clock().mono.since(now.mono) < time {
+            let left = quota.saturating_sub(shelf.catalog().bytes() + self.cooling_bytes());
+            let Some(len) = next_len(shelf, streams, left) else { break };
+            let number = m.fresh_number();
+            match m.volume.reserve(number, len) {
+                Ok(()) => shelf.catalog_mut().insert_free(number, len),
+                Err(e) if e.state() == "full" => {
+                    shelf.failed(&e);
+                    self.grow_at = now.mono + GROW_AGAIN;
+                    break;
+                }
+                Err(e) => return Err(e),
+            }
+            grown = true;
+        }
+        Ok(grown)
+    }
+
+    /// Gives back one slab a beat while there is more than the quota allows.
+    fn shrink(&mut self, shelf: &Shelf, m: &Mounted, streams: &[Stream], now: &Now) -> Result<bool, StorageError> {
+        let quota = shelf.quota.load(Relaxed);
+        let bytes = shelf.catalog().bytes() + self.cooling_bytes();
+        if bytes <= quota {
+            return Ok(false);
+        }
+        let free = shelf.catalog().free_slabs().iter().map(|f| f.1).min();
+        let Some(len) = free.or_else(|| streams.first().map(|s| wanted(s, shelf, streams.len()))) else {
+            return Ok(false);
+        };
+        let take = shelf.catalog_mut().take(len, now.wall, &keep(streams));
+        let path = match take {
+            Some(Take::Free { number, .. }) => name::pool_path(number),
+            Some(Take::Recycle(row)) => {
+                shelf.forget(&row, "the quota was lowered");
+                settle(m)?;
+                row.path
+            }
+            Some(Take::Exchange(e)) => {
+                self.exchange(shelf, m, e)?;
+                return Ok(true);
+            }
+            None => return Ok(false),
+        };
+        super::error::io_at("remove", &path, m.volume.disk.remove(&path))?;
+        Ok(true)
+    }
+
+    /// Retires the footage that goes next, so that a slab waits for each size that is written.
+    fn retire_ahead(
+        &mut self,
+        shelf: &Shelf,
+        m: &Mounted,
+        streams: &[Stream],
+        now: &Now,
+    ) -> Result<bool, StorageError> {
+        let quota = shelf.quota.load(Relaxed);
+        let mut wants: BTreeMap<u32, usize> = BTreeMap::new();
+        for s in streams {
+            *wants.entry(wanted(s, shelf, streams.len())).or_default() += 1;
+        }
+        let is_grown = |catalog: u64, cooling: u64| catalog + cooling + u64::from(SMALLEST_SLAB) > quota;
+        let mut changed = false;
+        for (len, streams_of) in wants {
+            let spare = 1 + streams_of / 8;
+            let waiting = shelf.catalog().free_slabs().iter().filter(|f| f.1 == len).count()
+                + self.cooling.iter().filter(|c| c.2 == len).count();
+            if waiting >= spare || !is_grown(shelf.catalog().bytes(), self.cooling_bytes()) {
+                continue;
+            }
+            let take = shelf.catalog_mut().take(len, now.wall, &keep(streams));
+            match take {
+                Some(Take::Recycle(row)) => {
+                    let (number, len) = retire(shelf, m, &row, MAKES_ROOM)?;
+                    self.cool(shelf, number, len);
+                    changed = true;
+                }
+                Some(Take::Exchange(e)) => {
+                    self.exchange(shelf, m, e)?;
+                    changed = true;
+                }
+                Some(Take::Free { number, len }) => shelf.catalog_mut().insert_free(number, len),
+                None => {}
+            }
+        }
+        Ok(changed)
+    }
+}
+
+/// The footage of a slab that is out of the catalog is forgotten, its file waits in the pool.
+pub(super) fn retire(shelf: &Shelf, m: &Mounted, row: &SlabRow, why: &str) -> Result<(u64, u32), StorageError> {
+    let number = m.fresh_number();
+    m.volume.rename(&row.path, &name::pool_path(number))?;
+    shelf.forget(row, why);
+    Ok((number, row.len))
+}
+
+/// Makes all that was done durable, on the spot: only where no retired slab was ready.
+fn settle(m: &Mounted) -> Result<(), StorageError> {
+    super::error::io_at("write out", &m.volume.root, m.volume.disk.sync())?;
+    m.index.flush()
+}
+
+pub(super) fn keep(streams: &[Stream]) -> impl Fn(&StreamId) -> Keep + '_ {
+    |id| streams.iter().find(|s| s.id == *id).map(|s| s.keep().clone()).unwrap_or_default()
+}
+
+/// Bytes of the slabs that a stream wants.
+fn wanted(s: &Stream, shelf: &Shelf, streams: usize) -> u32 {
+    slab_len(s.rate, shelf.quota.load(Relaxed), streams)
+}
+
+/// The size of the slab that the pool lacks most, of those that fit into `left` bytes.
+fn next_len(shelf: &Shelf, streams: &[Stream], left: u64) -> Option<u32> {
+    if left < u64::from(SMALLEST_SLAB) {
+        return None;
+    }
+    let mut parts: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
+    for s in streams {
+        parts.entry(wanted(s, shelf, streams.len())).or_default().0 += s.rate.max(1);
+    }
+    let catalog = shelf.catalog();
+    let lens = catalog.rows().map(|r| r.len).chain(catalog.free_slabs().iter().map(|f| f.1));
+    for len in lens {
+        if let Some(part) = parts.get_mut(&len) {
+            part.1 += u64::from(len);
+        }
+    }
+    // least filled in proportion to its rate first
+    let lacking = parts.iter().min_by(|a, b| {
+        let filled = |(rate, bytes): &(u64, u64)| *bytes as f64 / *rate as f64;
+        filled(a.1).total_cmp(&filled(b.1))
+    });
+    let mut len = lacking.map_or(SMALLEST_SLAB, |(len, _)| *len);
+    while u64::from(len) > left {
+        len /= 2;
+    }
+    Some(len)
+}
