@@ -1,13 +1,17 @@
 // Typed calls of /api/v1 → its JSON, or an ApiError whose message a person can read. Every call has a deadline.
 import type {
   CameraStatus,
+  Clock,
   Coverage,
   EventPage,
   EventView,
   Health,
+  Hold,
+  Holds,
   OutputStatus,
   RuleView,
   Session,
+  StorageView,
   StreamKind,
 } from "./types.ts";
 import { t } from "./words.ts";
@@ -57,7 +61,7 @@ async function refusal(answer: Response): Promise<ApiError> {
   return new ApiError(answer.status, words, body.setup_needed === true);
 }
 
-async function call<T>(method: "GET" | "POST", path: string, body?: unknown, params?: Params): Promise<T> {
+async function call<T>(method: "GET" | "POST" | "DELETE", path: string, body?: unknown, params?: Params): Promise<T> {
   const init: RequestInit = { method, headers: { accept: "application/json" } };
   if (body !== undefined) {
     init.body = JSON.stringify(body);
@@ -96,6 +100,13 @@ export const api = {
   event: (event: string) => call<EventView>("GET", `/events/${id(event)}`),
   testOutput: (output: string, ms: number) =>
     call<OutputStatus>("POST", `/outputs/${id(output)}/test`, { confirm: output, ms }),
+  storage: () => call<StorageView>("GET", "/storage"),
+  holds: () => call<Holds>("GET", "/holds"),
+  /** No camera means all. */
+  hold: (cameras: string[], from_ms: number, to_ms: number, note: string) =>
+    call<Hold>("POST", "/holds", { cameras, from_ms, to_ms, note }),
+  release: (hold: number) => call<Hold>("DELETE", `/holds/${hold}`),
+  setClock: (now_ms: number) => call<Clock>("POST", "/clock", { now_ms }),
 };
 
 export const urls = {

@@ -1,5 +1,5 @@
 // Spans, gaps and events on a day → what the strip draws and what a tap means. Pure geometry, no clock.
-import type { EventView, GapView, Span } from "./types.ts";
+import type { EventView, GapView, Hold, Span } from "./types.ts";
 
 export const MINUTE = 60_000;
 export const HOUR = 60 * MINUTE;
@@ -17,16 +17,14 @@ export interface Range {
 /** Local midnight to the next: 23 or 25 hours when the clocks change. */
 export function dayOf(ms: number): Range {
   const day = new Date(ms);
-  day.setHours(0, 0, 0, 0);
-  const from = day.getTime();
-  day.setDate(day.getDate() + 1);
-  return { from, to: day.getTime() };
+  // By the calendar, not by adding: where the clocks change at midnight a day begins at one o'clock.
+  const midnight = (later: number): number => new Date(day.getFullYear(), day.getMonth(), day.getDate() + later).getTime();
+  return { from: midnight(0), to: midnight(1) };
 }
 
 /** `2026-11-21` in local time, as a date input wants it. */
 export function dayName(ms: number): string {
   const day = new Date(ms);
-  const two = (n: number): string => String(n).padStart(2, "0");
   return `${day.getFullYear()}-${two(day.getMonth() + 1)}-${two(day.getDate())}`;
 }
 
@@ -36,6 +34,30 @@ export function dayFromName(name: string): Range | null {
   if (!match) return null;
   const ms = new Date(Number(match[1]), Number(match[2]) - 1, Number(match[3])).getTime();
   return Number.isFinite(ms) ? dayOf(ms) : null;
+}
+
+const two = (n: number): string => String(n).padStart(2, "0");
+
+/** `2026-11-21T10:00:05` in local time, as a time input wants it. */
+export function inputTime(ms: number): string {
+  const at = new Date(ms);
+  return `${dayName(ms)}T${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+}
+
+/** The other way round. An hour that comes twice is meant as the one nearer to `was`; null when it is no time. */
+export function timeFromInput(text: string, was: number): number | null {
+  const full = text.length === 16 ? `${text}:00` : text;
+  const at = new Date(full).getTime();
+  if (!Number.isFinite(at)) return null;
+  const same = [was, at, at - HOUR, at + HOUR].filter((ms) => inputTime(ms) === full);
+  return same.sort((a, b) => Math.abs(a - was) - Math.abs(b - was))[0] ?? at;
+}
+
+/** What of a camera's day is held. */
+export function heldIn(holds: readonly Hold[], camera: string, day: Range): Range[] {
+  return holds
+    .filter((h) => (h.cameras.length === 0 || h.cameras.includes(camera)) && h.from_ms < day.to && h.to_ms > day.from)
+    .map((h) => ({ from: h.from_ms, to: h.to_ms }));
 }
 
 /** Pixels from the left edge of a strip `width` pixels wide. */
@@ -161,16 +183,18 @@ export function ticks(view: Range, width: number, gap: number): Tick[] {
   const major = STEPS_MIN.find((m) => m * perMinute >= gap) ?? 720;
   const minor = STEPS_MIN.find((m) => m * perMinute >= gap / 4 && major % m === 0) ?? major;
   const out: Tick[] = [];
-  const walk = new Date(view.from);
-  walk.setHours(0, 0, 0, 0);
-  const end = view.to;
-  // Local hours are walked by the calendar, so labels stay right on the days the clocks change.
-  for (let minute = 0; minute < 26 * 60; minute += minor) {
-    const at = new Date(walk.getFullYear(), walk.getMonth(), walk.getDate(), 0, minute);
-    const ms = at.getTime();
-    if (ms > end) break;
+  const start = dayOf(view.from).from;
+  // In real time, by the steps by which clocks change, and named by the local clock: right on days of 23 and 25 hours.
+  const step = Math.min(minor, 30) * MINUTE;
+  let labelled = -1;
+  for (let ms = start + Math.ceil((view.from - start) / step) * step; ms <= view.to; ms += step) {
+    const at = new Date(ms);
     const ofDay = at.getHours() * 60 + at.getMinutes();
-    if (ms >= view.from && out[out.length - 1]?.ms !== ms) out.push({ ms, major: ofDay % major === 0 });
+    if (ofDay % minor !== 0) continue;
+    // The hour that comes twice is labelled twice only where every hour is.
+    const named = ofDay % major === 0 && (major <= 60 || ofDay !== labelled);
+    if (named) labelled = ofDay;
+    out.push({ ms, major: named });
   }
   return out;
 }

@@ -19,7 +19,9 @@ export type GapCause =
   | "garbage"
   | "stopped"
   | "power-cut"
-  | "storage";
+  | "storage"
+  | "quiet"
+  | "lost";
 
 export type Role = "viewer" | "operator" | "admin";
 
@@ -124,8 +126,10 @@ export interface EventPage {
   next: string | null;
 }
 
+export type StorageState = "ok" | "slow" | "missing" | "foreign" | "read-only" | "full" | "failing";
+
 export interface StorageStatus {
-  state: "ok" | "slow" | "failed";
+  state: StorageState;
   path: string;
   quota_bytes: number;
   used_bytes: number;
@@ -136,6 +140,67 @@ export interface StorageStatus {
   slowest_write_ms: number;
   oldest_ms: number | null;
   error: string | null;
+}
+
+/** How long footage stays. */
+export interface Forecast {
+  words: string;
+  /** 0 when nothing is known. */
+  covers_s: number;
+  trend: "unknown" | "steady" | "filling" | "shrinking" | "growing";
+  so_far_s: number | null;
+  change: { camera: string; stream: StreamKind; times: number | null; ago_s: number } | null;
+}
+
+export interface CardLife {
+  words: string;
+  left_s: number | null;
+}
+
+export interface Clock {
+  now_ms: number;
+  is_sure: boolean;
+  hint: string;
+}
+
+export interface StorageView {
+  state: StorageState;
+  words: string;
+  mend: string;
+  quota_bytes: number;
+  used_bytes: number;
+  forecast: Forecast;
+  streams: { camera: string; stream: StreamKind; forecast: Forecast }[];
+  wear: { written_bytes: number; video_bytes: number; ratio: number | null };
+  life: CardLife;
+  device: {
+    name: string | null;
+    size_bytes: number | null;
+    written_since_boot_bytes: number | null;
+    life_used_percent: number | null;
+    is_near_end: boolean;
+  };
+  holds: { count: number; used_bytes: number; budget_bytes: number };
+  clock: Clock;
+  damaged_records: number;
+}
+
+export interface Hold {
+  id: number;
+  /** Empty: all. */
+  cameras: string[];
+  from_ms: number;
+  to_ms: number;
+  note: string;
+  by: string;
+  made_ms: number;
+  bytes: number;
+}
+
+export interface Holds {
+  holds: Hold[];
+  used_bytes: number;
+  budget_bytes: number;
 }
 
 export interface ModelInfo {

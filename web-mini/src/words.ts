@@ -1,6 +1,7 @@
 // Every word the page says, by language. A new language is a new object of type `Words` and a line in `tables`.
 import { language, type Language } from "./language.ts";
-import type { CameraState, GapCause, Role } from "./types.ts";
+import { duration } from "./format.ts";
+import type { CameraState, CardLife, Forecast, GapCause, Role, StorageState } from "./types.ts";
 
 const en = {
   brand: "Nightjar",
@@ -123,6 +124,30 @@ const en = {
     cannotPlay: (codec: string) =>
       `This browser cannot play this recording${codec ? ` (${codec})` : ""}. Choose the other stream or download it.`,
     speed: "Speed",
+    quiet: "Nothing happened",
+    quietSaid: (from: string, to: string) => `Nothing happened from ${from} to ${to}, so nothing was recorded.`,
+  },
+
+  keep: {
+    keep: "Keep",
+    title: "Keep footage",
+    lead: "What is kept is not recycled until somebody lets it go.",
+    what: "What",
+    moment: "This moment",
+    shown: "What is shown",
+    from: "From",
+    to: "To",
+    note: "Note",
+    noteHint: "e.g. what happened",
+    cameras: "Cameras",
+    all: "All cameras",
+    kept: "Kept",
+    list: (n: number) => (n === 1 ? "1 kept" : `${n} kept`),
+    letGo: "Let go",
+    ask: "Let it go?",
+    askBody: (what: string) => `“${what}” is recycled in its turn, or at once when it is older than footage may be.`,
+    wrong: "The begin has to be before the end.",
+    done: (size: string) => `Kept, ${size}.`,
   },
 
   gap: {
@@ -133,6 +158,8 @@ const en = {
     stopped: "the recorder was stopped",
     "power-cut": "power cut or crash of the recorder",
     storage: "the storage was too slow or failed",
+    quiet: "nothing happened",
+    lost: "the footage was removed from the card or is damaged",
   } satisfies Record<GapCause, string>,
 
   events: {
@@ -202,7 +229,42 @@ const en = {
     okMore: "No camera, output, storage or detector needs a person.",
     problems: (n: number) => (n === 1 ? "1 thing needs you" : `${n} things need you`),
     storage: "Storage",
-    storageState: { ok: "Good", slow: "Slow", failed: "Failed" },
+    storageState: {
+      ok: "Good",
+      slow: "Slow",
+      missing: "Missing",
+      foreign: "Wrong disk",
+      "read-only": "Read-only",
+      full: "Full",
+      failing: "Failing",
+    } satisfies Record<StorageState, string>,
+    storageMend: {
+      ok: "",
+      slow: "It cannot keep up: use a faster card or an SSD.",
+      missing: "Its disk is not there: plug it in or mount it. Recording goes on by itself.",
+      foreign: "Another disk is in its place: put the right one back. Recording goes on by itself.",
+      "read-only": "It cannot be written: it is locked, worn out or was damaged. Check it with fsck, else replace it.",
+      full: "No room is left: let kept footage go, or delete what else is on the disk.",
+      failing: "It does not take footage: save what you need and replace it.",
+    } satisfies Record<StorageState, string>,
+    stays: "Footage stays",
+    forecast: (f: Forecast) => f.words,
+    byStream: "By stream",
+    kept: "Kept footage",
+    written: "Written to this card",
+    life: "Card lasts",
+    lifeWords: (l: CardLife) => l.words,
+    device: "Device",
+    lifeUsed: (percent: string) => `${percent} of its life used`,
+    damaged: "Damaged records",
+    clock: "Clock",
+    clockSure: "set",
+    clockUnsure: "not checked by NTP",
+    clockOff: (recorder: string, phone: string) =>
+      `The recorder's clock says ${recorder}, this device's says ${phone}. Nothing that knows the time has set the recorder's.`,
+    clockThen: "Footage since its start gets the right time. You may have to log in again.",
+    clockSet: "Set the clock from this phone",
+    clockAdmin: "An administrator can set it here.",
     used: (used: string, quota: string) => `${used} of ${quota}`,
     free: "Free slabs",
     freeOf: (free: string, all: string) => `${free} of ${all}`,
@@ -380,6 +442,30 @@ const de: Words = {
     cannotPlay: (codec) =>
       `Dieser Browser kann die Aufnahme nicht abspielen${codec ? ` (${codec})` : ""}. Wähle den anderen Strom oder lade sie herunter.`,
     speed: "Tempo",
+    quiet: "Nichts geschehen",
+    quietSaid: (from, to) => `Von ${from} bis ${to} geschah nichts, also wurde nichts aufgenommen.`,
+  },
+
+  keep: {
+    keep: "Behalten",
+    title: "Aufnahme behalten",
+    lead: "Was behalten wird, wird nicht überschrieben, bis es jemand freigibt.",
+    what: "Was",
+    moment: "Dieser Moment",
+    shown: "Was zu sehen ist",
+    from: "Von",
+    to: "Bis",
+    note: "Notiz",
+    noteHint: "z. B. was geschah",
+    cameras: "Kameras",
+    all: "Alle Kameras",
+    kept: "Behalten",
+    list: (n) => `${n} behalten`,
+    letGo: "Freigeben",
+    ask: "Freigeben?",
+    askBody: (what) => `„${what}“ wird überschrieben, wenn es an der Reihe ist, oder gleich, wenn es älter ist, als Aufnahmen werden dürfen.`,
+    wrong: "Der Anfang muss vor dem Ende liegen.",
+    done: (size) => `Behalten, ${size}.`,
   },
 
   gap: {
@@ -390,6 +476,8 @@ const de: Words = {
     stopped: "der Rekorder war gestoppt",
     "power-cut": "Stromausfall oder Absturz des Rekorders",
     storage: "der Speicher war zu langsam oder fiel aus",
+    quiet: "es geschah nichts",
+    lost: "die Aufnahme wurde von der Karte entfernt oder ist beschädigt",
   },
 
   events: {
@@ -458,7 +546,49 @@ const de: Words = {
     okMore: "Keine Kamera, kein Ausgang, weder Speicher noch Detektor brauchen einen Menschen.",
     problems: (n) => (n === 1 ? "1 Sache braucht dich" : `${n} Sachen brauchen dich`),
     storage: "Speicher",
-    storageState: { ok: "Gut", slow: "Langsam", failed: "Ausgefallen" },
+    storageState: {
+      ok: "Gut",
+      slow: "Langsam",
+      missing: "Fehlt",
+      foreign: "Falsche Platte",
+      "read-only": "Nur lesbar",
+      full: "Voll",
+      failing: "Fällt aus",
+    },
+    storageMend: {
+      ok: "",
+      slow: "Er kommt nicht nach: nimm eine schnellere Karte oder eine SSD.",
+      missing: "Seine Platte ist nicht da: stecke sie ein oder hänge sie ein. Die Aufnahme geht von selbst weiter.",
+      foreign: "An seiner Stelle ist eine andere Platte: setze die richtige ein. Die Aufnahme geht von selbst weiter.",
+      "read-only": "Er ist nicht beschreibbar: gesperrt, verbraucht oder beschädigt. Prüfe ihn mit fsck, sonst ersetze ihn.",
+      full: "Kein Platz mehr: gib Behaltenes frei oder lösche, was sonst auf der Platte ist.",
+      failing: "Er nimmt nichts mehr an: sichere, was du brauchst, und ersetze ihn.",
+    },
+    stays: "Aufnahmen bleiben",
+    forecast: (f) => {
+      const time = duration(f.covers_s * 1000);
+      if (f.trend === "unknown") return "es wird nichts aufgenommen";
+      if (f.trend === "filling") return `noch nicht voll: bisher ${duration((f.so_far_s ?? 0) * 1000)}, voll etwa ${time}`;
+      if (!f.change) return time;
+      const since = `${f.change.camera} vor ${duration(f.change.ago_s * 1000)} ${f.trend === "growing" ? "weniger" : "mehr"} aufnimmt`;
+      return `${time}; ${f.trend === "growing" ? "länger" : "kürzer"}, seit ${since}`;
+    },
+    byStream: "Je Strom",
+    kept: "Behaltenes",
+    written: "Auf diese Karte geschrieben",
+    life: "Karte hält",
+    lifeWords: (l) => (l.left_s === null ? "noch nicht bekannt" : `noch etwa ${duration(l.left_s * 1000)}`),
+    device: "Gerät",
+    lifeUsed: (percent) => `${percent} der Lebensdauer verbraucht`,
+    damaged: "Beschädigte Einträge",
+    clock: "Uhr",
+    clockSure: "gestellt",
+    clockUnsure: "nicht durch NTP geprüft",
+    clockOff: (recorder, phone) =>
+      `Die Uhr des Rekorders zeigt ${recorder}, die dieses Geräts ${phone}. Nichts, das die Zeit kennt, hat die des Rekorders gestellt.`,
+    clockThen: "Aufnahmen seit seinem Start bekommen die richtige Zeit. Vielleicht musst du dich neu anmelden.",
+    clockSet: "Uhr von diesem Telefon stellen",
+    clockAdmin: "Ein Verwalter kann sie hier stellen.",
     used: (used, quota) => `${used} von ${quota}`,
     free: "Freie Slabs",
     freeOf: (free, all) => `${free} von ${all}`,

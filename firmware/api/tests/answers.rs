@@ -46,12 +46,16 @@ async fn answers_have_the_described_fields() {
     let bench = Bench::start(TlsMode::Auto).await;
     let token = bench.token(Role::Admin);
     let event = &bench.desk.events[0].id;
+    let form = json!({ "from_ms": 1, "to_ms": 2 });
+    bench.post("/api/v1/holds", ("authorization", &format!("Bearer {token}")), form).await;
     for (path, schema) in [
         ("/api/v1/session", "Session"),
         ("/api/v1/cameras", "CameraStatus"),
         ("/api/v1/outputs", "OutputStatus"),
         ("/api/v1/rules", "RuleView"),
         ("/api/v1/health", "Health"),
+        ("/api/v1/storage", "Storage"),
+        ("/api/v1/holds", "Holds"),
         ("/api/v1/events", "EventPage"),
         (&format!("/api/v1/events/{event}"), "EventView"),
         (&format!("/api/v1/cameras/front/coverage?{RANGE}"), "Coverage"),

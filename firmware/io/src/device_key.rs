@@ -9,7 +9,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// PKCS#8, version 1 or 2, readable by the recorder only.
-const NAME: &str = "device.key";
+const NAME: &str = "signing.key";
 
 /// Why there is no key. The daemon says it and stops: footage must not be recorded unsigned by accident.
 #[derive(Debug, thiserror::Error)]
@@ -129,7 +129,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(NAME), b"not a key").unwrap();
         let words = DeviceKey::open(dir.path()).unwrap_err().to_string();
-        assert!(words.contains("device.key is no Ed25519 key"), "{words}");
+        assert!(words.contains("signing.key is no Ed25519 key"), "{words}");
         assert_eq!(std::fs::read(dir.path().join(NAME)).unwrap(), b"not a key");
         assert!(DeviceKey::open(&dir.path().join("nowhere")).unwrap_err().to_string().contains("writable"));
     }

@@ -5,7 +5,7 @@ use crate::health::Gauges;
 use crate::names::{self, Names};
 use crate::outputs::Outputs;
 use crate::stage::{Seen, Stage};
-use crate::{console, load, supervisor};
+use crate::{console, keeping, load, reload, supervisor};
 use anyhow::Context;
 use nightjar_api::{Audit, Auth, Clock, Options, Server, TlsMode, Web};
 use nightjar_io::eye_link::{Eye, EyeConfig};
@@ -15,9 +15,11 @@ use nightjar_io::storage::Storage;
 use nightjar_io::{clock, source};
 use nightjar_types::StreamKind;
 use nightjar_types::config::{Config, Tls};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{broadcast, mpsc, watch};
+use tokio::task::JoinHandle;
 
 /// Messages from the eye that may wait for the rules: seconds of four cameras. Full, the eye is held up; nothing is dropped.
 const SEEN_QUEUE: usize = 256;
@@ -26,20 +28,20 @@ const COMMAND_QUEUE: usize = 16;
 /// Updates that a slow reader of the event stream may be behind.
 const UPDATE_QUEUE: usize = 256;
 
-/// Runs until SIGTERM or SIGINT.
-pub(crate) fn run(config: Config) -> anyhow::Result<()> {
+/// Runs until SIGTERM or SIGINT. On SIGHUP `file`, where the configuration came from, is read again.
+pub(crate) fn run(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(8)
         .thread_name("nightjar")
         .enable_all()
         .build()?;
-    let done = runtime.block_on(serve(config));
+    let done = runtime.block_on(serve(config, file));
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     done
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     let started = clock::mono();
     let config = Arc::new(config);
     let (stop, stopped) = watch::channel(false);
@@ -78,6 +80,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         outputs: shown_outputs.clone(),
         stage: shown_stage.clone(),
         started,
+        card: Default::default(),
     });
     let desk = Arc::new(Counter {
         config: config.clone(),
@@ -110,7 +113,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 
     let stage = tokio::spawn(stage.run(seen, commanded, stopped.clone()));
     let sessions = Sessions::start(streams)?;
-    let supervisor = tokio::spawn(supervisor::run(gauges, updates, stopped.clone()));
+    let supervisor = tokio::spawn(supervisor::run(gauges, updates, audit.clone(), stopped.clone()));
     let mut web_stopped = stopped.clone();
     let web = tokio::spawn(async move {
         let until = async move { drop(web_stopped.wait_for(|stop| *stop).await) };
@@ -120,7 +123,12 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     console::welcome(&address, setup_code.as_ref().map(|c| c.reveal()));
     supervisor::ready();
 
-    wait_for_end(web).await?;
+    let library = storage.library();
+    let reload = || {
+        let (file, config, library, audit) = (file.clone(), config.clone(), library.clone(), audit.clone());
+        tokio::task::spawn_blocking(move || reload::run(file.as_deref(), &config, &library, &audit))
+    };
+    wait_for_end(web, reload).await?;
     supervisor::stopping();
     tracing::info!("stopping");
     tokio::task::spawn_blocking(move || sessions.stop()).await?;
@@ -128,25 +136,32 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     stage.await?;
     eye_task.await?;
     supervisor.await?;
-    tokio::task::spawn_blocking(move || storage.stop()).await??;
+    let closed = tokio::task::spawn_blocking(move || storage.stop()).await?;
+    keeping::tell_deletions(&library, &audit);
+    closed?;
     audit.record("nightjar", "stopped");
     tracing::info!(uptime_s = clock::mono().since(started).as_secs(), "stopped; everything is on the card");
     Ok(())
 }
 
-/// Until a signal comes or the web server fails.
+/// Until a signal to end comes or the web server fails.
 async fn wait_for_end(
-    mut web: tokio::task::JoinHandle<Result<(), nightjar_api::OpenError>>,
+    mut web: JoinHandle<Result<(), nightjar_api::OpenError>>,
+    reload: impl Fn() -> JoinHandle<()>,
 ) -> anyhow::Result<()> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = term.recv() => Ok(()),
-        _ = int.recv() => Ok(()),
-        ended = &mut web => ended?.context("the web server ended"),
+    let mut hup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = term.recv() => return Ok(()),
+            _ = int.recv() => return Ok(()),
+            _ = hup.recv() => drop(reload()),
+            ended = &mut web => return ended?.context("the web server ended"),
+        }
     }
 }
 
-type StartedEye = (Eye, tokio::task::JoinHandle<()>, mpsc::Receiver<nightjar_types::eye::FromEye>);
+type StartedEye = (Eye, JoinHandle<()>, mpsc::Receiver<nightjar_types::eye::FromEye>);
 
 fn start_eye(config: &Config, stopped: watch::Receiver<bool>) -> anyhow::Result<StartedEye> {
     let mut args = vec![

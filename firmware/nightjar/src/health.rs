@@ -1,11 +1,12 @@
 //! Every part's numbers → what the page and an alarm need: states, problems in words with the mend, typed counters.
 
+use crate::keeping;
 use crate::names::StreamName;
 use crate::stage::Shown;
 use nightjar_io::clock;
 use nightjar_io::eye_link::Eye;
 use nightjar_io::sessions::Vitals;
-use nightjar_io::storage::Library;
+use nightjar_io::storage::{CardLife, Library};
 use nightjar_types::config::Config;
 use nightjar_types::status::*;
 use nightjar_types::{Mono, StreamKind};
@@ -26,6 +27,8 @@ pub(crate) struct Gauges {
     pub(crate) outputs: Arc<Mutex<Vec<OutputStatus>>>,
     pub(crate) stage: Arc<Mutex<Shown>>,
     pub(crate) started: Mono,
+    /// How the card lives, as last looked at: asking may wait for the disk.
+    pub(crate) card: Mutex<Option<CardLife>>,
 }
 
 impl Gauges {
@@ -65,13 +68,10 @@ impl Gauges {
         let (storage, eye, cameras) = (self.library.status(), self.eye(), self.cameras());
         let outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut problems = Vec::new();
-        if let Some(error) = &storage.error {
-            problems.push(format!("Storage is {}: {error}.", storage.state));
-        } else if storage.state == "slow" {
-            problems.push(format!(
-                "Storage is slow: a write took {} ms. Use a faster card or an SSD.",
-                storage.slowest_write_ms
-            ));
+        let damaged = self.library.damaged();
+        {
+            let card = self.card.lock().unwrap_or_else(PoisonError::into_inner);
+            problems.extend(keeping::problems(&storage, card.as_ref(), damaged, &keeping::clock_view()));
         }
         for c in
             cameras.iter().filter(|c| !matches!(c.state, CameraState::Recording | CameraState::Connecting))
@@ -94,6 +94,7 @@ impl Gauges {
         let counters = vec![
             ("card_dropped_units", dropped),
             ("card_faults", faults),
+            ("card_damaged_records", damaged),
             ("lost_packets", self.vitals.iter().map(|v| v.lost_packets()).sum()),
             ("eye_skipped_gops", eye.skipped_gops),
             ("eye_restarts", eye.restarts),
@@ -110,6 +111,12 @@ impl Gauges {
             eye,
             counters,
         }
+    }
+
+    /// Looks how the card lives. Blocks on the disk.
+    pub(crate) fn look_at_card(&self) {
+        let life = self.library.card_life(clock::mono().since(self.started).as_secs());
+        *self.card.lock().unwrap_or_else(PoisonError::into_inner) = Some(life);
     }
 
     /// The rules go round.

@@ -3,10 +3,12 @@
 use anyhow::{Context, bail};
 use nightjar_board::Board;
 use nightjar_io::source::Login;
-use nightjar_io::storage::{Options, StreamPlan};
+use nightjar_io::device_key::DeviceKey;
+use nightjar_io::storage::{Options, StorageError, StreamPlan};
 use nightjar_types::{Secret, StreamKind};
 use nightjar_types::config::{Camera, Config, Password};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The configuration in `file`, or the built-in defaults.
 pub(crate) fn config(file: Option<&Path>) -> anyhow::Result<Config> {
@@ -35,14 +37,15 @@ pub(crate) fn storage(config: &Config) -> anyhow::Result<Options> {
     };
     let streams = crate::names::streams(config).into_iter().map(plan).collect();
     let storage = &config.storage;
+    let state = state_dir(config);
+    let made = std::fs::create_dir_all(&state);
+    if config.device.state_dir.is_none() {
+        made.map_err(|source| StorageError::NotWritable { path: PathBuf::from(&storage.path), source })?;
+    } else {
+        made.with_context(|| format!("[device] state_dir {}", state.display()))?;
+    }
     // a state folder on the volume itself cannot remember which volume that is
-    let known = match &config.device.state_dir {
-        Some(dir) => {
-            std::fs::create_dir_all(dir).with_context(|| format!("[device] state_dir {dir}"))?;
-            Some(Path::new(dir).join("volume"))
-        }
-        None => None,
-    };
+    let known = config.device.state_dir.as_ref().map(|_| state.join("volume"));
     Ok(Options {
         sync: storage.sync,
         memory: storage.memory,
@@ -50,6 +53,7 @@ pub(crate) fn storage(config: &Config) -> anyhow::Result<Options> {
         volume: storage.volume.clone(),
         known,
         endurance: storage.endurance,
+        key: Arc::new(DeviceKey::open(&state)?),
         ..Options::folder(Path::new(&storage.path), storage.quota, streams)
     })
 }

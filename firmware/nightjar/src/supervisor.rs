@@ -1,16 +1,21 @@
-//! Liveness → systemd's watchdog; changes of state and numbers → the event stream.
+//! Liveness → systemd's watchdog; changes of state and numbers → the event stream; deletions → the audit.
 
 use crate::health::Gauges;
+use crate::keeping;
+use nightjar_api::Audit;
 use nightjar_types::status::Update;
 use sd_notify::NotifyState;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, watch};
+use tokio::task::JoinHandle;
 
 /// How often numbers are looked at and sent.
 const EVERY: Duration = Duration::from_secs(2);
 /// A minute, in rounds of `EVERY`.
 const ROUNDS_A_MINUTE: u64 = 30;
+/// Between two looks at what was deleted, in rounds of `EVERY`: ten minutes, so that a stream has a line and not one a slab.
+const ROUNDS_A_TELLING: u64 = 300;
 
 /// Tells systemd that the start is over.
 pub(crate) fn ready() {
@@ -32,9 +37,11 @@ fn notify(states: &[NotifyState<'_>]) {
 pub(crate) async fn run(
     gauges: Arc<Gauges>,
     updates: broadcast::Sender<Update>,
+    audit: Audit,
     mut stop: watch::Receiver<bool>,
 ) {
     let mut last = Vec::new();
+    let mut look: Option<JoinHandle<()>> = None;
     for round in 1u64.. {
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
@@ -45,6 +52,14 @@ pub(crate) async fn run(
         }
         if round % ROUNDS_A_MINUTE == 0 {
             gauges.library.forget_slowest();
+        }
+        // one look at a time: a disk that hangs must not take a thread a minute
+        if round % ROUNDS_A_MINUTE == 1 && look.as_ref().is_none_or(JoinHandle::is_finished) {
+            let gauges = gauges.clone();
+            look = Some(tokio::task::spawn_blocking(move || gauges.look_at_card()));
+        }
+        if round % ROUNDS_A_TELLING == 0 {
+            keeping::tell_deletions(&gauges.library, &audit);
         }
         if updates.receiver_count() == 0 {
             continue;

@@ -106,7 +106,7 @@ pub(crate) fn file(data: &[u8], seeds: fn() -> Vec<Vec<u8>>) -> Cow<'_, [u8]> {
     let Some(choices) = data.strip_prefix(MARK) else { return data.into() };
     let mut draw = Draw::new(choices);
     let mut seeds = seeds();
-    let seed = draw.below(seeds.len());
+    let seed = usize::from(draw.u8()) % seeds.len();
     let mut nodes = parse(&seeds.swap_remove(seed));
     while !draw.is_empty() {
         let mut n = draw.below(count(&nodes).max(1));
@@ -119,7 +119,7 @@ pub(crate) fn file(data: &[u8], seeds: fn() -> Vec<Vec<u8>>) -> Cow<'_, [u8]> {
 
 /// Inputs with choices, to begin with: one for each of `seeds`.
 pub(crate) fn seeds(seeds: usize) -> impl Iterator<Item = Vec<u8>> {
-    (0..seeds as u32).map(|seed| [MARK, &seed.to_le_bytes(), &[9, 0, 0, 0, 2, 0, 0, 0, 0, 7]].concat())
+    (0..seeds as u8).map(|seed| [MARK, &[seed, 9, 2, 0, 7]].concat())
 }
 
 #[cfg(test)]
@@ -128,8 +128,8 @@ mod tests {
 
     #[test]
     fn without_a_choice_the_file_stays_as_it_is() {
-        for (n, seed) in (0u32..).zip(fmp4::files()) {
-            let input = [MARK, &n.to_le_bytes()].concat();
+        for (n, seed) in (0u8..).zip(fmp4::files()) {
+            let input = [MARK, &[n]].concat();
             assert_eq!(file(&input, fmp4::files), seed);
         }
     }

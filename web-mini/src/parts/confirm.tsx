@@ -1,4 +1,4 @@
-// A question that must be answered: a modal dialog with two buttons. Escape and Cancel say no.
+// A question that must be answered: a modal dialog with two buttons. Escape and Cancel say no. `calm` when yes harms nothing.
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef } from "preact/hooks";
 
@@ -6,12 +6,15 @@ interface ConfirmProps {
   title: string;
   yes: string;
   no: string;
+  testid: string;
+  calm?: boolean;
+  busy?: boolean;
   onYes: () => void;
   onNo: () => void;
   children: ComponentChildren;
 }
 
-export function Confirm({ title, yes, no, onYes, onNo, children }: ConfirmProps) {
+export function Confirm({ title, yes, no, testid, calm, busy, onYes, onNo, children }: ConfirmProps) {
   const ref = useRef<HTMLDialogElement>(null);
   const id = useId();
   useEffect(() => {
@@ -31,10 +34,16 @@ export function Confirm({ title, yes, no, onYes, onNo, children }: ConfirmProps)
       <h2 id={id}>{title}</h2>
       {children}
       <div class="dialog-buttons">
-        <button type="button" class="button" data-testid="output-cancel" autofocus onClick={onNo}>
+        <button type="button" class="button" data-testid={`${testid}-cancel`} autofocus onClick={onNo}>
           {no}
         </button>
-        <button type="button" class="button danger" data-testid="output-confirm" onClick={onYes}>
+        <button
+          type="button"
+          class={`button ${calm ? "primary" : "danger"}`}
+          data-testid={`${testid}-confirm`}
+          disabled={busy}
+          onClick={onYes}
+        >
           {yes}
         </button>
       </div>

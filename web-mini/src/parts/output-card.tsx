@@ -81,6 +81,7 @@ export function OutputCard({ output }: { output: OutputStatus }) {
           title={t.outputs.ask(id)}
           yes={t.outputs.yes(id, duration(pulse))}
           no={t.cancel}
+          testid="output"
           onYes={() => void test()}
           onNo={() => setAsking(false)}
         >

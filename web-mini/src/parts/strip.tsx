@@ -1,4 +1,4 @@
-// A day's coverage, gaps and events → the strip one taps to play. Time runs left to right, in local hours.
+// A day's coverage, gaps, holds and events → the strip one taps to play. Time runs left to right, in local hours.
 import { useRef, useState } from "preact/hooks";
 import { hm, hms } from "../format.ts";
 import {
@@ -26,6 +26,8 @@ interface StripProps {
   view: Range;
   coverage: Coverage;
   events: readonly EventView[];
+  /** What is kept. */
+  held: readonly Range[];
   /** The moment that plays; null when nothing does. */
   playMs: number | null;
   nowMs: number;
@@ -39,12 +41,15 @@ const HEIGHT = 104;
 const EVENTS = { top: 4, bottom: 28 };
 const BAR = { top: 32, bottom: 76 };
 const LABELS = 92;
+/** Within the bar: a thin line where nothing happened, and what is kept along its foot. */
+const QUIET = { top: 52, bottom: 56 };
+const HELD = { top: 69, bottom: 76 };
 /** A tap this near to an event mark means the event, px. */
 const REACH = 14;
 /** An event is played from this long before it began, ms. */
 const LEAD_MS = 2_000;
 
-export function Strip({ bounds, view, coverage, events, playMs, nowMs, onView, onSeek }: StripProps) {
+export function Strip({ bounds, view, coverage, events, held, playMs, nowMs, onView, onSeek }: StripProps) {
   const ref = useRef<HTMLDivElement>(null);
   const width = useWidth(ref);
   const [hover, setHover] = useState<number | null>(null);
@@ -125,10 +130,18 @@ export function Strip({ bounds, view, coverage, events, playMs, nowMs, onView, o
             <Bar cls="ground" from={0} to={width} />
             {coverage.gaps.map((gap) => {
               const from = x(gap.from_ms);
-              return <Bar cls="gap" key={gap.from_ms} from={from} to={Math.max(from + 2, x(gap.to_ms ?? nowMs))} />;
+              const to = x(gap.to_ms ?? nowMs);
+              return gap.cause === "quiet" ? (
+                <Bar cls="quiet" key={gap.from_ms} from={from} to={to} at={QUIET} />
+              ) : (
+                <Bar cls="gap" key={gap.from_ms} from={from} to={Math.max(from + 2, to)} />
+              );
             })}
             {mergeSpans(coverage.spans, msAt(view, width, 1) - view.from).map((span) => (
               <Bar cls="footage" key={span.from_ms} from={x(span.from_ms)} to={Math.max(x(span.from_ms) + 1, x(span.to_ms))} />
+            ))}
+            {held.map(({ from, to }) => (
+              <Bar cls="held" key={from} from={x(from)} to={Math.max(x(from) + 3, x(to))} at={HELD} />
             ))}
             {nowMs < view.to && <Bar cls="future" from={x(nowMs)} to={width} />}
           </g>
@@ -169,8 +182,8 @@ export function Strip({ bounds, view, coverage, events, playMs, nowMs, onView, o
   );
 }
 
-function Bar({ cls, from, to }: { cls: string; from: number; to: number }) {
-  return <rect class={cls} x={from} width={Math.max(0, to - from)} y={BAR.top} height={BAR.bottom - BAR.top} />;
+function Bar({ cls, from, to, at = BAR }: { cls: string; from: number; to: number; at?: typeof BAR }) {
+  return <rect class={cls} x={from} width={Math.max(0, to - from)} y={at.top} height={at.bottom - at.top} />;
 }
 
 function Hand({ cls, x, width, words }: { cls: string; x: number; width: number; words: string }) {

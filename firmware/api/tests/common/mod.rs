@@ -35,6 +35,8 @@ pub struct MemoryDesk {
     pub tested: Mutex<Vec<(String, u32, String)>>,
     pub footage: Vec<u8>,
     pub events: Vec<EventView>,
+    pub held: Mutex<Vec<HoldView>>,
+    pub clock_is_sure: bool,
 }
 
 impl MemoryDesk {
@@ -205,6 +207,80 @@ impl Desk for MemoryDesk {
     fn device_key(&self) -> Option<DeviceKeyView> {
         Some(DeviceKeyView { public_key: "ab".repeat(32), fingerprint: "abab-abab".into() })
     }
+    fn storage(&self) -> BoxFuture<'_, Result<StorageView, DeskError>> {
+        let forecast = ForecastView {
+            words: "12 days; shrinking since yard's bitrate doubled 3 h ago".into(),
+            covers_s: 1_036_800,
+            trend: "shrinking",
+            so_far_s: None,
+            change: Some(ChangeView { camera: "yard".into(), stream: "main", times: Some(2.0), ago_s: 10_800 }),
+        };
+        let stream = StreamForecast { camera: "yard".into(), stream: "main", forecast: forecast.clone() };
+        let held = self.held.lock().unwrap();
+        let view = StorageView {
+            state: "missing",
+            words: "gone".into(),
+            mend: "plug it in".into(),
+            quota_bytes: 10,
+            used_bytes: 1,
+            forecast,
+            streams: vec![stream],
+            wear: WearView { written_bytes: 102, video_bytes: 100, ratio: Some(1.02) },
+            life: LifeView { words: "about 9 months".into(), left_s: Some(23_328_000) },
+            device: CardView {
+                name: Some("mmcblk0".into()),
+                size_bytes: Some(64 << 30),
+                written_since_boot_bytes: Some(5),
+                life_used_percent: Some(30),
+                is_near_end: false,
+            },
+            holds: BudgetView { count: held.len() as u32, used_bytes: 7, budget_bytes: 70 },
+            clock: ClockView { now_ms: Wall(NOW).as_ms(), is_sure: self.clock_is_sure, hint: String::new() },
+            damaged_records: 2,
+        };
+        Box::pin(async move { Ok(view) })
+    }
+    fn holds(&self) -> BoxFuture<'_, Result<HoldsView, DeskError>> {
+        let holds = self.held.lock().unwrap().clone();
+        Box::pin(async move { Ok(HoldsView { holds, used_bytes: 7, budget_bytes: 70 }) })
+    }
+    fn hold(&self, form: HoldForm, who: &str) -> BoxFuture<'_, Result<HoldView, DeskError>> {
+        let mut held = self.held.lock().unwrap();
+        let answer = if form.from_ms >= form.to_ms {
+            Err(DeskError::Refused("give a begin before the end".into()))
+        } else if held.len() == 2 {
+            Err(DeskError::Conflict("let another go".into()))
+        } else {
+            held.push(HoldView {
+                id: held.len() as u32 + 1,
+                cameras: form.cameras,
+                from_ms: form.from_ms,
+                to_ms: form.to_ms,
+                note: form.note,
+                by: who.into(),
+                made_ms: 0,
+                bytes: 7,
+            });
+            Ok(held.last().unwrap().clone())
+        };
+        Box::pin(async move { answer })
+    }
+    fn release(&self, id: u32) -> BoxFuture<'_, Result<HoldView, DeskError>> {
+        let mut held = self.held.lock().unwrap();
+        let at = held.iter().position(|hold| hold.id == id);
+        let answer = at.map(|at| held.remove(at)).ok_or(DeskError::UnknownHold(id));
+        Box::pin(async move { answer })
+    }
+    fn set_clock(&self, now: Wall) -> BoxFuture<'_, Result<ClockView, DeskError>> {
+        let answer = if self.clock_is_sure {
+            Err(DeskError::Conflict("the clock is right already".into()))
+        } else if now.as_ms() % 2 == 1 {
+            Err(DeskError::NotPermitted("give it CAP_SYS_TIME".into()))
+        } else {
+            Ok(ClockView { now_ms: now.as_ms(), is_sure: true, hint: String::new() })
+        };
+        Box::pin(async move { answer })
+    }
     fn test_output(
         &self,
         output: &str,
@@ -269,6 +345,10 @@ impl Bench {
     }
 
     pub async fn start_in(folder: tempfile::TempDir, tls: TlsMode) -> Self {
+        Self::start_with(folder, tls, false).await
+    }
+
+    pub async fn start_with(folder: tempfile::TempDir, tls: TlsMode, clock_is_sure: bool) -> Self {
         let time = Arc::new(AtomicI64::new(NOW));
         let clock: Clock = {
             let time = Arc::clone(&time);
@@ -283,6 +363,8 @@ impl Bench {
             tested: Mutex::default(),
             footage: (0..300_000u32).map(|n| (n % 251) as u8).collect(),
             events: (0..7).rev().map(MemoryDesk::event).collect(),
+            held: Mutex::default(),
+            clock_is_sure,
         });
         let options = Options {
             device: "porch".into(),

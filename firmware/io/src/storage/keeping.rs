@@ -1,11 +1,12 @@
 //! What is kept and for how long: holds, the forecast, the card's life, what was deleted, and a quota that changes.
 
-use super::error::StorageError;
+use super::error::{StorageError, io_at};
 use super::life::Registers;
 use super::mount::HOLDS;
 use super::read::Library;
+use super::ring::LEAST_SLABS;
 use super::shelf::Deletion;
-use nightjar_record::catalog::StreamId;
+use nightjar_record::catalog::{SMALLEST_SLAB, StreamId};
 use nightjar_record::forecast::{self, Forecasts, Life};
 use nightjar_record::{Hold, HoldError};
 use nightjar_types::config::Keep;
@@ -88,7 +89,7 @@ impl Library {
     fn keep_holds(&self, holds: Vec<Hold>) -> Result<(), StorageError> {
         let mounted = self.shelf().mounted()?;
         let bytes = serde_json::to_vec_pretty(&holds).expect("holds are plain data");
-        super::error::io_at("write", HOLDS, mounted.volume.disk.write_small(HOLDS, &bytes))?;
+        io_at("write", HOLDS, mounted.volume.disk.write_small(HOLDS, &bytes))?;
         self.shelf().catalog_mut().set_holds(holds);
         Ok(())
     }
@@ -134,7 +135,26 @@ impl Library {
     }
 
     /// Changes the bytes that are reserved for footage, while recording goes on: slab by slab.
-    pub fn set_quota(&self, bytes: u64) {
-        self.shelf().quota.store(bytes, Relaxed);
+    ///
+    /// # Errors
+    /// As the start would say it: too small for the streams, or more than the disk has room for. Nothing is changed then.
+    pub fn set_quota(&self, bytes: u64) -> Result<(), StorageError> {
+        let shelf = self.shelf();
+        let streams = shelf.options.streams.len() as u64;
+        let least = streams * LEAST_SLABS * u64::from(SMALLEST_SLAB);
+        if bytes < least {
+            return Err(StorageError::TooSmall { streams, least: least >> 20, wanted: bytes >> 20 });
+        }
+        let have = shelf.catalog().bytes();
+        if let Ok(mounted) = shelf.mounted() {
+            let room = io_at("stat", &mounted.volume.root, mounted.volume.disk.room())?;
+            let there = have.saturating_add(room);
+            if bytes > there {
+                let path = mounted.volume.root.clone();
+                return Err(StorageError::TooLarge { path, wanted: bytes >> 20, there: there >> 20 });
+            }
+        }
+        shelf.quota.store(bytes, Relaxed);
+        Ok(())
     }
 }

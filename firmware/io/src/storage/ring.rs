@@ -26,7 +26,7 @@ const PLAUSIBLE_US: i64 = 2 * 86_400_000_000;
 /// After a full disk the pool is not grown for this long.
 const GROW_AGAIN: Duration = Duration::from_secs(60);
 /// Least slabs that a stream needs.
-const LEAST_SLABS: u64 = 8;
+pub(super) const LEAST_SLABS: u64 = 8;
 /// Why a slab was deleted when it was only its turn.
 pub(super) const MAKES_ROOM: &str = "the oldest footage makes room for new";
 

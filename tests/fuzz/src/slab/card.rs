@@ -103,7 +103,7 @@ impl Card {
         self.start = writer.used().into();
         self.end = self.start;
         while !draw.is_empty() {
-            match draw.u8() % 16 {
+            match draw.u8() % 32 {
                 0 => break,
                 1 => {
                     let size = draw.below(600);
@@ -265,33 +265,32 @@ impl Camera {
                 self.segmenter.skip_to_key();
                 None
             }
-            6 | 7 if self.params.audio.is_some() => {
-                self.audio_dts += i64::from(draw.u16());
-                let unit = self.unit(Media::Audio, true, self.audio_dts, draw);
-                self.segmenter.unit(unit)
+            6..=9 if self.params.audio.is_some() => {
+                self.audio_dts += if op == 6 { draw.u16().into() } else { 1_024 };
+                self.unit(Media::Audio, self.audio_dts, 0, draw)
             }
             _ => {
-                let step = [3_600, 3_003, 0, draw.u16().into(), draw.u32().into()][draw.below(5)];
+                let step = match op {
+                    10 => 0,
+                    11 => draw.u16().into(),
+                    12 => draw.u32().into(),
+                    _ => 3_600,
+                };
                 self.dts += step;
                 self.wall = self.wall.plus_micros(step * 100 / 9);
-                let is_key = draw.u8().is_multiple_of(4);
-                let unit = self.unit(Media::Video, is_key, self.dts, draw);
-                self.segmenter.unit(unit)
+                let cts = if op == 13 { draw.u16() as i16 } else { 0 };
+                let drift = if op == 14 { draw.u32() as i32 } else { 0 };
+                self.wall = self.wall.plus_micros(drift.into());
+                self.unit(Media::Video, self.dts, cts.into(), draw)
             }
         }
     }
 
-    fn unit(&self, media: Media, is_key: bool, dts: i64, draw: &mut Draw<'_>) -> AccessUnit {
-        let late = if draw.flag() { i64::from(draw.u32() as i32) } else { 0 };
-        let size = 1 + draw.below(800);
-        AccessUnit {
-            media,
-            is_key,
-            dts,
-            cts: i32::from(draw.u16() as i16),
-            arrived: Mono(0),
-            wall: self.wall.plus_micros(late),
-            data: Bytes::from(vec![draw.u8(); size]),
-        }
+    /// One choice makes the size, and whether a picture is a key frame.
+    fn unit(&mut self, media: Media, dts: i64, cts: i32, draw: &mut Draw<'_>) -> Option<Fragment> {
+        let choice = draw.u8();
+        let data = Bytes::from(vec![choice; 1 + usize::from(choice) * 3]);
+        let is_key = media == Media::Audio || choice.is_multiple_of(4);
+        self.segmenter.unit(AccessUnit { media, is_key, dts, cts, arrived: Mono(0), wall: self.wall, data })
     }
 }

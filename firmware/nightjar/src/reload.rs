@@ -1,0 +1,141 @@
+//! SIGHUP: the configuration file is read again → a new quota at once, other changed keys named, a bad file told and left.
+
+use crate::load;
+use nightjar_api::Audit;
+use nightjar_io::storage::Library;
+use nightjar_types::config::Config;
+use std::path::Path;
+
+/// Who did it, in the audit.
+const WHO: &str = "signal HUP";
+
+/// Reads `file` again. `started` is what the recorder was started with. Blocks on the disk.
+pub(crate) fn run(file: Option<&Path>, started: &Config, library: &Library, audit: &Audit) {
+    let told = match file.ok_or_else(|| anyhow::anyhow!("the recorder was started without a configuration file")) {
+        Err(e) => Err(e),
+        Ok(file) => load::config(Some(file)).and_then(|fresh| apply(&fresh, started, library)),
+    };
+    match told {
+        Ok(told) => {
+            for words in &told {
+                tracing::info!("configuration: {words}");
+                audit.record(WHO, words);
+            }
+        }
+        Err(e) => {
+            tracing::error!("the configuration was not taken, nothing is changed: {e:#}");
+            audit.record(WHO, &format!("the configuration was not taken, nothing is changed: {e:#}"));
+        }
+    }
+}
+
+/// What was done with it, in sentences.
+fn apply(fresh: &Config, started: &Config, library: &Library) -> anyhow::Result<Vec<String>> {
+    let (old, new) = (library.status().quota_bytes, fresh.storage.quota);
+    let mut told = Vec::new();
+    if old != new {
+        let held = library.held().bytes;
+        let budget = (new as f64 * f64::from(started.storage.holds)) as u64;
+        if new < old && held > budget {
+            anyhow::bail!(
+                "[storage] quota: {} MiB would leave {} MiB for held footage, but {} MiB are held; let a hold go first",
+                new >> 20,
+                budget >> 20,
+                held >> 20
+            );
+        }
+        library.set_quota(new)?;
+        told.push(format!("[storage] quota changed from {} to {} MiB", old >> 20, new >> 20));
+    }
+    let changed = changed(started, fresh);
+    if !changed.is_empty() {
+        told.push(format!("needs a restart: {}", changed.join(", ")));
+    }
+    if told.is_empty() {
+        told.push("read again, nothing is changed".into());
+    }
+    Ok(told)
+}
+
+/// The keys and tables that differ, but for the quota.
+fn changed(old: &Config, new: &Config) -> Vec<String> {
+    // taken apart, so that a new field cannot be forgotten here
+    let Config { device, storage, record, keep, web, board, eye, cameras, outputs, rules } = old;
+    let mut changed = Vec::new();
+    let mut differs = |name: &str, differs: bool| {
+        if differs {
+            changed.push(name.to_string());
+        }
+    };
+    differs("[device]", *device != new.device);
+    differs("[storage] path", storage.path != new.storage.path);
+    differs("[storage] sync", storage.sync != new.storage.sync);
+    differs("[storage] memory", storage.memory != new.storage.memory);
+    differs("[storage] holds", storage.holds != new.storage.holds);
+    differs("[storage] volume", storage.volume != new.storage.volume);
+    differs("[storage] endurance", storage.endurance != new.storage.endurance);
+    differs("[record]", *record != new.record);
+    differs("[keep]", *keep != new.keep);
+    differs("[web]", *web != new.web);
+    differs("[board]", *board != new.board);
+    differs("[eye]", *eye != new.eye);
+    changed.extend(items("camera", cameras, &new.cameras, |c| c.id.as_str()));
+    changed.extend(items("output", outputs, &new.outputs, |o| o.id.as_str()));
+    changed.extend(items("rule", rules, &new.rules, |r| r.id.as_str()));
+    changed
+}
+
+/// Items that came, went or changed, by their ids.
+fn items<T: PartialEq>(kind: &str, old: &[T], new: &[T], id: impl Fn(&T) -> &str) -> Vec<String> {
+    let find = |list: &[T], item: &T| list.iter().position(|other| id(other) == id(item));
+    let went_or_changed = old.iter().filter(|item| find(new, item).is_none_or(|n| new[n] != **item));
+    let came = new.iter().filter(|item| find(old, item).is_none());
+    went_or_changed.chain(came).map(|item| format!("{kind} \"{}\"", id(item))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nightjar_io::storage::{Options, Storage};
+
+    fn config(text: &str) -> Config {
+        Config::from_toml(text, "test").unwrap()
+    }
+
+    #[test]
+    fn names_what_needs_a_restart() {
+        let old = config("[[camera]]\nid = \"a\"\nmain = \"synthetic:\"\n[[camera]]\nid = \"b\"\nmain = \"synthetic:\"");
+        let new = config(
+            "[storage]\nquota = \"9GiB\"\nholds = 0.5\n[web]\ntls = \"off\"\n[[camera]]\nid = \"b\"\nmain = \"synthetic:?fps=9\"\n\
+             [[camera]]\nid = \"c\"\nmain = \"synthetic:\"",
+        );
+        let names = ["[storage] holds", "[web]", "camera \"a\"", "camera \"b\"", "camera \"c\""];
+        assert_eq!(changed(&old, &new), names);
+        assert!(changed(&old, &old).is_empty());
+    }
+
+    #[test]
+    fn a_good_quota_is_taken_and_a_bad_file_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let audit = Audit::open(dir.path(), std::sync::Arc::new(nightjar_io::clock::wall)).unwrap();
+        let options = Options::folder(&dir.path().join("footage"), 16 << 20, vec![]);
+        std::fs::create_dir_all(dir.path().join("footage")).unwrap();
+        let storage = Storage::open(options).unwrap();
+        let (library, file) = (storage.library(), dir.path().join("nightjar.toml"));
+        let started = config("[storage]\nquota = \"16MiB\"");
+        let told = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            run(Some(&file), &started, &library, &audit);
+            (library.status().quota_bytes >> 20, audit.newest(1).remove(0).what)
+        };
+        assert_eq!(told("[storage]\nquota = \"24MiB\""), (24, "[storage] quota changed from 16 to 24 MiB".into()));
+        assert_eq!(told("[storage]\nquota = \"24MiB\""), (24, "read again, nothing is changed".into()));
+        let (quota, words) = told("[storage]\nquotta = \"32MiB\"");
+        assert!(quota == 24 && words.contains("nothing is changed") && words.contains("quotta"), "{words}");
+        let (quota, words) = told("[storage]\nquota = \"900TiB\"");
+        assert!(quota == 24 && words.contains("only"), "{words}");
+        run(None, &started, &library, &audit);
+        assert!(audit.newest(1)[0].what.contains("without a configuration file"));
+        storage.stop().unwrap();
+    }
+}
