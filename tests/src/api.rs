@@ -162,6 +162,16 @@ impl Api {
         answer.unwrap_or_else(|error| panic!("POST {path}: {error}"))
     }
 
+    /// DELETE; panics when nobody answers.
+    #[track_caller]
+    pub fn delete(&self, path: &str) -> Answer {
+        let mut request = self.agent.delete(format!("{}{path}", self.base));
+        for (name, value) in self.headers() {
+            request = request.header(name, value);
+        }
+        request.call().and_then(read).unwrap_or_else(|error| panic!("DELETE {path}: {error}"))
+    }
+
     /// The event stream from now on: name and data of each event. Ends with the daemon or the receiver.
     #[track_caller]
     pub fn updates(&self) -> Receiver<(String, Value)> {

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // all of this file is a test: what is not there fails it
 
 use nightjar_tests::clock;
-use nightjar_tests::daemon::{coverage, covered_ms};
+use nightjar_tests::daemon::{ADMIN, ADMIN_PASSWORD, coverage, covered_ms};
 use nightjar_tests::home::{Camera, Home};
 use nightjar_tests::parts;
 use nightjar_tests::rtsp_server::RtspServer;
@@ -53,5 +53,34 @@ fn a_phone_sets_up_watches_plays_and_tests_the_relay() {
     assert!(status.success(), "the browser's run failed, its reason is above");
     let token = viewer.json("/api/v1/session");
     assert_eq!(token["role"], "viewer");
+    assert!(daemon.stop().success());
+}
+
+#[test]
+fn a_phone_keeps_footage_and_lets_it_go() {
+    if !Path::new(CHROMIUM).exists() {
+        skip("browser", "/usr/bin/chromium is missing: apt-get install chromium");
+        return;
+    }
+    let mut home = Home::new();
+    let clip = format!("file:{}", parts::clip("main.mp4").display());
+    home.camera(Camera::new("cam01", &clip).key("name", "\"Front door\"").detect(false));
+    // Nothing that the detector knows is in its picture, so it records nothing, which is no fault.
+    let quiet = Camera::new("cam02", "synthetic:").key("record", "{ main = \"event\" }");
+    home.camera(quiet.key("name", "\"Yard\"").detect(true));
+    let daemon = home.start();
+    let admin = daemon.admin();
+    clock::until("20 s of footage", 90, || {
+        (covered_ms(&coverage(&admin, "cam01", "main")) >= 20_000).then_some(())
+    });
+    let screenshots = parts::output("screenshots");
+    std::fs::create_dir_all(&screenshots).unwrap();
+    parts::ours("browser/node_modules/playwright-core");
+    let mut command = Command::new("node");
+    command.arg(parts::ours("browser/holds.mjs")).stdin(Stdio::null()).env("NIGHTJAR_BASE", home.base());
+    command.env("NIGHTJAR_USER", ADMIN).env("NIGHTJAR_PASSWORD", ADMIN_PASSWORD);
+    command.env("NIGHTJAR_SCREENSHOTS", &screenshots).env("NIGHTJAR_CHROMIUM", CHROMIUM);
+    let status = command.status().expect("node is installed: run \"cargo xtask test\"");
+    assert!(status.success(), "the browser's run failed, its reason is above");
     assert!(daemon.stop().success());
 }

@@ -129,11 +129,8 @@ fn playlist_plays_the_same(admin: &Api, home: &Home, from: i64, to: i64, file: &
         .unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let lines = String::from_utf8(out.stdout).unwrap();
-    let played: Vec<&str> = lines
-        .lines()
-        .filter(|l| !l.starts_with('#'))
-        .map(|l| l.rsplit(',').next().unwrap().trim())
-        .collect();
+    let played: Vec<&str> =
+        lines.lines().filter(|l| !l.starts_with('#')).map(|l| l.rsplit(',').next().unwrap().trim()).collect();
     let units = probe::units(file, Track::Video);
     assert_eq!(played, probe::hashes(&units), "{text}");
 }

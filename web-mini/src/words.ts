@@ -142,7 +142,7 @@ const en = {
     cameras: "Cameras",
     all: "All cameras",
     kept: "Kept",
-    list: (n: number) => (n === 1 ? "1 kept" : `${n} kept`),
+    list: (n: number) => `Kept footage (${n})`,
     letGo: "Let go",
     ask: "Let it go?",
     askBody: (what: string) => `“${what}” is recycled in its turn, or at once when it is older than footage may be.`,
@@ -460,7 +460,7 @@ const de: Words = {
     cameras: "Kameras",
     all: "Alle Kameras",
     kept: "Behalten",
-    list: (n) => `${n} behalten`,
+    list: (n) => `Behaltenes (${n})`,
     letGo: "Freigeben",
     ask: "Freigeben?",
     askBody: (what) => `„${what}“ wird überschrieben, wenn es an der Reihe ist, oder gleich, wenn es älter ist, als Aufnahmen werden dürfen.`,
@@ -567,7 +567,7 @@ const de: Words = {
     stays: "Aufnahmen bleiben",
     forecast: (f) => {
       const time = duration(f.covers_s * 1000);
-      if (f.trend === "unknown") return "es wird nichts aufgenommen";
+      if (f.trend === "unknown") return "noch nicht bekannt";
       if (f.trend === "filling") return `noch nicht voll: bisher ${duration((f.so_far_s ?? 0) * 1000)}, voll etwa ${time}`;
       if (!f.change) return time;
       const since = `${f.change.camera} vor ${duration(f.change.ago_s * 1000)} ${f.trend === "growing" ? "weniger" : "mehr"} aufnimmt`;

@@ -8,7 +8,7 @@ import { bitrate, bytes, duration, hours } from "../src/format.ts";
 import { pickLanguage } from "../src/language.ts";
 import { linkTo, parseRoute } from "../src/route.ts";
 import type { Detections, EventView } from "../src/types.ts";
-import { gapWord, labelWord } from "../src/words.ts";
+import { gapWord, labelWord, t } from "../src/words.ts";
 
 test("routes go both ways", () => {
   const route = parseRoute(linkTo("live", "front door/2", { stream: "main", at: null }));
@@ -74,6 +74,13 @@ test("languages: the first one that is known, else English", () => {
   assert.equal(pickLanguage(["fr-FR", "de-AT", "en"]), "de");
   assert.equal(pickLanguage(["fr"]), "en");
   assert.equal(pickLanguage([]), "en");
+});
+
+test("every state of the storage and every cause has words", () => {
+  for (const state of ["slow", "missing", "foreign", "read-only", "full", "failing"] as const) {
+    assert.ok(t.health.storageState[state] && t.health.storageMend[state].endsWith("."), state);
+  }
+  for (const cause of ["quiet", "lost"] as const) assert.notEqual(gapWord(cause, "?"), "?");
 });
 
 test("unknown classes and causes are shown as they are", () => {

@@ -8,7 +8,9 @@ import {
   dayOf,
   fit,
   gapAt,
+  heldIn,
   HOUR,
+  inputTime,
   keyStep,
   landing,
   mergeSpans,
@@ -17,11 +19,12 @@ import {
   pan,
   reveal,
   ticks,
+  timeFromInput,
   WINDOW,
   xOf,
   zoom,
 } from "../src/timeline.ts";
-import type { EventView, GapView, Span } from "../src/types.ts";
+import type { EventView, GapView, Hold, Span } from "../src/types.ts";
 
 process.env["TZ"] = "Europe/Berlin";
 
@@ -34,6 +37,74 @@ test("a day is 24 hours, 23 in spring and 25 in autumn", () => {
     return (range.to - range.from) / HOUR;
   };
   assert.deepEqual([hours(10, 21), hours(2, 29), hours(9, 25)], [24, 23, 25]);
+});
+
+/** Runs in another time zone, and comes back. */
+function inZone(zone: string, run: () => void): void {
+  process.env["TZ"] = zone;
+  try {
+    run();
+  } finally {
+    process.env["TZ"] = "Europe/Berlin";
+  }
+}
+
+test("days follow each other without a hole on every day of the year, also where the clocks change at midnight", () => {
+  for (const zone of ["Europe/Berlin", "Asia/Beirut", "America/Santiago", "Australia/Lord_Howe", "UTC"]) {
+    inZone(zone, () => {
+      let day = dayOf(Date.UTC(2026, 0, 1, 12));
+      let odd = 0;
+      for (let n = 0; n < 365; n += 1) {
+        const [before, after] = [dayOf(day.from - HOUR), dayOf(day.to + HOUR)];
+        assert.deepEqual([before.to, after.from], [day.from, day.to], `${zone} ${dayName(day.from)}`);
+        assert.deepEqual(dayFromName(dayName(day.from)), day);
+        for (const ms of [day.from, day.from + 12 * HOUR, day.to - 1]) assert.deepEqual(dayOf(ms), day);
+        if (day.to - day.from !== 24 * HOUR) odd += 1;
+        day = after;
+      }
+      assert.equal(odd, zone === "UTC" ? 0 : 2, zone);
+    });
+  }
+});
+
+test("on the days the clocks change the strip is scaled by the real length and every hour has its place", () => {
+  const spring = dayFromName("2026-03-29");
+  const autumn = dayFromName("2026-10-25");
+  assert.ok(spring && autumn);
+  const at = (text: string): number => new Date(text).getTime();
+  assert.equal(xOf(spring, 2300, at("2026-03-29T03:00:00+02:00")), 200, "three o'clock is two hours after midnight");
+  assert.equal(xOf(autumn, 2500, at("2026-10-25T03:00:00+01:00")), 400, "and four in autumn");
+  const labels = (day: { from: number; to: number }): number[] =>
+    ticks(day, 1200, 46)
+      .filter((tick) => tick.major)
+      .map(({ ms }) => new Date(ms).getHours());
+  assert.deepEqual(labels(spring).slice(0, 4), [0, 1, 3, 4]);
+  assert.deepEqual(labels(autumn).slice(0, 5), [0, 1, 2, 2, 3]);
+  assert.deepEqual([labels(spring).length, labels(autumn).length], [24, 26], "midnight at both ends");
+  const coarse = ticks(autumn, 700, 46).filter((tick) => tick.major);
+  assert.deepEqual(coarse.slice(0, 3).map(({ ms }) => new Date(ms).getHours()), [0, 2, 4], "the hour that comes twice has one label");
+});
+
+test("times go through an input and back, and the hour that comes twice stays what it was", () => {
+  const at = (text: string): number => new Date(text).getTime();
+  assert.equal(inputTime(at("2026-11-21T10:00:05+01:00")), "2026-11-21T10:00:05");
+  for (const ms of [at("2026-10-25T02:30:00+02:00"), at("2026-10-25T02:30:00+01:00"), at("2026-03-29T03:00:00+02:00")]) {
+    assert.equal(timeFromInput(inputTime(ms), ms), ms);
+    assert.equal(timeFromInput(inputTime(ms + 60_000).slice(0, 16), ms), ms + 60_000);
+  }
+  assert.equal(timeFromInput("2026-03-29T02:30:00", 0), at("2026-03-29T03:30:00+02:00"), "an hour that is not there");
+  assert.equal(timeFromInput("", 0), null);
+  assert.equal(timeFromInput("nonsense", 0), null);
+});
+
+test("a day shows what is held of its camera", () => {
+  const hold = (cameras: string[], from_ms: number, to_ms: number): Hold => ({ cameras, from_ms, to_ms }) as Hold;
+  const [a, b] = [day.from - HOUR, day.from + HOUR];
+  const holds = [hold(["front"], a, b), hold([], b, b + 1), hold(["yard"], a, b), hold(["front"], a - HOUR, day.from)];
+  assert.deepEqual(heldIn(holds, "front", day), [
+    { from: a, to: b },
+    { from: b, to: b + 1 },
+  ]);
 });
 
 test("day names go both ways, and nonsense is no day", () => {

@@ -1,6 +1,6 @@
-//! Nothing → a stopwatch. The only file here that asks what time it is.
+//! Nothing → a stopwatch, and the wall clock. The only file here that asks what time it is.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Time that passed since it was started.
 #[derive(Clone, Copy)]
@@ -20,6 +20,12 @@ impl Stopwatch {
     pub(crate) fn words(&self) -> String {
         words(self.elapsed())
     }
+}
+
+/// The wall clock, since 1970.
+#[allow(clippy::disallowed_methods, reason = "this is the clock file of xtask")]
+pub(crate) fn since_1970() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 fn words(time: Duration) -> String {

@@ -64,9 +64,12 @@ const VERBS: &[Verb] = &[
         name: "bench",
         help: "the recorder against ffmpeg in turns; writes BENCHMARKS.md",
         options: &[
+            ("", "MODE…: ring (the first eight), run, wrap, kill, cut, sync, restart, rebuild, memory, sound, sizes, detector (all)"),
             ("seconds", "measured seconds a run (60)"),
-            ("n", "numbers of cameras (1,8)"),
+            ("n", "cameras of `run` and `sync`, as in 8,24,8+sub"),
             ("rounds", "rounds, of which the median counts (3)"),
+            ("check!", "fail when a target is missed"),
+            ("as-built!", "measure target/release as it is"),
         ],
         run: bench::run,
     },
@@ -122,6 +125,7 @@ fn help_for(verb: &Verb) -> String {
     let mut text = format!("  {:<7} {}\n", verb.name, verb.help);
     for (key, meaning) in verb.options {
         let dashes = if key.is_empty() { "" } else { "--" };
+        let key = key.trim_end_matches('!');
         text += &format!("          {}\n", format!("{dashes}{key} {meaning}").trim());
     }
     text

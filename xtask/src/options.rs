@@ -1,5 +1,5 @@
 //! `--key value` or `--key=value` words → a small map, checked against the keys a verb knows. `-n` is short for `--n`.
-//! A verb that knows the key `""` takes words without dashes as well.
+//! A verb that knows the key `""` takes words without dashes as well; a key that it knows with a `!` behind takes no value.
 
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
@@ -28,6 +28,11 @@ impl Options {
                 Some((key, value)) => (key, Some(value.to_owned())),
                 None => (key, None),
             };
+            let is_flag = known.iter().any(|known| known.strip_suffix('!') == Some(key));
+            if is_flag && inline.is_none() {
+                options.keys.insert(key.to_owned(), String::new());
+                continue;
+            }
             if key.is_empty() || !known.contains(&key) {
                 bail!("there is no option `--{key}`; {}", list(known));
             }
@@ -42,6 +47,11 @@ impl Options {
 
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
         self.keys.get(key).map(String::as_str)
+    }
+
+    /// Whether the key was given.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.keys.contains_key(key)
     }
 
     /// The words without dashes, in order.
@@ -64,7 +74,7 @@ fn list(known: &[&str]) -> String {
     if known.is_empty() {
         return "this verb takes no options".to_owned();
     }
-    let keys = known.iter().filter(|key| !key.is_empty()).map(|key| format!("--{key}"));
+    let keys = known.iter().filter(|key| !key.is_empty()).map(|key| format!("--{}", key.trim_end_matches('!')));
     format!("known: {}", keys.collect::<Vec<_>>().join(", "))
 }
 
@@ -89,6 +99,14 @@ mod tests {
         let options = Options::parse(&words, &["", "seconds"]).expect("all are known");
         assert_eq!(options.words().collect::<Vec<_>>(), ["slab", "fmp4"]);
         assert!(parse("slab").expect_err("this verb takes none").to_string().contains("`slab`"));
+    }
+
+    #[test]
+    fn a_flag_takes_no_value() {
+        let words = ["--check", "run"].map(str::to_owned);
+        let options = Options::parse(&words, &["", "check!"]).expect("both are known");
+        assert!(options.has("check") && options.words().eq(["run"]));
+        assert!(Options::parse(&["--check=1".to_owned()], &["check!"]).is_err());
     }
 
     #[test]

@@ -33,7 +33,8 @@ pub(crate) async fn playlist(
         exact(to),
         export.etag()
     );
-    let text = export.playlist(&uri).ok_or_else(|| ApiError::NotFound("there is no playlist of that".into()))?;
+    let text =
+        export.playlist(&uri).ok_or_else(|| ApiError::NotFound("there is no playlist of that".into()))?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/vnd.apple.mpegurl")),
         (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),

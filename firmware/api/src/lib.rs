@@ -38,8 +38,8 @@ pub use range::{Asked, Portion, decide};
 pub use routes::{Least, ROUTES, Route};
 pub use serve::{Server, bind, serve};
 pub use storage::{
-    BudgetView, CLOCK_RANGE_MS, CardView, ChangeView, ClockView, ForecastView, HoldForm, HoldView, HoldsView, LifeView, StorageView,
-    StreamForecast, WearView,
+    BudgetView, CLOCK_RANGE_MS, CardView, ChangeView, ClockView, ForecastView, HoldForm, HoldView, HoldsView,
+    LifeView, StorageView, StreamForecast, WearView,
 };
 
 use nightjar_types::Wall;

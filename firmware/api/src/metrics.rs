@@ -101,7 +101,11 @@ impl Page {
         for state in STATES {
             self.row("storage_state", &[("state", state)], u8::from(state == s.state));
         }
-        self.head("footage_stays_seconds", "gauge", "How long footage stays at the present rate; 0 when not known.");
+        self.head(
+            "footage_stays_seconds",
+            "gauge",
+            "How long footage stays at the present rate; 0 when not known.",
+        );
         for f in &s.streams {
             let labels = [("camera", f.camera.as_str()), ("stream", f.stream)];
             self.row("footage_stays_seconds", &labels, f.forecast.covers_s);
@@ -109,7 +113,12 @@ impl Page {
         let covers = s.forecast.covers_s;
         self.one("footage_stays_least_seconds", "gauge", "The shortest of the streams that record.", covers);
         let (written, video) = (s.wear.written_bytes, s.wear.video_bytes);
-        self.one("card_written_bytes_total", "counter", "Bytes that recorders wrote to this card, ever.", written);
+        self.one(
+            "card_written_bytes_total",
+            "counter",
+            "Bytes that recorders wrote to this card, ever.",
+            written,
+        );
         self.one("card_video_bytes_total", "counter", "Bytes of video and audio among them.", video);
         if let Some(left) = s.life.left_s {
             self.one("card_life_left_seconds", "gauge", "How long the card lasts at the present rate.", left);

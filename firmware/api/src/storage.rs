@@ -227,7 +227,8 @@ pub(crate) async fn release(
     Path(id): Path<String>,
     Extension(who): Extension<Who>,
 ) -> Result<Json<HoldView>, ApiError> {
-    let wrong = |_| ApiError::BadRequest(format!("\"{id}\" is no hold's number; GET /api/v1/holds lists them"));
+    let wrong =
+        |_| ApiError::BadRequest(format!("\"{id}\" is no hold's number; GET /api/v1/holds lists them"));
     let (id, who) = (id.parse().map_err(wrong)?, who.to_string());
     let held = within("the hold", app.desk.release(id)).await;
     match &held {
@@ -251,7 +252,8 @@ pub(crate) async fn set_clock(
     Sent(form): Sent<ClockForm>,
 ) -> Result<Json<ClockView>, ApiError> {
     if !CLOCK_RANGE_MS.contains(&form.now_ms) {
-        let words = format!("now_ms is {}: a time from 2025 to 2099, in milliseconds since 1970", form.now_ms);
+        let words =
+            format!("now_ms is {}: a time from 2025 to 2099, in milliseconds since 1970", form.now_ms);
         return Err(ApiError::BadRequest(words));
     }
     let (before, now, who) = (app.now(), Wall::from_ms(form.now_ms), who.to_string());

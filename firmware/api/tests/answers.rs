@@ -130,7 +130,10 @@ async fn a_playlist_names_the_file_that_stays_the_same() {
     let bench = Bench::start(TlsMode::Auto).await;
     let token = bench.token(Role::Viewer);
     let answer = bench.get(&format!("/api/v1/cameras/front/recorded.m3u8?{RANGE}"), &token).await;
-    assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "application/vnd.apple.mpegurl"));
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("content-type")),
+        (200, "application/vnd.apple.mpegurl")
+    );
     let text = String::from_utf8(answer.body.to_vec()).unwrap();
     let uri = text.lines().nth(1).unwrap();
     assert!(uri.starts_with("video.mp4?stream=main&from=1970-01-01T00:00:00.001Z&to="), "{uri}");

@@ -44,18 +44,23 @@ async fn a_hold_is_made_listed_and_let_go_by_operators_and_audited() {
     assert_eq!(ask(Role::Viewer, "DELETE", "/api/v1/holds/1", &Value::Null).await.status, 403);
     let gone = ask(Role::Operator, "DELETE", "/api/v1/holds/1", &Value::Null).await;
     assert_eq!((gone.status.as_u16(), gone.json()), (200, made.json()));
-    for (path, status, words) in
-        [("/api/v1/holds/1", 404, "there is no hold 1"), ("/api/v1/holds/one", 400, "\"one\" is no hold's number")]
-    {
+    for (path, status, words) in [
+        ("/api/v1/holds/1", 404, "there is no hold 1"),
+        ("/api/v1/holds/one", 400, "\"one\" is no hold's number"),
+    ] {
         let refused = ask(Role::Operator, "DELETE", path, &Value::Null).await;
         assert_eq!(refused.status, status, "{}", refused.text());
         assert!(refused.text().contains(words.split('"').next_back().unwrap()), "{}", refused.text());
     }
-    let said: Vec<String> = bench.audit.newest(9).into_iter().map(|line| format!("{}: {}", line.who, line.what)).collect();
+    let said: Vec<String> =
+        bench.audit.newest(9).into_iter().map(|line| format!("{}: {}", line.who, line.what)).collect();
     let front = "1: front from 2026-11-21T10:00:00.000Z to 2026-11-21T10:01:00.000Z: \"parcel\"";
     assert!(said.contains(&format!("token kit: made hold {front}")), "{said:?}");
     assert!(said.contains(&format!("token kit: let go hold {front}")), "{said:?}");
-    assert_eq!(said[0], "token kit: could not let go hold 1: there is no hold 1; GET /api/v1/holds lists them");
+    assert_eq!(
+        said[0],
+        "token kit: could not let go hold 1: there is no hold 1; GET /api/v1/holds lists them"
+    );
 }
 
 /// A page elsewhere cannot let holds go with our cookie.
@@ -74,7 +79,8 @@ async fn the_cookie_works_from_our_own_page_only() {
 #[tokio::test]
 async fn the_clock_is_set_by_admins_to_a_time_that_can_be() {
     let bench = Bench::start(TlsMode::Auto).await;
-    let set = async |role, now: Value| with(&bench, role, "POST", "/api/v1/clock", json!({ "now_ms": now })).await;
+    let set =
+        async |role, now: Value| with(&bench, role, "POST", "/api/v1/clock", json!({ "now_ms": now })).await;
     assert_eq!(set(Role::Operator, FROM.into()).await.status, 403);
     for nonsense in [json!(0), json!(-1), json!(1_735_689_599_999_i64), json!(4_102_444_800_000_i64)] {
         let refused = set(Role::Admin, nonsense).await;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use nightjar_api::desk::BoxFuture;
 use nightjar_api::{DeskError, Export, Form};
 use nightjar_io::clock;
-use nightjar_io::storage::{Clip, Film, StorageError, StreamId};
+use nightjar_io::storage::{Clip, Extras, Film, Library, Pace, StorageError, StreamId};
 use nightjar_types::{Mono, Wall};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -40,14 +40,38 @@ impl Clips {
         kept
     }
 
-    pub(crate) fn find(&self, asked: &Asked, now: Mono) -> Option<Arc<ClipExport>> {
+    /// What was asked for: in use already, or new. A new one is planned to its end also when nobody waits for it any
+    /// more: who asks again finds it.
+    pub(crate) async fn export(&self, library: &Library, asked: Asked) -> Result<Arc<ClipExport>, DeskError> {
+        if let Some(clip) = self.find(&asked, clock::mono()) {
+            return Ok(clip);
+        }
+        let (clips, library) = (self.clone(), library.clone());
+        let planning = tokio::spawn(async move {
+            let question = asked.clone();
+            let planned = tokio::task::spawn_blocking(move || question.plan(&library)).await;
+            let source = planned.map_err(failed)?.map_err(failed)?;
+            let (camera, stream) = (asked.stream.0.to_string(), asked.stream.1);
+            let source = source.map_err(|words| DeskError::NoFootage {
+                camera: camera.clone(),
+                stream,
+                words: words.into(),
+            })?;
+            let clip = Arc::new(ClipExport::new(source, &camera));
+            clips.keep(asked, clock::mono(), clip.clone());
+            Ok(clip)
+        });
+        planning.await.map_err(failed)?
+    }
+
+    fn find(&self, asked: &Asked, now: Mono) -> Option<Arc<ClipExport>> {
         let mut kept = self.kept(now);
         let (_, used, clip) = kept.iter_mut().find(|(a, ..)| a == asked)?;
         *used = now;
         Some(clip.clone())
     }
 
-    pub(crate) fn keep(&self, asked: Asked, now: Mono, clip: Arc<ClipExport>) {
+    fn keep(&self, asked: Asked, now: Mono, clip: Arc<ClipExport>) {
         let mut kept = self.kept(now);
         if kept.len() >= MAX_KEPT {
             let oldest = kept.iter().enumerate().min_by_key(|(_, (_, used, _))| *used).map(|(n, _)| n);
@@ -71,9 +95,32 @@ impl Clips {
     }
 }
 
+fn failed(error: impl std::fmt::Display) -> DeskError {
+    DeskError::Storage(error.to_string())
+}
+
+impl Asked {
+    /// Blocks on the disk. Words instead when there is no footage.
+    fn plan(&self, library: &Library) -> Result<Result<Source, &'static str>, StorageError> {
+        let Self { stream, from, to, form } = self;
+        let why = library.gaps(stream, *from, *to).first().map(|g| g.cause.words());
+        let source = match *form {
+            Form::Clip { chapters, proof } => {
+                let clip = library.clip(stream, *from, *to, Extras { chapters, proof })?;
+                clip.map(|clip| Source::Clip(Box::new(clip)))
+            }
+            Form::Film { every_us, fps } => {
+                let film = library.film(stream, Pace { from: *from, to: *to, every_us, fps })?;
+                film.map(|film| Source::Film(film, *to))
+            }
+        };
+        Ok(source.ok_or(why.unwrap_or("nothing was recorded then, or it was recycled")))
+    }
+}
+
 /// What is behind an export.
 pub(crate) enum Source {
-    Clip(Clip),
+    Clip(Box<Clip>),
     Film(Film, Wall),
 }
 

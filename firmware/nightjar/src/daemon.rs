@@ -30,6 +30,9 @@ const UPDATE_QUEUE: usize = 256;
 
 /// Runs until SIGTERM or SIGINT. On SIGHUP `file`, where the configuration came from, is read again.
 pub(crate) fn run(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
+    // The right to set the clock, where there is one, is the recorder's: the eye is not to inherit it. A kernel that knows
+    // no such set has none.
+    let _ = rustix::thread::clear_ambient_capability_set();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(8)

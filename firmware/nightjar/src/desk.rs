@@ -1,6 +1,6 @@
 //! The web's questions → answers from library, sessions, stage and eye.
 
-use crate::clip::{Asked, ClipExport, Clips, Source};
+use crate::clip::{Asked, Clips};
 use crate::health::Gauges;
 use crate::keeping;
 use crate::names::StreamName;
@@ -8,13 +8,13 @@ use crate::stage::{Command, Shown, view};
 use bytes::Bytes;
 use nightjar_api::desk::BoxFuture;
 use nightjar_api::{
-    ClockView, Desk, DeskError, DeviceKeyView, EventQuery, Export, ExportQuery, Form, HoldForm, HoldView, HoldsView,
-    LiveFeed, StorageView,
+    ClockView, Desk, DeskError, DeviceKeyView, EventQuery, Export, ExportQuery, HoldForm, HoldView,
+    HoldsView, LiveFeed, StorageView,
 };
 use nightjar_io::clock;
 use nightjar_io::eye_link::Eye;
 use nightjar_io::hub::Hub;
-use nightjar_io::storage::{Extras, Library, Pace, StorageError, StreamId};
+use nightjar_io::storage::{Library, StorageError, StreamId};
 use nightjar_record::evidence;
 use nightjar_rules::OutputIx;
 use nightjar_types::config::Config;
@@ -173,35 +173,9 @@ impl Desk for Counter {
     fn export(&self, query: ExportQuery) -> BoxFuture<'_, Result<Arc<dyn Export>, DeskError>> {
         let id = self.stream_id(&query.camera, query.stream);
         Box::pin(async move {
-            let id = id?;
             let ExportQuery { from, to, form, .. } = query;
-            let (camera, stream) = (id.0.to_string(), id.1);
-            let asked = Asked { stream: id.clone(), from, to, form };
-            if let Some(clip) = self.clips.find(&asked, clock::mono()) {
-                return Ok(clip as Arc<dyn Export>);
-            }
-            let source = ask(&self.library, move |library| {
-                let why = library.gaps(&id, from, to).first().map(|g| g.cause.words());
-                let source = match form {
-                    Form::Clip { chapters, proof } => {
-                        library.clip(&id, from, to, Extras { chapters, proof })?.map(Source::Clip)
-                    }
-                    Form::Film { every_us, fps } => {
-                        let film = library.film(&id, Pace { from, to, every_us, fps })?;
-                        film.map(|film| Source::Film(film, to))
-                    }
-                };
-                Ok(source.ok_or(why.unwrap_or("nothing was recorded then, or it was recycled")))
-            })
-            .await?;
-            match source {
-                Ok(source) => {
-                    let clip = Arc::new(ClipExport::new(source, &camera));
-                    self.clips.keep(asked, clock::mono(), clip.clone());
-                    Ok(clip)
-                }
-                Err(words) => Err(DeskError::NoFootage { camera, stream, words: words.into() }),
-            }
+            let asked = Asked { stream: id?, from, to, form };
+            Ok(self.clips.export(&self.library, asked).await? as Arc<dyn Export>)
         })
     }
 

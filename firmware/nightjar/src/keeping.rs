@@ -1,8 +1,8 @@
 //! Holds, forecast, wear and clock of the library → what the web shows, what needs a person, what the audit keeps.
 
 use nightjar_api::{
-    Audit, BudgetView, CLOCK_RANGE_MS, CardView, ChangeView, ClockView, DeskError, ForecastView, HoldForm, HoldView,
-    HoldsView, LifeView, StorageView, StreamForecast, WearView,
+    Audit, BudgetView, CLOCK_RANGE_MS, CardView, ChangeView, ClockView, DeskError, ForecastView, HoldForm,
+    HoldView, HoldsView, LifeView, StorageView, StreamForecast, WearView,
 };
 use nightjar_io::clock;
 use nightjar_io::storage::{CardLife, Deletion, Held, Hold, HoldFault, Library};
@@ -62,7 +62,12 @@ pub(crate) fn words(s: &StorageStatus) -> (String, &'static str) {
 }
 
 /// What of the storage needs a person. `card` is `None` until it was looked at.
-pub(crate) fn problems(status: &StorageStatus, card: Option<&CardLife>, damaged: u64, clock: &ClockView) -> Vec<String> {
+pub(crate) fn problems(
+    status: &StorageStatus,
+    card: Option<&CardLife>,
+    damaged: u64,
+    clock: &ClockView,
+) -> Vec<String> {
     let mut problems = Vec::new();
     if status.state != "ok" {
         let (words, mend) = words(status);
@@ -76,9 +81,13 @@ pub(crate) fn problems(status: &StorageStatus, card: Option<&CardLife>, damaged:
             problems.push(format!("The card wears out: {}. Have a new one ready.", card.life.words));
         }
         if let Some(used) = card.registers.life_used.filter(|used| *used >= LIFE_IS_USED) {
-            problems.push(format!("The card ({name}) says that {used} % of its life is used up. Replace it soon."));
+            problems.push(format!(
+                "The card ({name}) says that {used} % of its life is used up. Replace it soon."
+            ));
         } else if card.registers.is_near_end {
-            problems.push(format!("The card ({name}) says that its spare blocks are nearly used up. Replace it soon."));
+            problems.push(format!(
+                "The card ({name}) says that its spare blocks are nearly used up. Replace it soon."
+            ));
         }
     }
     if damaged > 0 {
@@ -127,7 +136,7 @@ pub(crate) fn set_clock(
     set(now).map_err(|e| match e.kind() {
         io::ErrorKind::PermissionDenied => DeskError::NotPermitted(
             "the system does not let the recorder set its clock; give it CAP_SYS_TIME (in its systemd unit: \
-             AmbientCapabilities=CAP_SYS_TIME), or set the clock with \"date\" as root"
+             AmbientCapabilities=CAP_SYS_TIME and no ProtectClock), or set the clock with \"date\" as root"
                 .into(),
         ),
         _ => DeskError::NotPermitted(format!("the system does not take this time: {e}")),
@@ -138,6 +147,10 @@ pub(crate) fn set_clock(
 pub(crate) fn storage_view(library: &Library, uptime_s: u64) -> StorageView {
     let status = library.status();
     let (held, forecasts) = (library.held(), library.forecast(clock::wall()));
+    let mut all = forecast(forecasts.all);
+    if all.trend == "unknown" && held.bytes > 0 {
+        all.words = "not known yet: all that was recorded is held".into();
+    }
     let CardLife { written, payload, life, registers } = library.card_life(uptime_s);
     let (words, mend) = words(&status);
     StorageView {
@@ -146,7 +159,7 @@ pub(crate) fn storage_view(library: &Library, uptime_s: u64) -> StorageView {
         mend: mend.into(),
         quota_bytes: status.quota_bytes,
         used_bytes: status.used_bytes,
-        forecast: forecast(forecasts.all),
+        forecast: all,
         streams: (forecasts.streams.into_iter())
             .map(|(id, f)| StreamForecast {
                 camera: id.0.to_string(),

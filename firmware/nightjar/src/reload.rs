@@ -11,10 +11,11 @@ const WHO: &str = "signal HUP";
 
 /// Reads `file` again. `started` is what the recorder was started with. Blocks on the disk.
 pub(crate) fn run(file: Option<&Path>, started: &Config, library: &Library, audit: &Audit) {
-    let told = match file.ok_or_else(|| anyhow::anyhow!("the recorder was started without a configuration file")) {
-        Err(e) => Err(e),
-        Ok(file) => load::config(Some(file)).and_then(|fresh| apply(&fresh, started, library)),
-    };
+    let told =
+        match file.ok_or_else(|| anyhow::anyhow!("the recorder was started without a configuration file")) {
+            Err(e) => Err(e),
+            Ok(file) => load::config(Some(file)).and_then(|fresh| apply(&fresh, started, library)),
+        };
     match told {
         Ok(told) => {
             for words in &told {
@@ -104,7 +105,9 @@ mod tests {
 
     #[test]
     fn names_what_needs_a_restart() {
-        let old = config("[[camera]]\nid = \"a\"\nmain = \"synthetic:\"\n[[camera]]\nid = \"b\"\nmain = \"synthetic:\"");
+        let old = config(
+            "[[camera]]\nid = \"a\"\nmain = \"synthetic:\"\n[[camera]]\nid = \"b\"\nmain = \"synthetic:\"",
+        );
         let new = config(
             "[storage]\nquota = \"9GiB\"\nholds = 0.5\n[web]\ntls = \"off\"\n[[camera]]\nid = \"b\"\nmain = \"synthetic:?fps=9\"\n\
              [[camera]]\nid = \"c\"\nmain = \"synthetic:\"",
@@ -118,22 +121,25 @@ mod tests {
     fn a_good_quota_is_taken_and_a_bad_file_changes_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let audit = Audit::open(dir.path(), std::sync::Arc::new(nightjar_io::clock::wall)).unwrap();
-        let options = Options::folder(&dir.path().join("footage"), 16 << 20, vec![]);
+        let options = Options::folder(&dir.path().join("footage"), 64 << 20, vec![]);
         std::fs::create_dir_all(dir.path().join("footage")).unwrap();
         let storage = Storage::open(options).unwrap();
         let (library, file) = (storage.library(), dir.path().join("nightjar.toml"));
-        let started = config("[storage]\nquota = \"16MiB\"");
+        let started = config("[storage]\nquota = \"64MiB\"");
         let told = |text: &str| {
             std::fs::write(&file, text).unwrap();
             run(Some(&file), &started, &library, &audit);
             (library.status().quota_bytes >> 20, audit.newest(1).remove(0).what)
         };
-        assert_eq!(told("[storage]\nquota = \"24MiB\""), (24, "[storage] quota changed from 16 to 24 MiB".into()));
-        assert_eq!(told("[storage]\nquota = \"24MiB\""), (24, "read again, nothing is changed".into()));
-        let (quota, words) = told("[storage]\nquotta = \"32MiB\"");
-        assert!(quota == 24 && words.contains("nothing is changed") && words.contains("quotta"), "{words}");
+        assert_eq!(
+            told("[storage]\nquota = \"96MiB\""),
+            (96, "[storage] quota changed from 64 to 96 MiB".into())
+        );
+        assert_eq!(told("[storage]\nquota = \"96MiB\""), (96, "read again, nothing is changed".into()));
+        let (quota, words) = told("[storage]\nquotta = \"128MiB\"");
+        assert!(quota == 96 && words.contains("nothing is changed") && words.contains("quotta"), "{words}");
         let (quota, words) = told("[storage]\nquota = \"900TiB\"");
-        assert!(quota == 24 && words.contains("only"), "{words}");
+        assert!(quota == 96 && words.contains("only"), "{words}");
         run(None, &started, &library, &audit);
         assert!(audit.newest(1)[0].what.contains("without a configuration file"));
         storage.stop().unwrap();

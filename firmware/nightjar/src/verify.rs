@@ -143,8 +143,9 @@ fn read_key(text: &str) -> anyhow::Result<Key> {
     if let Some(key) = parse(text) {
         return Ok(key);
     }
-    let file = fs::read_to_string(text)
-        .with_context(|| format!("--key {text}: neither 64 hexadecimal digits nor a file that can be read"))?;
+    let file = fs::read_to_string(text).with_context(|| {
+        format!("--key {text}: neither 64 hexadecimal digits nor a file that can be read")
+    })?;
     parse(&file).with_context(|| format!("--key {text}: the file does not hold 64 hexadecimal digits"))
 }
 
@@ -163,7 +164,9 @@ fn words(checked: &Checked, has_key: bool) -> String {
     let Checked { path, report, refused } = checked;
     let name = path.display();
     let Some((camera, stream)) = &report.stream else {
-        return format!("{name}: NOT PROVEN: no slab of a recorder and no export with a proof, or its end is missing\n");
+        return format!(
+            "{name}: NOT PROVEN: no slab of a recorder and no export with a proof, or its end is missing\n"
+        );
     };
     let (from, to) = report.span();
     let what = if report.what == What::Slab { "slab" } else { "export" };
@@ -173,6 +176,9 @@ fn words(checked: &Checked, has_key: bool) -> String {
     for s in report.slabs.iter().filter(|s| s.shift_us != 0) {
         let seconds = s.shift_us as f64 / 1e6;
         line(format!("the clock was set later: the times from {} on were moved by {seconds} s", s.from));
+    }
+    if report.slabs.iter().any(|s| !s.replaces.is_empty()) {
+        line("thinned: the recorder kept a part of older footage".into());
     }
     if report.slabs.iter().any(|s| !s.is_clock_sure) {
         line("nothing vouched for the recorder's clock when this was begun".into());
@@ -228,12 +234,11 @@ fn as_value(checked: &Checked) -> Value {
         json!({
             "generation": s.generation, "from_ms": s.from.as_ms(), "to_ms": s.to.as_ms(), "sealed": s.is_sealed,
             "signed": signed_value(s.signed), "chain": hex(&s.chain), "previous": hex(&s.previous),
-            "clock_sure": s.is_clock_sure, "shift_us": s.shift_us,
+            "clock_sure": s.is_clock_sure, "thinned": !s.replaces.is_empty(), "shift_us": s.shift_us,
         })
     };
-    let fault = |f: &Fault| {
-        json!({ "from_ms": f.from.as_ms(), "to_ms": f.to.as_ms(), "words": f.wrong.to_string() })
-    };
+    let fault =
+        |f: &Fault| json!({ "from_ms": f.from.as_ms(), "to_ms": f.to.as_ms(), "words": f.wrong.to_string() });
     json!({
         "file": path.display().to_string(),
         "kind": match report.what { What::Slab => "slab", What::Clip => "export", What::Other => "other" },

@@ -16,7 +16,7 @@ mod take;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use size::{LARGEST_SLAB, SMALLEST_SLAB, default_rate, slab_len};
+pub use size::{LARGEST_SLAB, LEAST_SLABS, SMALLEST_SLAB, default_rate, slab_len};
 pub use take::{Exchange, Take};
 
 use line::Line;
@@ -158,6 +158,16 @@ impl Catalog {
             entry.row.used = used;
             entry.row.flags = entry.row.flags.with(of_slab(flags));
         });
+    }
+
+    /// The footage in `from..to` of this slab turned out to be damaged: it covers that time no more.
+    pub fn lost(&mut self, generation: u64, from: Wall, to: Wall) -> Option<&SlabRow> {
+        self.change(generation, |entry| {
+            let spans = std::mem::take(&mut entry.row.spans).into_iter();
+            let parts = spans.flat_map(|(a, b)| [(a, b.min(from)), (a.max(to), b)]);
+            entry.row.spans = parts.filter(|s| s.0 < s.1).collect();
+        })?;
+        self.get(generation)
     }
 
     /// Bytes were appended that are no footage.
@@ -347,7 +357,14 @@ impl Catalog {
             rows.retain(|r| r.start().is_some());
             rows.sort_by_key(|r| r.start());
             for pair in rows.windows(2) {
-                assert!(pair[0].end() <= pair[1].start(), "{} and {} overlap", pair[0].path, pair[1].path);
+                assert!(
+                    pair[0].end() <= pair[1].start(),
+                    "{} to {:?} and {} from {:?} overlap",
+                    pair[0].path,
+                    pair[0].end(),
+                    pair[1].path,
+                    pair[1].start()
+                );
             }
         }
     }

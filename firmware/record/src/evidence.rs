@@ -83,6 +83,8 @@ pub struct Link {
     pub signed: Signed,
     /// The clock was believed when it was begun.
     pub is_clock_sure: bool,
+    /// Generations whose footage it holds in thinned form.
+    pub replaces: Vec<u64>,
     /// Added to all its times later, µs.
     pub shift_us: i64,
     /// First moment.
@@ -261,9 +263,15 @@ pub fn missing(reports: &[Report]) -> Vec<Missing> {
         }
         is_same
     });
+    // what was thinned is not missing, and a thinned slab stands in no chain that footage runs through
+    let (thinned, all): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, l)| !l.replaces.is_empty());
+    let is_thinned = |a: &(&(CameraId, StreamKind), &Link), b: &Link| {
+        let between = |g: &u64| a.1.generation < *g && *g < b.generation;
+        thinned.iter().any(|(stream, l)| *stream == a.0 && l.replaces.iter().any(between))
+    };
     let pairs = all.windows(2).filter(|p| p[0].0 == p[1].0);
     pairs
-        .filter(|p| p[0].1.is_sealed && p[1].1.previous != p[0].1.chain)
+        .filter(|p| p[0].1.is_sealed && p[1].1.previous != p[0].1.chain && !is_thinned(&p[0], p[1].1))
         .map(|p| Missing { stream: p[0].0.clone(), from: p[0].1.to, to: p[1].1.from })
         .collect()
 }

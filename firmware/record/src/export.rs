@@ -25,6 +25,8 @@ pub trait Slabs {
     type Error;
     /// Fills as much of `buf` as there is from `offset` on and says how much: 0 when the slab is gone.
     fn read_at(&self, generation: u64, offset: u64, buf: &mut [u8]) -> Result<usize, Self::Error>;
+    /// The record that begins at `offset` is not what was written there.
+    fn damaged(&self, _generation: u64, _offset: u64) {}
 }
 
 /// One slab of [`Slabs`].
@@ -163,7 +165,8 @@ impl Plan {
             // half a second may be missing because the clocks of camera and recorder drift apart
             let is_hole = g.ticks.saturating_sub(end_ticks) > 45_000;
             let is_discontinuous = is_hole || run.rewrite.description != description;
-            let grown = segments.last_mut().filter(|s| !g.is_key || (!is_discontinuous && s.duration < at_least));
+            let grown =
+                segments.last_mut().filter(|s| !g.is_key || (!is_discontinuous && s.duration < at_least));
             match grown {
                 Some(last) => last.duration += u64::from(g.duration),
                 None => segments.push(hls::Segment {
@@ -194,8 +197,7 @@ impl Plan {
     }
 
     /// At most `max` bytes from `at` on; fewer at the end of a fragment, none behind the end. `None` when the footage
-    /// was recycled meanwhile. What the card has damaged is given as it is, or, where it is no fragment any more, as
-    /// empty space of the same length.
+    /// was recycled meanwhile. A fragment that the card has damaged is a hole: a `free` box of the same length.
     pub fn read<S: Slabs + ?Sized>(
         &self,
         slabs: &S,
@@ -236,12 +238,13 @@ impl Plan {
         let head = record.first_chunk().and_then(RecordHead::decode).filter(|h| {
             h.generation == run.generation && h.sequence as usize == row + 1 && h.len as usize == record.len()
         });
-        if (n < record.len() || head.is_none()) && !is_there(slabs, run.generation)? {
+        let is_whole = n == record.len() && head.is_some_and(|h| h.fits(&record));
+        if !is_whole && !is_there(slabs, run.generation)? {
             return Ok(None);
         }
         let sequence = run.rewrite.sequence + row as u32 - run.first;
-        let is_fragment = run.rewrite.apply(&mut record[HEAD_LEN..], sequence).is_some();
-        if !is_fragment {
+        if !is_whole || run.rewrite.apply(&mut record[HEAD_LEN..], sequence).is_none() {
+            slabs.damaged(run.generation, u64::from(run.rows[row].offset));
             let len = (record.len() - HEAD_LEN) as u32;
             record[HEAD_LEN..].fill(0);
             if len >= 8 {

@@ -81,6 +81,9 @@ impl Roll {
 
     /// The pre-roll, oldest first; it begins with a key frame.
     pub fn drain(&mut self) -> impl Iterator<Item = AccessUnit> {
+        if let Some(newest) = self.ring.back().map(|u| u.wall) {
+            self.shed(newest);
+        }
         self.bytes = 0;
         std::mem::take(&mut self.ring).into_iter()
     }
@@ -98,6 +101,13 @@ impl Roll {
     pub fn end_session(&mut self) {
         self.ring.clear();
         (self.bytes, self.is_waiting) = (0, true);
+    }
+
+    /// The wall clock was set by so much: what is held moves with it.
+    pub fn clock_set(&mut self, shift_us: i64) {
+        for unit in &mut self.ring {
+            unit.wall = unit.wall.plus_micros(shift_us);
+        }
     }
 
     /// One unit: given back when it is to be recorded, else held for the pre-roll.

@@ -91,14 +91,15 @@ pub fn extend(spans: &mut Vec<(Wall, Wall)>, from: Wall, to: Wall, join_us: i64)
 pub enum Depth {
     /// The seal's table; heads only when there is none.
     Heads,
-    /// The same, and of a slab without a seal the whole of the last records: what a power cut can have torn.
+    /// The same, and the whole of the last records: what a power cut can have torn, in a slab that was sealed just before
+    /// it as well.
     Tail,
     /// Every byte of every record; the table is not believed.
     Full,
 }
 
-/// Records at the end that [`Depth::Tail`] reads whole: more than fit between two write-outs to the card.
-const TAIL_RECORDS: usize = 16;
+/// Records at the end that [`Depth::Tail`] reads whole. The shell writes no more into a slab before it makes them durable.
+pub const TAIL_RECORDS: usize = 16;
 /// Largest seal, bytes: a slab of tiny records.
 const MAX_SEAL: u32 = 16 << 20;
 
@@ -109,6 +110,9 @@ pub fn scan<R: ReadAt + ?Sized>(file: &R, len: u64, depth: Depth) -> Result<Opti
         Depth::Full => None,
         Depth::Heads | Depth::Tail => from_table(file, len, &start)?,
     };
+    if depth == Depth::Tail && found.as_ref().map_or(Ok(false), |found| is_tail_torn(file, len, found))? {
+        found = None; // the seal reached the card, what it vouches for did not
+    }
     if found.is_none() {
         found = Some(walk_records(file, len, start, depth)?);
     }
@@ -178,6 +182,17 @@ fn from_table<R: ReadAt + ?Sized>(file: &R, len: u64, start: &Start) -> Result<O
     }))
 }
 
+/// Some of the last records of a seal's table are not what was written.
+fn is_tail_torn<R: ReadAt + ?Sized>(file: &R, len: u64, found: &Scanned) -> Result<bool, R::Error> {
+    for r in found.records.iter().rev().take(TAIL_RECORDS) {
+        match next_record(file, r.offset, len, found.generation, r.head.sequence)? {
+            Some(record) if record.head.len == r.head.len && is_intact(file, &record)? => {}
+            _ => return Ok(true),
+        }
+    }
+    Ok(false)
+}
+
 fn read_seal<R: ReadAt + ?Sized>(
     file: &R,
     len: u64,
@@ -222,13 +237,14 @@ fn walk_records<R: ReadAt + ?Sized>(
         chains.push(chain);
         records.push(record);
     }
-    if depth == Depth::Tail && seal.is_none() {
+    if depth == Depth::Tail {
         let first = records.len().saturating_sub(TAIL_RECORDS);
         for i in first..records.len() {
             if !is_intact(file, &records[i])? {
                 at = records[i].offset;
                 records.truncate(i);
                 chains.truncate(i + 1);
+                seal = None;
                 break;
             }
         }

@@ -142,13 +142,6 @@ impl Segmenter {
         self.floor = self.floor.max(ticks_of(end) + 1);
     }
 
-    /// Footage was lost behind the cutter: forgets what is pending and waits for a key frame. Returns the units dropped.
-    pub fn skip_to_key(&mut self) -> u64 {
-        let dropped = self.video.len() + self.audio.len();
-        self.clear();
-        dropped as u64
-    }
-
     /// One unit. Gives the fragment that it completes.
     pub fn unit(&mut self, unit: AccessUnit) -> Option<Fragment> {
         self.params.as_ref()?;

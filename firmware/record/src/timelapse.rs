@@ -92,7 +92,7 @@ impl LapsePlanner {
 
     /// Adds the stream's next slab in time order.
     pub fn slab<S: Slabs + ?Sized>(&mut self, slabs: &S, found: &Scanned) -> Result<(), S::Error> {
-        let Pace { from, every_us, .. } = self.pace;
+        let (from, every_us) = (self.pace.from, self.pace.every_us.max(1));
         let params = StreamParams { audio: None, ..found.slab.params.clone() };
         let known = self.variants.iter().position(|v| *v == params);
         let variant = known.unwrap_or_else(|| {
@@ -226,12 +226,7 @@ impl Lapse {
 
     /// At most `max` bytes from `at` on; fewer at the end of a part, none behind the end. `None` when the footage was
     /// recycled meanwhile.
-    pub fn read<S: Slabs + ?Sized>(
-        &self,
-        slabs: &S,
-        at: u64,
-        max: usize,
-    ) -> Result<Option<Bytes>, S::Error> {
+    pub fn read<S: Slabs + ?Sized>(&self, slabs: &S, at: u64, max: usize) -> Result<Option<Bytes>, S::Error> {
         let cut = |bytes: &[u8], from: u64| {
             let from = (from as usize).min(bytes.len());
             Bytes::copy_from_slice(&bytes[from..from.saturating_add(max).min(bytes.len())])

@@ -6,20 +6,19 @@ use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
-    let files = files();
-    let edits = edit::seeds(files.len());
-    files.into_iter().chain(edits).collect()
+    FILES.iter().cloned().chain(edit::seeds(FILES.len())).collect()
 }
 
 /// Clips as a camera or ffmpeg would write them, and as the recorder does.
-fn files() -> Vec<Vec<u8>> {
+static FILES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let mut files = vec![flat(false), flat(true)];
-    files.extend(fmp4::files());
+    files.extend_from_slice(&fmp4::FILES);
     files
-}
+});
 
 /// A plain MP4 file: four pictures and two audio frames in two chunks.
 fn flat(is_long: bool) -> Vec<u8> {
@@ -69,7 +68,7 @@ fn flat(is_long: bool) -> Vec<u8> {
 
 /// The bytes as a file in memory. Its units lie in the file and their times rise, round after round.
 pub(crate) fn clip(data: &[u8]) {
-    let data = &*edit::file(data, files);
+    let data = &*edit::file(data, &FILES);
     let file: File = memfd_create("clip", MemfdFlags::CLOEXEC).expect("memory for a small file").into();
     file.write_all_at(data, 0).expect("memory for a small file");
     let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
@@ -100,7 +99,7 @@ mod tests {
     #[test]
     fn seeds_are_clips() {
         let folder = std::env::temp_dir();
-        for (number, seed) in files().iter().enumerate() {
+        for (number, seed) in FILES.iter().enumerate() {
             let path = folder.join(format!("nightjar-fuzz-{}-{number}.mp4", std::process::id()));
             std::fs::write(&path, seed).expect("a small file");
             let units = nightjar_io::source::rehearse(&path, Duration::ZERO, 4);

@@ -60,7 +60,7 @@ impl<'a> Draw<'a> {
     pub(crate) fn below(&mut self, end: usize) -> usize {
         let number = match end {
             0..=0x100 => self.u8().into(),
-            0..=0x1_0000 => self.u16().into(),
+            0x101..=0x1_0000 => self.u16().into(),
             _ => self.u32(),
         };
         number as usize % end

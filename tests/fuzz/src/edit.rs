@@ -101,13 +101,12 @@ fn change(nodes: &mut Vec<Node>, at: usize, draw: &mut Draw<'_>) {
     }
 }
 
-/// The file that `data` is, or that it makes out of one of `seeds`.
-pub(crate) fn file(data: &[u8], seeds: fn() -> Vec<Vec<u8>>) -> Cow<'_, [u8]> {
+/// The file that `data` is, or that it makes out of one of `files`.
+pub(crate) fn file<'a>(data: &'a [u8], files: &[Vec<u8>]) -> Cow<'a, [u8]> {
     let Some(choices) = data.strip_prefix(MARK) else { return data.into() };
     let mut draw = Draw::new(choices);
-    let mut seeds = seeds();
-    let seed = usize::from(draw.u8()) % seeds.len();
-    let mut nodes = parse(&seeds.swap_remove(seed));
+    let chosen = usize::from(draw.u8()) % files.len();
+    let mut nodes = parse(&files[chosen]);
     while !draw.is_empty() {
         let mut n = draw.below(count(&nodes).max(1));
         edit(&mut nodes, &mut n, &mut draw);
@@ -117,9 +116,9 @@ pub(crate) fn file(data: &[u8], seeds: fn() -> Vec<Vec<u8>>) -> Cow<'_, [u8]> {
     out.into()
 }
 
-/// Inputs with choices, to begin with: one for each of `seeds`.
-pub(crate) fn seeds(seeds: usize) -> impl Iterator<Item = Vec<u8>> {
-    (0..seeds as u8).map(|seed| [MARK, &[seed, 9, 2, 0, 7]].concat())
+/// Inputs with choices, to begin with: one for each of so many files.
+pub(crate) fn seeds(files: usize) -> impl Iterator<Item = Vec<u8>> {
+    (0..files as u8).map(|seed| [MARK, &[seed, 9, 2, 0, 7]].concat())
 }
 
 #[cfg(test)]
@@ -128,17 +127,17 @@ mod tests {
 
     #[test]
     fn without_a_choice_the_file_stays_as_it_is() {
-        for (n, seed) in (0u8..).zip(fmp4::files()) {
+        for (n, seed) in (0u8..).zip(&*fmp4::FILES) {
             let input = [MARK, &[n]].concat();
-            assert_eq!(file(&input, fmp4::files), seed);
+            assert_eq!(file(&input, &fmp4::FILES), *seed);
         }
     }
 
     #[test]
     fn an_edit_keeps_the_lengths_around_it_true() {
         let input = seeds(1).next().expect("one was asked for");
-        let edited = file(&input, fmp4::files);
-        assert_ne!(edited, fmp4::files()[0]);
+        let edited = file(&input, &fmp4::FILES);
+        assert_ne!(edited, fmp4::FILES[0]);
         assert!(Boxes::new(&edited).all(|found| found.is_ok()));
     }
 }

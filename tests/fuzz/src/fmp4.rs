@@ -6,6 +6,7 @@ use nightjar_media::fragment::{self, Moof};
 use nightjar_media::walk::{self, Boxes};
 use nightjar_media::{AUDIO_TRACK, FragmentWriter, MediaError, Sample, VIDEO_TRACK, init};
 use nightjar_types::Wall;
+use std::sync::LazyLock;
 
 /// Kinds of boxes that are looked for.
 pub(crate) const WORDS: &[&str] = &[
@@ -21,13 +22,13 @@ const NESTED: &[&[u8; 4]] =
 const DEEPEST: usize = 12;
 
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
-    let files = files();
-    let edits = edit::seeds(files.len());
-    files.into_iter().chain(edits).collect()
+    FILES.iter().cloned().chain(edit::seeds(FILES.len())).collect()
 }
 
 /// Files as the recorder writes them: an initialisation segment and three fragments.
-pub(crate) fn files() -> Vec<Vec<u8>> {
+pub(crate) static FILES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(files);
+
+fn files() -> Vec<Vec<u8>> {
     let mut with_sound = vec![0, 64, 1, 56, 0, 8];
     with_sound.extend(b"\x01\x64\0\x1f\xff\xe1\0\0\x01\x80\x3e\0\0\x01\0\x14\x08");
     let h265 =
@@ -58,7 +59,7 @@ fn fragmented(params: &[u8]) -> Vec<u8> {
 /// The bytes as choices for a fragment that is written, damaged and read; then as a file.
 pub(crate) fn fmp4(data: &[u8]) {
     written(&mut Draw::new(data));
-    let data = &*edit::file(data, files);
+    let data = &*edit::file(data, &FILES);
     let boxes = walked(data, 0);
     assert!(boxes <= data.len() / 8, "{boxes} boxes in {} bytes", data.len());
     let faults = Boxes::new(data).filter(Result::is_err).count();
@@ -172,10 +173,10 @@ mod tests {
 
     #[test]
     fn seeds_hold_fragments() {
-        for seed in files() {
-            let moofs = Boxes::new(&seed).flatten().filter(|found| found.kind == *b"moof");
+        for seed in &*FILES {
+            let moofs = Boxes::new(seed).flatten().filter(|found| found.kind == *b"moof");
             assert_eq!(moofs.filter(|found| fragment::read_moof(&seed[found.at..]).is_some()).count(), 3);
-            assert!(Boxes::new(&seed).all(|found| found.is_ok()));
+            assert!(Boxes::new(seed).all(|found| found.is_ok()));
         }
     }
 }

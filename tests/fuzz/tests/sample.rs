@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// Mutations a target.
-const ROUNDS: u64 = 20_000;
+const ROUNDS: u64 = 8_000;
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small, and the same on every machine.
 struct Random(u64);

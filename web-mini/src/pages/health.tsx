@@ -1,15 +1,17 @@
 // How the recorder is doing, in words first, numbers below; and the way out.
 import { api } from "../api.ts";
-import { bytes, duration, moment, number } from "../format.ts";
+import { bytes, duration, number } from "../format.ts";
 import { CameraHealth } from "../parts/camera-health.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Chip, Fact, Facts, Head, Loading, Trouble, type Tone } from "../parts/small.tsx";
-import { cameraName, cameras, health, leave, serverNow, session } from "../store.ts";
-import type { EyeStatus, Health as HealthView, StorageStatus } from "../types.ts";
+import { ClockCard, StorageCard, useStorage } from "../parts/storage-card.tsx";
+import { cameraName, cameras, health, leave, session } from "../store.ts";
+import type { EyeStatus, Health as HealthView } from "../types.ts";
 import { t } from "../words.ts";
 
 export function Health() {
   const all = health.value;
+  const [seen, look] = useStorage();
   return (
     <>
       <Head title={t.health.title} />
@@ -19,7 +21,8 @@ export function Health() {
         <>
           <Verdict health={all} />
           <div class="panels">
-            <Storage storage={all.storage} />
+            {seen && <ClockCard seen={seen} onSet={look} />}
+            <StorageCard storage={all.storage} more={seen?.storage ?? null} />
             <Eye eye={all.eye} />
             <section class="card">
               <h2>{t.health.recorder}</h2>
@@ -70,41 +73,6 @@ function Verdict({ health: { ok, problems } }: { health: HealthView }) {
         </div>
       )}
     </div>
-  );
-}
-
-const storageTone: Record<StorageStatus["state"], Tone> = { ok: "good", slow: "warn", failed: "bad" };
-
-function Storage({ storage: s }: { storage: StorageStatus }) {
-  const share = s.quota_bytes > 0 ? Math.min(1, s.used_bytes / s.quota_bytes) : 0;
-  return (
-    <section class="card">
-      <header>
-        <h2>{t.health.storage}</h2>
-        <Chip tone={storageTone[s.state] ?? "calm"}>{t.health.storageState[s.state] ?? s.state}</Chip>
-      </header>
-      {s.error && <Trouble>{s.error}</Trouble>}
-      <div
-        class="bar"
-        role="meter"
-        aria-label={t.health.storage}
-        aria-valuemin={0}
-        aria-valuemax={100}
-        aria-valuenow={Math.round(share * 100)}
-      >
-        <i style={{ width: `${(share * 100).toFixed(1)}%` }} />
-      </div>
-      <p class="bar-words">{t.health.used(bytes(s.used_bytes), bytes(s.quota_bytes))}</p>
-      <Facts>
-        <Fact name={t.health.oldest}>{s.oldest_ms === null ? t.none : moment(s.oldest_ms, serverNow())}</Fact>
-        <Fact name={t.health.free}>{t.health.freeOf(number(s.free_slabs), number(s.slabs))}</Fact>
-        <Fact name={t.health.ratio}>{s.payload_bytes > 0 ? number(s.written_bytes / s.payload_bytes, 3) : "–"}</Fact>
-        <Fact name={t.health.slowest}>{number(s.slowest_write_ms)} ms</Fact>
-        <Fact name={t.health.folder}>
-          <code>{s.path}</code>
-        </Fact>
-      </Facts>
-    </section>
   );
 }
 

@@ -1,15 +1,17 @@
 // A camera and a day → its strip, and the player for the tapped moment.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { api, ApiError } from "../api.ts";
-import { duration, hm, hms, hours } from "../format.ts";
+import { bytes, duration, hm, hms, hours } from "../format.ts";
 import { mergeEvents } from "../events.ts";
+import { HoldList } from "../parts/hold-list.tsx";
 import { Icon } from "../parts/icon.tsx";
+import { KeepSheet } from "../parts/keep-sheet.tsx";
 import { Player, type Wish } from "../parts/player.tsx";
 import { Empty, Head, Loading, Segments, Trouble } from "../parts/small.tsx";
 import { Strip } from "../parts/strip.tsx";
-import { cameras, epoch, eventNews, route, sentOut, serverNow } from "../store.ts";
-import { dayFromName, dayName, dayOf, gapAt, HOUR, landing, reveal, zoom, type Range } from "../timeline.ts";
-import type { CameraStatus, Coverage, EventView, GapView, Span, StreamKind } from "../types.ts";
+import { cameras, epoch, eventNews, mayOperate, route, sentOut, serverNow } from "../store.ts";
+import { dayFromName, dayName, dayOf, gapAt, heldIn, HOUR, landing, MINUTE, reveal, zoom, type Range } from "../timeline.ts";
+import type { CameraStatus, Coverage, EventView, GapView, Hold, Holds, Span, StreamKind } from "../types.ts";
 import { gapWord, t } from "../words.ts";
 
 export function Timeline() {
@@ -24,6 +26,8 @@ export function Timeline() {
 const FRESH_MS = 10_000;
 /** Keys and taps settle for this long before footage is loaded, ms. */
 const SETTLE_MS = 200;
+/** What is kept around a moment that plays, ms. */
+const AROUND = { before: MINUTE, after: 4 * MINUTE };
 /** At most so many pages of events are marked on a day. */
 const EVENT_PAGES = 10;
 
@@ -41,6 +45,8 @@ function Day({ all, first }: { all: CameraStatus[]; first: CameraStatus }) {
   const [playMs, setPlayMs] = useState<number | null>(null);
   const [wish, setWish] = useState<Wish | null>(null);
   const [nowMs, setNowMs] = useState(serverNow());
+  const [holds, setHolds] = useState<Holds | null>(null);
+  const [keeping, setKeeping] = useState(false);
   const settle = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const pending = useRef<number | null>(askedAt || null);
 
@@ -84,6 +90,8 @@ function Day({ all, first }: { all: CameraStatus[]; first: CameraStatus }) {
   }, [camera.id, kind, bounds]);
 
   const again = epoch.value;
+  const fetchHolds = (): void => void api.holds().then(setHolds).catch(sentOut);
+  useEffect(fetchHolds, [again]);
   useEffect(() => {
     let gone = false;
     setEvents([]);
@@ -135,6 +143,12 @@ function Day({ all, first }: { all: CameraStatus[]; first: CameraStatus }) {
     if (ms !== null) setView((old) => reveal(old, bounds, ms));
   }
 
+  function goHold(hold: Hold): void {
+    pending.current = hold.from_ms;
+    setCameraId((old) => (hold.cameras.length === 0 || hold.cameras.includes(old) ? old : (hold.cameras[0] ?? old)));
+    goDay(dayOf(hold.from_ms));
+  }
+
   function goDay(range: Range | null): void {
     if (!range) return;
     setBounds(range);
@@ -144,6 +158,9 @@ function Day({ all, first }: { all: CameraStatus[]; first: CameraStatus }) {
 
   const recorded = useMemo(() => coverage?.spans.reduce((sum, s) => sum + overlap(s, bounds), 0) ?? 0, [coverage]);
   const today = dayOf(nowMs);
+  const held = useMemo(() => heldIn(holds?.holds ?? [], camera.id, bounds), [holds, camera.id, bounds]);
+  const faults = coverage?.gaps.filter((gap) => gap.cause !== "quiet") ?? [];
+  const untilNow = (from: number, to: number): Range => ({ from, to: Math.min(to, serverNow()) });
   const zoomBy = (factor: number): void => setView((v) => zoom(v, bounds, factor, playMs ?? (v.from + v.to) / 2));
 
   return (
@@ -238,6 +255,7 @@ function Day({ all, first }: { all: CameraStatus[]; first: CameraStatus }) {
           view={view}
           coverage={coverage ?? NOTHING}
           events={events}
+          held={held}
           playMs={playMs}
           nowMs={nowMs}
           onView={setView}
@@ -247,15 +265,38 @@ function Day({ all, first }: { all: CameraStatus[]; first: CameraStatus }) {
           <span class="key footage">{t.timeline.recorded}</span>
           <span class="key gap">{t.timeline.gap}</span>
           <span class="key mark">{t.timeline.event}</span>
+          {faults.length < (coverage?.gaps.length ?? 0) && <span class="key quiet">{t.timeline.quiet}</span>}
+          {held.length > 0 && <span class="key held">{t.keep.kept}</span>}
           <span class="spring" />
           <span class="zone-name">{t.timeline.localTime}</span>
         </p>
+        {recorded > 0 && mayOperate.value && (
+          <button type="button" class="button keep" data-testid="keep" onClick={() => setKeeping(true)}>
+            <Icon name="keep" />
+            {t.keep.keep}
+          </button>
+        )}
       </div>
-      {coverage && coverage.gaps.length > 0 && (
+      {keeping && (
+        <KeepSheet
+          camera={camera}
+          more={all.length > 1}
+          moment={playMs === null ? null : untilNow(playMs - AROUND.before, playMs + AROUND.after)}
+          shown={untilNow(Math.max(view.from, coverage?.spans[0]?.from_ms ?? view.from), view.to)}
+          onKept={(hold) => {
+            setKeeping(false);
+            setSaid(t.keep.done(bytes(hold.bytes)));
+            fetchHolds();
+          }}
+          onClose={() => setKeeping(false)}
+        />
+      )}
+      {holds && <HoldList all={holds} onGo={goHold} onChange={fetchHolds} />}
+      {faults.length > 0 && (
         <details class="gap-list">
-          <summary>{t.timeline.gapsOf(coverage.gaps.length)}</summary>
+          <summary>{t.timeline.gapsOf(faults.length)}</summary>
           <ul>
-            {coverage.gaps.map((gap) => (
+            {faults.map((gap) => (
               <li key={gap.from_ms}>
                 <button type="button" onClick={() => seek(gap.from_ms - 5_000)}>
                   <span class="gap-when">
@@ -285,5 +326,7 @@ function overlap(span: Span, bounds: Range): number {
 function gapSentence(gap: GapView, nowMs: number): string {
   const short = (gap.to_ms ?? nowMs) - gap.from_ms < 120_000;
   const name = short ? hms : hm;
-  return t.timeline.gapSaid(name(gap.from_ms), gap.to_ms === null ? t.timeline.now : name(gap.to_ms), gapWord(gap.cause, gap.words));
+  const to = gap.to_ms === null ? t.timeline.now : name(gap.to_ms);
+  if (gap.cause === "quiet") return t.timeline.quietSaid(name(gap.from_ms), to);
+  return t.timeline.gapSaid(name(gap.from_ms), to, gapWord(gap.cause, gap.words));
 }

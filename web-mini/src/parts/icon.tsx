@@ -17,6 +17,7 @@ const paths = {
   alert: "M12 4 2.5 20h19zM12 10v5M12 17.5v.1",
   close: "M6 6l12 12M18 6 6 18",
   download: "M12 4v11M7 10.5l5 5 5-5M5 20h14",
+  keep: "M6 4h12v16l-6-4.5L6 20z",
   film: "M4 5h16v14H4zM8 5v14M16 5v14M4 9.5h4M4 14.5h4M16 9.5h4M16 14.5h4",
   noPicture: "M4 6h10a1 1 0 0 1 1 1v10M15 15H4a1 1 0 0 1-1-1V7M15 10.5l6-3.5v10M3 3l18 18",
 } as const;

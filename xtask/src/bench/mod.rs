@@ -1,83 +1,148 @@
-//! This machine → BENCHMARKS.md: what the recorder costs against ffmpeg on the same cameras, both taking turns.
+//! This machine → BENCHMARKS.md: what the recorder costs and loses, against ffmpeg on the same cameras, both taking turns.
+//! Each mode measures one chapter, can be run alone and leaves the other chapters as they are.
 
 mod cameras;
-mod measure;
+mod cost;
+mod crash;
+mod document;
+mod farm;
+mod footage;
+mod frames;
+mod image;
 mod recorder;
-mod report;
+mod rtsp;
+mod sizes;
+mod sound;
+mod stage;
+mod steady;
+mod store;
+mod strace;
+mod sync;
+mod table;
 mod tree;
+mod wrap;
 
 use crate::options::Options;
-use crate::place::{Place, write};
-use crate::{demo, run, setup, web};
-use anyhow::{Context, Result, bail};
-use cameras::Cameras;
-use measure::{Row, measure};
-use recorder::Kind;
-use report::Report;
+use crate::place::{Place, read, write};
+use crate::{demo, run};
+use anyhow::{Result, bail};
+use crash::End;
+use stage::Stage;
 use std::process::Command;
+use table::Section;
 
-/// Pictures whose inference is timed.
-const INFERENCES: &str = "200";
+/// One chapter.
+struct Mode {
+    name: &'static str,
+    title: &'static str,
+    needs: &'static [Needs],
+    /// Why it can't be measured here, and the mend.
+    missing: fn() -> Option<String>,
+    /// Measured seconds when none are given.
+    seconds: u64,
+    measure: fn(&Stage<'_>) -> Result<Section>,
+}
+
+/// What is built first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    Programs,
+    RingBench,
+}
+
+const NOTHING: fn() -> Option<String> = || None;
+
+#[rustfmt::skip]
+const MODES: &[Mode] = &[
+    Mode { name: "run", title: steady::TITLE, needs: &[Needs::Programs], missing: NOTHING, seconds: 60, measure: steady::measure },
+    Mode { name: "wrap", title: wrap::TITLE, needs: &[Needs::Programs], missing: strace::missing, seconds: 60, measure: wrap::measure },
+    Mode { name: "kill", title: crash::KILL, needs: &[Needs::Programs], missing: NOTHING, seconds: 60, measure: |stage| crash::measure(stage, End::Kill) },
+    Mode { name: "cut", title: crash::CUT, needs: &[Needs::Programs], missing: image::missing, seconds: 60, measure: |stage| crash::measure(stage, End::Cut) },
+    Mode { name: "sync", title: sync::TITLE, needs: &[Needs::Programs], missing: strace::missing, seconds: 60, measure: sync::measure },
+    Mode { name: "restart", title: store::RESTART, needs: &[Needs::RingBench], missing: NOTHING, seconds: 0, measure: store::restart },
+    Mode { name: "rebuild", title: store::REBUILD, needs: &[Needs::RingBench], missing: NOTHING, seconds: 0, measure: store::rebuild },
+    Mode { name: "memory", title: store::MEMORY, needs: &[Needs::RingBench], missing: store::no_tmpfs, seconds: 0, measure: store::memory },
+    Mode { name: "sound", title: sound::TITLE, needs: &[Needs::Programs], missing: NOTHING, seconds: 60, measure: sound::measure },
+    Mode { name: "sizes", title: sizes::SIZES, needs: &[Needs::Programs], missing: NOTHING, seconds: 0, measure: sizes::sizes },
+    Mode { name: "detector", title: sizes::DETECTOR, needs: &[Needs::Programs], missing: NOTHING, seconds: 0, measure: sizes::detector },
+];
+
+/// The modes that say what the ring is worth.
+const RING: &[&str] = &["run", "wrap", "kill", "cut", "sync", "restart", "rebuild", "memory"];
 
 pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
-    let seconds: u64 = options.number("seconds", 60)?;
     let rounds: u32 = options.number("rounds", 3)?;
-    let counts = counts(options.text("n").unwrap_or("1,8"))?;
-    if seconds < 5 || rounds == 0 {
+    let seconds: Option<u64> = options.text("seconds").map(|_| options.number("seconds", 0)).transpose()?;
+    if seconds.is_some_and(|seconds| seconds < 5) || rounds == 0 {
         bail!("--seconds must be at least 5 and --rounds at least 1");
     }
-    setup::for_verb(place, "bench")?;
-    web::build(place)?;
-    run::say("release build");
-    demo::release_build(place)?;
+    let sets = options.text("n").map(stage::sets).transpose()?;
+    let modes = modes(&options.words().collect::<Vec<_>>())?;
+    if !options.has("as-built") {
+        build(place, &modes)?;
+    }
 
-    let mut rows: Vec<Row> = Vec::new();
-    for &cameras in &counts {
-        let server = Cameras::start(place, cameras)?;
-        for round in 1..=rounds {
-            run::say(&format!("{cameras} cameras, round {round} of {rounds}, {seconds} s each"));
-            // Who goes first changes every round, so that a neighbour's slow drift hits both.
-            let mut kinds = vec![Kind::Nightjar, Kind::Ffmpeg];
-            if round % 2 == 0 {
-                kinds.reverse();
-            }
-            if cameras == 1 {
-                kinds.push(Kind::NightjarDetecting);
-            }
-            for kind in kinds {
-                let row = measure(place, &server, kind, seconds)?;
-                println!("   {}", report::line(&row));
-                rows.push(row);
+    let mut missed = Vec::new();
+    for mode in &modes {
+        if let Some(why) = (mode.missing)() {
+            println!("\nSKIP {}: {why}", mode.name);
+            continue;
+        }
+        let stage = Stage { place, seconds: seconds.unwrap_or(mode.seconds), rounds, sets: sets.clone() };
+        let section = (mode.measure)(&stage).map_err(|error| error.context(format!("bench {}", mode.name)))?;
+        println!();
+        for target in &section.targets {
+            println!("   {}", target.line());
+            if !target.is_met() {
+                missed.push(format!("{}: {}", mode.name, target.line()));
             }
         }
+        note(place, &section)?;
     }
-    run::say("inference");
-    let inference = inference(place);
-    if let Err(error) = &inference {
-        println!("   not measured: {error:#}");
+    if !missed.is_empty() {
+        println!("\nmissed:\n  {}", missed.join("\n  "));
     }
-    let report = Report {
-        machine: machine(),
-        date: run::capture(Command::new("date").args(["-u", "+%Y-%m-%d"]))?,
-        seconds,
-        rounds,
-        rows,
-        sizes: sizes(place),
-        page: web::gzipped(place)?,
-        inference: inference.ok(),
-    };
-    let path = place.at("BENCHMARKS.md");
-    write(&path, &report.markdown())?;
-    run::done("written", &place.short(&path));
+    if options.has("check") && !missed.is_empty() {
+        bail!("{} targets are missed", missed.len());
+    }
     Ok(())
 }
 
-fn counts(text: &str) -> Result<Vec<u32>> {
-    let numbers =
-        text.split(',').map(|word| word.trim().parse::<u32>().ok().filter(|n| (1..=64).contains(n)));
-    numbers
-        .collect::<Option<Vec<u32>>>()
-        .with_context(|| format!("`--n {text}`: numbers from 1 to 64, as in 1,8"))
+fn modes(words: &[&str]) -> Result<Vec<&'static Mode>> {
+    let names: Vec<&str> = match words {
+        [] => MODES.iter().map(|mode| mode.name).collect(),
+        ["ring"] => RING.to_vec(),
+        words => words.to_vec(),
+    };
+    if let Some(unknown) = names.iter().find(|name| MODES.iter().all(|mode| mode.name != **name)) {
+        let known: Vec<&str> = MODES.iter().map(|mode| mode.name).collect();
+        bail!("there is no mode `{unknown}`; known: ring, {}", known.join(", "));
+    }
+    Ok(MODES.iter().filter(|mode| names.contains(&mode.name)).collect())
+}
+
+fn build(place: &Place, modes: &[&Mode]) -> Result<()> {
+    let need = |what| modes.iter().any(|mode| mode.needs.contains(&what));
+    if need(Needs::Programs) {
+        run::say("release build");
+        demo::release_build(place)?;
+    }
+    if need(Needs::RingBench) {
+        store::build(place)?;
+    }
+    Ok(())
+}
+
+/// Puts a chapter into BENCHMARKS.md.
+fn note(place: &Place, section: &Section) -> Result<()> {
+    let path = place.at("BENCHMARKS.md");
+    let text = if path.exists() { read(&path)? } else { String::new() };
+    let date = run::capture(Command::new("date").args(["-u", "+%Y-%m-%d"]))?;
+    let titles: Vec<&str> = MODES.iter().map(|mode| mode.title).collect();
+    let chapter = section.markdown(&format!("{date}; {}.", machine()));
+    write(&path, &document::with_chapter(&text, &titles, section.title, &chapter))?;
+    run::done("written", &format!("{}, {}", place.short(&path), section.title));
+    Ok(())
 }
 
 /// Processor, cores, memory and system in one line.
@@ -109,40 +174,16 @@ fn machine() -> String {
     )
 }
 
-/// Bytes of the programs that are there, native and cross-built.
-fn sizes(place: &Place) -> Vec<(String, u64)> {
-    let mut sizes = Vec::new();
-    for program in ["nightjar", "nightjar-eye"] {
-        let native = place.target(&format!("release/{program}"));
-        for (path, arch) in
-            [(native, std::env::consts::ARCH), (crate::cross::built(place, program), "aarch64, cross")]
-        {
-            if let Ok(data) = path.metadata() {
-                sizes.push((format!("{program} ({arch})"), data.len()));
-            }
-        }
-    }
-    sizes
-}
-
-/// Median and 90th percentile of the milliseconds that the eye takes to look at a picture of the clip.
-fn inference(place: &Place) -> Result<(f64, f64)> {
-    let mut eye = Command::new(place.target("release/nightjar-eye"));
-    eye.args(["bench", "--json", "--runs", INFERENCES, "--models"]).arg(place.target("models"));
-    let text = run::capture(eye.arg("--input").arg(place.target("clips/vtest.mp4")))?;
-    let said: serde_json::Value =
-        serde_json::from_str(&text).context("nightjar-eye bench printed no JSON")?;
-    let number = |key: &str| said[key].as_f64().with_context(|| format!("nightjar-eye bench told no {key}"));
-    Ok((number("median_ms")?, number("p90_ms")?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn camera_counts_are_numbers_in_range() {
-        assert_eq!(counts("1, 8").expect("two numbers"), [1, 8]);
-        assert!(counts("0").is_err() && counts("1,x").is_err() && counts("").is_err());
+    fn modes_are_taken_by_name_in_their_own_order() {
+        let names = |words: &[&str]| modes(words).map(|all| all.iter().map(|mode| mode.name).collect::<Vec<_>>());
+        assert_eq!(names(&["sync", "run"]).expect("both are known"), ["run", "sync"]);
+        assert_eq!(names(&["ring"]).expect("a group"), RING);
+        assert_eq!(names(&[]).expect("all").len(), MODES.len());
+        assert!(names(&["rnu"]).expect_err("a typo").to_string().contains("rnu"));
     }
 }

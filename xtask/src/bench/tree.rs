@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 /// Ticks a second of the times in `/proc`: a constant of Linux's interface to programs (USER_HZ) on x86 and ARM.
 const TICKS: f64 = 100.0;
@@ -51,6 +52,14 @@ impl Tree {
         self.written = members.iter().map(|pid| number(*pid, "io", "write_bytes:")).sum();
     }
 
+    /// Times that a thread of the tree went to sleep by itself: each is a wake-up. Threads that ended are not counted.
+    pub(super) fn switches(&self) -> u64 {
+        let threads = |pid: u32| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        let members = self.members(&processes());
+        let of = |thread: fs::DirEntry| value(&thread.path().join("status"), "voluntary_ctxt_switches:");
+        members.into_iter().flat_map(threads).map(of).sum()
+    }
+
     fn members(&self, all: &BTreeMap<u32, Process>) -> Vec<u32> {
         let mut members = self.roots.clone();
         let mut at = 0;
@@ -67,6 +76,11 @@ impl Tree {
 pub(super) fn has_ended(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with('Z'))
+}
+
+/// Processes that this one started.
+pub(super) fn children_of(pid: u32) -> Vec<u32> {
+    processes().into_iter().filter(|(_, process)| process.parent == pid).map(|(child, _)| child).collect()
 }
 
 /// Ticks that the machine's cores were idle, and all their ticks, since it was started.
@@ -94,7 +108,11 @@ fn parse(stat: &str) -> Option<Process> {
 }
 
 fn number(pid: u32, file: &str, key: &str) -> u64 {
-    let text = fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    value(Path::new(&format!("/proc/{pid}/{file}")), key)
+}
+
+fn value(path: &Path, key: &str) -> u64 {
+    let text = fs::read_to_string(path).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(key));
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }

@@ -213,7 +213,12 @@ impl Desk for MemoryDesk {
             covers_s: 1_036_800,
             trend: "shrinking",
             so_far_s: None,
-            change: Some(ChangeView { camera: "yard".into(), stream: "main", times: Some(2.0), ago_s: 10_800 }),
+            change: Some(ChangeView {
+                camera: "yard".into(),
+                stream: "main",
+                times: Some(2.0),
+                ago_s: 10_800,
+            }),
         };
         let stream = StreamForecast { camera: "yard".into(), stream: "main", forecast: forecast.clone() };
         let held = self.held.lock().unwrap();
@@ -251,8 +256,9 @@ impl Desk for MemoryDesk {
         } else if held.len() == 2 {
             Err(DeskError::Conflict("let another go".into()))
         } else {
+            let id = held.len() as u32 + 1;
             held.push(HoldView {
-                id: held.len() as u32 + 1,
+                id,
                 cameras: form.cameras,
                 from_ms: form.from_ms,
                 to_ms: form.to_ms,

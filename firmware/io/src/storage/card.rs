@@ -6,7 +6,7 @@ use super::index::{EventEntry, EventRow};
 use super::mount;
 use super::options::{Now, StreamPlan};
 use super::queue::Message;
-use super::restamp::Move;
+use super::restamp::{STEP_US, ToldClock, Waiting};
 use super::ring::Ring;
 use super::shelf::{Mounted, Shelf};
 use super::slab_file::SlabFile;
@@ -15,6 +15,7 @@ use bytes::Bytes;
 use nightjar_record::catalog::{StreamId, default_rate};
 use nightjar_record::layout::{Begun, Flags, Hash};
 use nightjar_record::roll::Shortfall;
+use nightjar_record::scan::TAIL_RECORDS;
 use nightjar_record::{Fragment, Roll, Segmenter, SlabHead, SlabRow, SlabWriter, Trigger, Write};
 use nightjar_types::{Gap, GapCause, Mono, Wall};
 use std::collections::VecDeque;
@@ -38,7 +39,7 @@ pub(super) struct Stream {
     pub(super) id: StreamId,
     plan: StreamPlan,
     pub(super) cutter: Segmenter,
-    roll: Roll,
+    pub(super) roll: Roll,
     /// Cut, not written.
     ready: VecDeque<Fragment>,
     pub(super) slab: Option<Open>,
@@ -54,6 +55,8 @@ pub(super) struct Stream {
     pub(super) rate: u64,
     moving_until: Mono,
     event_until: Mono,
+    /// When the newest unit came in.
+    pub(super) heard: Mono,
 }
 
 /// The slab that a stream writes.
@@ -61,6 +64,35 @@ pub(super) struct Open {
     pub(super) writer: SlabWriter,
     pub(super) file: SlabFile,
     pub(super) begun: Begun,
+    /// Records that a power cut could still tear: recovery looks at no more than [`TAIL_RECORDS`].
+    fresh: Fresh,
+}
+
+/// Records of a slab that may not be on the card yet, by the write-out that will bring them there.
+#[derive(Debug, Default)]
+struct Fresh {
+    epoch: u64,
+    /// Written since the last write-out ended, and before: those it may have missed.
+    now: usize,
+    before: usize,
+}
+
+impl Fresh {
+    fn count(&mut self, epoch: u64) -> usize {
+        match epoch - self.epoch {
+            0 => {}
+            1 => (self.before, self.now) = (self.now, 0),
+            _ => (self.before, self.now) = (0, 0),
+        }
+        self.epoch = epoch;
+        self.now + self.before
+    }
+}
+
+impl Open {
+    fn new(writer: SlabWriter, file: SlabFile, begun: Begun) -> Self {
+        Self { writer, file, begun, fresh: Fresh::default() }
+    }
 }
 
 impl Stream {
@@ -77,6 +109,7 @@ impl Stream {
             rate: default_rate(plan.id.1),
             moving_until: Mono(0),
             event_until: Mono(0),
+            heard: Mono(0),
             id: plan.id.clone(),
             plan,
         }
@@ -98,16 +131,23 @@ pub(super) struct Card {
     pub(super) mounted: Option<Arc<Mounted>>,
     pub(super) ring: Ring,
     pub(super) thin: Thin,
-    pub(super) restamps: VecDeque<u64>,
-    pub(super) moves: VecDeque<Move>,
+    pub(super) restamps: VecDeque<Waiting>,
+    /// What is known of the clocks of this boot and of those before.
+    pub(super) clocks: Vec<ToldClock>,
+    /// … and not on the card yet.
+    pub(super) is_clock_new: bool,
     /// Wall clock minus boot clock, µs, at the last beat.
     pub(super) offset: i64,
+    /// The same before the clock was set, each time, oldest first.
+    pub(super) old_offsets: Vec<i64>,
     /// The clock was set since this boot, or is kept by something that knows the time.
     pub(super) is_told: bool,
     sync: SyncSender<()>,
     retry_at: Mono,
     has_mounted: bool,
     messages: VecDeque<(u16, Message)>,
+    /// What failed while the messages were taken in.
+    fault: Option<StorageError>,
 }
 
 impl Card {
@@ -123,12 +163,15 @@ impl Card {
             ring: Ring::default(),
             thin: Thin::default(),
             restamps: VecDeque::new(),
-            moves: VecDeque::new(),
+            clocks: Vec::new(),
+            is_clock_new: false,
             offset: now.wall.0 - now.mono.0 as i64,
+            old_offsets: Vec::new(),
             is_told: now.is_sure,
             retry_at: now.mono,
             has_mounted: false,
             messages: VecDeque::new(),
+            fault: None,
             mounted: None,
             streams,
             shelf,
@@ -147,7 +190,27 @@ impl Card {
         self.shelf.is_doubtful.store(false, Relaxed);
         self.shelf.set_mounted(Some(mounted.clone()));
         self.mounted = Some(mounted);
+        self.clocks = found.clocks;
+        self.is_told |= self.clocks.iter().any(|c| c.boot == self.shelf.options.boot);
         let (mut resume, mut chains) = (found.recovered.resume, found.recovered.chains);
+        for n in 0..self.streams.len() {
+            let s = &mut self.streams[n];
+            if let Some(chain) = chains.remove(&s.id) {
+                s.chain = chain;
+            }
+            let Some(at) = resume.iter().position(|r| r.stream == s.id) else { continue };
+            let r = resume.swap_remove(at);
+            let row = self.shelf.catalog().get(r.writer.generation()).cloned();
+            let begun = row.map_or_else(Begun::default, |r| r.begun);
+            s.slab = Some(Open::new(r.writer, r.file, begun));
+            // it cannot go on where the clock was wrong, nor where it may turn out to be: a slab is moved as a whole
+            let may_be_wrong = begun.boot != self.shelf.options.boot && !now.is_sure;
+            if may_be_wrong || self.shift_of(&begun) != 0 {
+                self.seal(n);
+            }
+        }
+        self.restamp_all()?;
+        self.explain_holes();
         let was = if found.was_clean { GapCause::Stopped } else { GapCause::PowerCut };
         for n in 0..self.streams.len() {
             let end = self.shelf.catalog().last_end(&self.streams[n].id);
@@ -156,27 +219,25 @@ impl Card {
                 s.cutter.raise_floor(end);
                 (s.end, s.is_new) = (end, false);
             }
-            if let Some(chain) = chains.remove(&s.id) {
-                s.chain = chain;
-            }
-            if let Some(at) = resume.iter().position(|r| r.stream == s.id) {
-                let r = resume.swap_remove(at);
-                let row = self.shelf.catalog().get(r.writer.generation()).cloned();
-                let begun = row.map_or_else(Begun::default, |r| r.begun);
-                s.slab = Some(Open { writer: r.writer, file: r.file, begun });
-            }
             let cause = match (end, self.has_mounted, s.plan.mode) {
                 (_, true, _) => GapCause::Storage,
                 (None, false, _) => GapCause::Disconnected,
                 (Some(_), false, _) => was,
             };
+            // a gap that lasts since before the disk went is what it was; footage that went with the disk is told apart
+            if let Some(lasting) = self.shelf.lasting_gap(n).filter(|_| self.has_mounted) {
+                if !s.is_new && lasting.from > s.end {
+                    let lost = Gap { to: Some(lasting.from), ..s.gap(s.end, GapCause::Storage) };
+                    self.shelf.index(|index| index.put_gap(&lost));
+                }
+                continue;
+            }
             let gap = s.gap(if s.is_new { now.wall } else { s.end }, cause);
             self.shelf.open_gap(n, Some(gap));
             if !s.roll.is_open() && !self.has_mounted {
                 self.quiet(n, now.wall);
             }
         }
-        self.find_restamps();
         self.has_mounted = true;
         self.ring.begin(&self.shelf, &self.streams, &now)?;
         self.shelf.recovered();
@@ -184,7 +245,7 @@ impl Card {
     }
 
     /// The disk is gone, or cannot be trusted: nothing more is written there until it is found again.
-    fn unmount(&mut self, e: &StorageError, now: &Now) {
+    pub(super) fn unmount(&mut self, e: &StorageError, now: &Now) {
         self.shelf.failed(e);
         for s in &mut self.streams {
             s.slab = None;
@@ -231,12 +292,16 @@ impl Card {
     }
 
     fn write_all(&mut self, now: &Now, is_last: bool) -> Result<(), StorageError> {
+        self.keep_clock()?;
         let mut messages = std::mem::take(&mut self.messages);
         self.shelf.queue.take(&mut messages);
         for (stream, message) in messages.drain(..) {
             self.message(usize::from(stream), message, now);
         }
         self.messages = messages;
+        if let Some(e) = self.fault.take() {
+            return Err(e);
+        }
         let mut has_written = false;
         for n in 0..self.streams.len() {
             let s = &mut self.streams[n];
@@ -256,7 +321,7 @@ impl Card {
             self.keep_open_rows();
         }
         let mut changed = self.ring.upkeep(&self.shelf, &self.streams, now)?;
-        self.restamp_some()?;
+        changed |= self.restamp_some(now)?;
         changed |= self.thin_some(now)?;
         if has_written || changed || self.shelf.is_index_dirty.load(Relaxed) {
             self.shelf.ahead.fetch_add(1, Relaxed);
@@ -266,16 +331,19 @@ impl Card {
     }
 
     fn message(&mut self, n: usize, message: Message, now: &Now) {
+        let message = match message {
+            Message::Unit(unit) => Message::Unit(self.on_clock(unit)),
+            other => other,
+        };
         let Some(s) = self.streams.get_mut(n) else { return };
         match message {
             Message::Params(params) => {
                 let done = s.cutter.params(params);
                 s.ready.extend(done);
-                if !s.roll.is_open() && self.shelf.lasting_gap(n).is_some_and(|g| g.cause != GapCause::Quiet) {
-                    self.quiet(n, now.wall);
-                }
             }
             Message::Unit(unit) => {
+                let (at, is_shut) = (unit.wall, !s.roll.is_open());
+                s.heard = now.mono;
                 let done = s.roll.unit(unit).and_then(|unit| s.cutter.unit(unit));
                 s.ready.extend(done);
                 match s.roll.shortfall() {
@@ -289,11 +357,18 @@ impl Card {
                     ),
                     None => {}
                 }
+                // the camera is there: what is missing from now on is missing because nothing happens
+                if is_shut && self.shelf.lasting_cause(n).is_some_and(|cause| cause != GapCause::Quiet) {
+                    self.quiet(n, at);
+                }
             }
             Message::Skipped => {
-                let lost = s.cutter.skip_to_key();
+                let last = s.cutter.end_session();
+                s.ready.extend(last);
                 s.roll.end_session();
-                self.shelf.queue.dropped_units.fetch_add(lost, Relaxed);
+                if let Err(e) = self.write(n, now) {
+                    self.shelf.failed(&e); // the fragments stay ready
+                }
                 self.begin_gap(n, GapCause::Storage);
             }
             Message::Ended(cause) => {
@@ -301,15 +376,16 @@ impl Card {
                 s.ready.extend(last);
                 s.roll.end_session();
                 if let Err(e) = self.write(n, now) {
-                    self.shelf.failed(&e); // the fragments stay ready
+                    self.fault = Some(e); // the fragments stay ready
                 }
                 if self.shelf.lasting_gap(n).is_some_and(|g| g.cause == GapCause::Quiet) {
                     self.end_gap(n, now.wall);
+                    self.shelf.open_gap(n, None);
                     self.streams[n].end = self.streams[n].end.max(now.wall);
                 }
                 self.begin_gap(n, cause);
             }
-            Message::Event(row) => self.event(n, row),
+            Message::Event(row) => self.event(n, row, now),
             Message::Trigger(what, at) => self.trigger(n, what, at),
         }
     }
@@ -350,7 +426,7 @@ impl Card {
         let gap = self.shelf.lasting_gap(n)?;
         let gap = Gap { to: Some(at.max(gap.from)), ..gap };
         if !self.streams[n].is_new && gap.to > Some(gap.from) {
-            self.shelf.index(|index| index.put_gap(&gap));
+            self.shelf.index_soon(|index| index.put_gap(&gap));
         }
         Some(gap)
     }
@@ -391,7 +467,7 @@ impl Card {
                 Err(e) => {
                     self.shelf.failed(&e);
                     if let Some(open) = self.streams[n].slab.take() {
-                        self.ring.sealed(&self.shelf, open.writer.generation());
+                        self.ring.abandoned(&self.shelf, open.writer.generation());
                     }
                     attempts += 1;
                     if attempts == 2 {
@@ -401,20 +477,33 @@ impl Card {
             }
             let fresh = if is_cut { std::mem::take(&mut self.streams[n].waiting) } else { VecDeque::new() };
             for row in fresh {
-                self.event(n, row);
+                self.event(n, row, now);
             }
         }
         Ok(has_written)
     }
 
+    /// Records that the stream's slab takes before it must be written out; makes it so when there are none.
+    fn room_for_records(&mut self, n: usize) -> Result<usize, StorageError> {
+        let epoch = self.shelf.epoch.load(Relaxed);
+        let Some(open) = &mut self.streams[n].slab else { return Ok(0) };
+        if open.fresh.count(epoch) >= TAIL_RECORDS {
+            let mounted = self.mounted.as_ref().ok_or(StorageError::Offline)?;
+            super::ring::settle(mounted)?;
+            (open.fresh.now, open.fresh.before) = (0, 0);
+        }
+        Ok(TAIL_RECORDS - open.fresh.now - open.fresh.before)
+    }
+
     /// Writes as many ready fragments as belong into the open slab, in one go. Gives their number.
     fn write_run(&mut self, n: usize) -> Result<usize, StorageError> {
+        let room = self.room_for_records(n)?;
         let s = &mut self.streams[n];
         let Some(open) = &mut s.slab else { return Ok(0) };
         let mut whole: Option<Write> = None;
         let mut done = Vec::new();
         let mut marks = Flags::default();
-        for f in &s.ready {
+        for f in s.ready.iter().take(room) {
             if !done.is_empty() && (f.begins_clock || open.writer.must_cut_before(f)) {
                 break;
             }
@@ -432,6 +521,7 @@ impl Card {
         let clock = &self.shelf.options.clock;
         let before = clock().mono;
         open.file.record(&write)?;
+        open.fresh.now += done.len();
         let took = clock().mono.since(before);
         self.shelf.stats.wrote(write.len() as u64, write.payload as u64, took);
         let (generation, used) = (open.writer.generation(), open.writer.used());
@@ -456,23 +546,30 @@ impl Card {
         (s.end, s.is_new) = (to, false);
         // whoever sees the new footage also sees why there was none before it
         if let Some(gap) = gap {
-            self.shelf.index(|index| index.put_gap(&gap));
+            self.shelf.index_soon(|index| index.put_gap(&gap));
         }
         self.shelf.catalog_mut().appended(generation, from, to, used, marks);
         self.shelf.open_gap(n, None);
     }
 
-    fn event(&mut self, n: usize, row: EventRow) {
+    fn event(&mut self, n: usize, row: EventRow, now: &Now) {
         let mut row = row;
-        row.event = self.restamped_event(row.event);
+        row.event = self.on_clock_of_event(row.event, now.mono);
+        // in the slab it is on the slab's time line; whoever asks gets it where the slab will be
+        let (lag, shift) = self.streams[n].slab.as_ref().map_or((0, 0), |open| self.lag_and_shift(n, open));
+        row.event = row.event.moved(lag);
         let bytes = Bytes::from(postcard::to_allocvec(&row).expect("an event is plain data"));
+        if let Err(e) = self.room_for_records(n) {
+            self.shelf.failed(&e);
+        }
         let s = &mut self.streams[n];
-        let known = self.mounted.as_ref().and_then(|m| m.index.event(row.event.id));
+        let known = self.mounted.as_ref().and_then(|m| m.index.event(row.event.clone().moved(shift).id));
         let mut record = known.and_then(|have| have.record);
         let write = s.slab.as_mut().and_then(|o| o.writer.event(row.event.id.start, bytes));
-        match (&s.slab, write) {
+        match (&mut s.slab, write) {
             (Some(open), Some(write)) => match open.file.record(&write) {
                 Ok(()) => {
+                    open.fresh.now += 1;
                     self.shelf.stats.wrote(write.len() as u64, 0, Duration::ZERO);
                     self.shelf.catalog_mut().used(open.writer.generation(), open.writer.used());
                     if !row.jpeg.is_empty() {
@@ -481,7 +578,7 @@ impl Card {
                 }
                 Err(e) => {
                     self.shelf.failed(&e);
-                    self.ring.sealed(&self.shelf, open.writer.generation());
+                    self.ring.abandoned(&self.shelf, open.writer.generation());
                     s.slab = None;
                 }
             },
@@ -500,18 +597,19 @@ impl Card {
         let changed = self.shelf.catalog_mut().mark(&row.event.camera, from, to, Flags::EVENT);
         let rows: Vec<SlabRow> = {
             let catalog = self.shelf.catalog();
-            changed.iter().filter_map(|g| catalog.get(*g)).filter(|r| r.is_sealed).cloned().collect()
+            let rows = changed.iter().filter_map(|g| catalog.get(*g));
+            rows.filter(|r| r.is_sealed && self.ring.is_vouched(r.generation)).cloned().collect()
         };
         self.shelf.index(|index| {
             rows.iter().try_for_each(|row| index.put_slab(row))?;
-            index.put_event(&EventEntry { event: row.event, record })
+            index.put_event(&EventEntry { event: row.event.moved(shift), record })
         });
     }
 
     /// Ends the stream's slab with its seal.
-    fn seal(&mut self, n: usize) {
+    pub(super) fn seal(&mut self, n: usize) {
         let s = &mut self.streams[n];
-        let Some(Open { writer, file, begun }) = s.slab.take() else { return };
+        let Some(Open { writer, file, begun, .. }) = s.slab.take() else { return };
         let generation = writer.generation();
         s.chain = writer.chain();
         let bytes = u64::from(writer.used());
@@ -523,17 +621,18 @@ impl Card {
         } else {
             Ok(()) // too full for its own table: it is read record by record
         };
+        self.shelf.stats.wrote(write.len() as u64, 0, Duration::ZERO);
         if let Err(e) = sealed {
             self.shelf.failed(&e);
+            return self.ring.abandoned(&self.shelf, generation);
         }
-        self.shelf.stats.wrote(write.len() as u64, 0, Duration::ZERO);
         if let Some(row) = self.ring.sealed(&self.shelf, generation) {
             let us: i64 = row.spans.iter().map(|s| s.1 - s.0).sum();
             if us > 10_000_000 {
                 s.rate = (u128::from(bytes) * 1_000_000 / us as u128) as u64;
             }
         }
-        self.sealed_for_restamp(generation, &begun);
+        self.sealed_for_restamp(&begun);
     }
 
     /// Takes the next slab and makes it the stream's, empty and playable under its new name.
@@ -543,7 +642,8 @@ impl Card {
         let generation = self.shelf.catalog_mut().fresh_generation();
         let s = &self.streams[n];
         let f = s.ready.front().expect("asked for a fragment that is ready");
-        let is_sure = now.is_sure;
+        // what was cut before the clock was set is still on the old time line
+        let is_sure = now.is_sure && (f.wall().0 - f.arrived.0 as i64 - self.offset).abs() < STEP_US;
         let begun = Begun { boot: self.shelf.options.boot, mono: f.arrived, wall: f.wall(), is_sure };
         let head = SlabHead {
             camera: s.id.0.clone(),
@@ -558,6 +658,10 @@ impl Card {
         let (writer, start) = SlabWriter::begin(head, generation, len);
         let disk = &*mounted.volume.disk;
         let file = SlabFile::open(disk, &pooled)?;
+        file.forget_cached();
+        if file.len()? != u64::from(len) {
+            file.set_len(u64::from(len))?; // somebody cut it
+        }
         file.write_at(&start, 0)?;
         self.shelf.stats.wrote(start.len() as u64, 0, Duration::ZERO);
         let path = mounted.volume.free_path(&s.id, f.wall());
@@ -577,7 +681,7 @@ impl Card {
         tracing::info!(slab = row.path, generation, mib = len >> 20, "begun");
         self.shelf.index(|index| index.put_slab(&row));
         self.shelf.catalog_mut().insert(row);
-        Ok(Open { writer, file, begun })
+        Ok(Open::new(writer, file, begun))
     }
 
     fn keep_open_rows(&self) {

@@ -11,7 +11,8 @@ use crate::clock;
 use nightjar_record::catalog::StreamId;
 use nightjar_record::layout::{Hash, Wear};
 use nightjar_record::scan::{self, Depth};
-use nightjar_record::{Kind, NoKey, Scanned, SlabRow, name};
+use nightjar_record::writer::{FOOTER_LEN, FOOTER_MARK};
+use nightjar_record::{Kind, NoKey, ReadAt, Scanned, SlabRow, name};
 use nightjar_types::Wall;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -90,7 +91,16 @@ pub struct Finding {
 struct Check {
     report: Report,
     rows: Vec<(SlabRow, Hash, Hash)>,
+    /// Slabs whose predecessor is not the one before them in time.
+    unfollowed: Vec<(SlabRow, SlabRow)>,
     wear: Wear,
+}
+
+/// It was sealed: its footer says so.
+fn is_full(file: &SlabFile, len: u64, generation: u64) -> bool {
+    let mut footer = [0; FOOTER_LEN];
+    let read = len.checked_sub(FOOTER_LEN as u64).map(|at| file.read_at(at, &mut footer));
+    matches!(read, Some(Ok(FOOTER_LEN))) && footer[..4] == FOOTER_MARK && footer[8..] == generation.to_be_bytes()
 }
 
 /// Looks at the volume in `path`. With `rebuild` its index is thrown away and made again first.
@@ -104,7 +114,7 @@ pub fn check(path: &Path, rebuild: bool) -> Result<Report, StorageError> {
     let in_use = disk.lock(".nightjar/lock").is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock);
     let marker = disk.read_small(".nightjar/volume").ok();
     let volume = marker.as_deref().and_then(|bytes| super::volume::parse(bytes).ok());
-    let mut check = Check { report: empty(volume, in_use, rebuild), rows: Vec::new(), wear: Wear::default() };
+    let mut check = Check { report: empty(volume, in_use, rebuild), rows: Vec::new(), unfollowed: Vec::new(), wear: Wear::default() };
     if check.report.volume.is_none() {
         let words = "the marker is missing or unreadable: a recorder would not take this for its volume";
         check.find(7, ".nightjar/volume", words.into());
@@ -160,6 +170,7 @@ pub fn rebuild_index(place: &Folder) -> Result<Rebuilt, StorageError> {
     let index = Index::open(&dir, &volume.id, opens.saturating_sub(1))?;
     let streams = streams_of(&*volume.disk, root)?;
     let recovered = recover::recover(&volume, &index, &streams, &NoKey)?;
+    recover::explain_holes(&recovered.catalog, &index, &streams)?;
     let rows: Vec<SlabRow> = recovered.catalog.rows().cloned().collect();
     for row in &rows {
         index.put_slab(row)?;
@@ -231,7 +242,8 @@ impl Check {
         if !SLABS.contains(&len) || !len.is_power_of_two() {
             self.find(7, path, format!("has {len} bytes: it was cut short"));
         }
-        if !found.is_framed && !is_open_now {
+        let is_sealed = found.seal.is_some() || is_full(&file, len, found.generation);
+        if !found.is_framed && !is_open_now && (found.seal.is_some() || !is_sealed) {
             let words = "does not end as it should: a player may stumble at its end; the next start of the recorder mends it";
             self.find(1, path, words.into());
         }
@@ -277,6 +289,9 @@ impl Check {
                 let left = table.records.len().saturating_sub(found.records.len());
                 self.find(2, path, format!("damaged from {from} to {to} (bit rot or a failing card); {left} records from there on cannot be vouched for"));
             }
+            (None, None) if is_full(file, len, found.generation) => {
+                self.find(3, path, "its seal is damaged: nothing vouches for its footage any more; it still plays".into());
+            }
             (None, None) => {}
         }
     }
@@ -297,9 +312,11 @@ impl Check {
                 if a.end() > b.start().map(|s| s.plus_micros(ROUNDING_US)) {
                     self.find(4, &b.path, format!("overlaps {}", a.path));
                 }
-                let follows = !a.is_thin && !b.is_thin && b.generation > a.generation;
-                if follows && chain != previous && a.is_sealed && self.has_predecessor(&rows, previous) {
-                    self.find(10, &b.path, format!("does not follow {}: a slab between them was removed", a.path));
+                let follows = !a.is_thin && !b.is_thin && b.generation > a.generation && a.is_sealed;
+                // the slab that it names is not there: it was recycled, which a gap record tells, or taken out
+                let is_missed = *previous != [0; 32] && rows.iter().all(|(_, _, chain)| chain != previous);
+                if follows && chain != previous && is_missed {
+                    self.unfollowed.push((a.clone(), b.clone()));
                 }
             }
             let span = |w: Option<Wall>| w.unwrap_or_default().to_string();
@@ -315,21 +332,23 @@ impl Check {
         }
     }
 
-    /// The slab that `previous` names was not simply recycled: an older one of its stream is still there.
-    fn has_predecessor(&self, rows: &[(SlabRow, Hash, Hash)], previous: &Hash) -> bool {
-        rows.iter().any(|(_, _, chain)| chain == previous)
+    /// Slabs that do not follow the one before them, where no record of a gap explains it.
+    fn removed(&mut self, index: Option<&Index>) {
+        for (a, b) in std::mem::take(&mut self.unfollowed) {
+            let (from, to) = (a.end().unwrap_or_default(), b.start().unwrap_or_default());
+            if index.is_none_or(|index| index.gaps(&a.stream, from, to).is_empty()) {
+                self.find(10, &b.path, format!("does not follow {}: a slab between them was removed", a.path));
+            }
+        }
     }
 
     fn index(&mut self, disk: &dyn Disk) {
         let dir = disk.real_path(".nightjar/index");
-        if !dir.exists() {
-            return self.find(9, ".nightjar/index", "there is no index; the next start makes it again".into());
-        }
-        let index = match Index::look(&dir) {
+        let index = if dir.exists() { Index::look(&dir).map_err(|e| format!("cannot be read: {e}")) } else { Err("there is none".into()) };
+        self.removed(index.as_ref().ok());
+        let index = match index {
             Ok(index) => index,
-            Err(e) => {
-                return self.find(9, ".nightjar/index", format!("cannot be read: {e}; the next start makes it again"));
-            }
+            Err(why) => return self.find(9, ".nightjar/index", format!("{why}; the next start makes it again")),
         };
         let mut known: HashMap<String, SlabRow> =
             index.slabs().into_iter().map(|r| (r.path.clone(), r)).collect();

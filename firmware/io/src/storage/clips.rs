@@ -43,7 +43,8 @@ impl Pinned {
     fn new(shelf: Arc<Shelf>, generations: &BTreeSet<u64>) -> Self {
         let pinned = {
             let mut catalog = shelf.catalog_mut();
-            let room = (catalog.rows().count() as u32 / 2).saturating_sub(shelf.pinned.load(Relaxed));
+            let slabs = (catalog.rows().count() + catalog.free()) as u32;
+            let room = (slabs / 2).saturating_sub(shelf.pinned.load(Relaxed));
             let oldest = generations.iter().take(room as usize);
             oldest.copied().filter(|g| catalog.pin(*g)).collect::<BTreeSet<u64>>()
         };
@@ -86,6 +87,12 @@ impl Slabs for Pinned {
     type Error = StorageError;
     fn read_at(&self, generation: u64, offset: u64, buf: &mut [u8]) -> Result<usize, StorageError> {
         self.file(generation)?.map_or(Ok(0), |file| file.read_at(offset, buf))
+    }
+
+    fn damaged(&self, generation: u64, offset: u64) {
+        if let Ok(Some(file)) = self.file(generation) {
+            self.shelf.found_damaged(&file, generation, offset);
+        }
     }
 }
 
@@ -144,8 +151,7 @@ impl Library {
             let catalog = shelf.catalog();
             let overlapping = catalog.overlapping(stream, from, to);
             let before = catalog.newest_before(stream, from).into_iter();
-            let mut rows: Vec<_> =
-                before.chain(overlapping).map(|r| (r.start(), r.generation)).collect();
+            let mut rows: Vec<_> = before.chain(overlapping).map(|r| (r.start(), r.generation)).collect();
             rows.sort();
             rows.dedup();
             rows

@@ -1,7 +1,7 @@
 //! What the storage asks of a disk, and the real one. Paths are relative to the volume's folder and never lead out of it:
 //! the folder is held open, so that nothing reaches the disk below when this one is pulled out.
 
-use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock, fstatvfs, syncfs};
+use rustix::fs::{Advice, FallocateFlags, FlockOperation, fadvise, fallocate, flock, fstatvfs, syncfs};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, Write as _};
 use std::os::fd::AsRawFd;
@@ -63,6 +63,8 @@ pub trait DiskFile: Send + Sync {
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize>;
     /// Writes all of it.
     fn write_at(&self, parts: &mut [IoSlice<'_>], offset: u64) -> io::Result<()>;
+    /// What is in it will not be read again.
+    fn forget_cached(&self) {}
 }
 
 /// Finds the disk, each time that the volume is opened.
@@ -193,6 +195,10 @@ impl DiskFile for File {
             Err(rustix::io::Errno::OPNOTSUPP) => fill(self, have, len), // e.g. exFAT, NFS
             other => Ok(other?),
         }
+    }
+
+    fn forget_cached(&self) {
+        let _ = fadvise(self, 0, None, Advice::DontNeed); // a hint
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {

@@ -51,7 +51,8 @@ impl Index {
     pub(super) fn open(dir: &Path, id: &str, opens: u64) -> Result<Self, StorageError> {
         let stamp = |opens: u64| format!("{id} {opens}");
         let index = match Self::open_as_is(dir) {
-            Ok(index) if index.text("volume").is_none_or(|was| was == stamp(opens)) => index,
+            // counted once more when the power went between the two
+            Ok(index) if index.text("volume").is_none_or(|was| was == stamp(opens) || was == stamp(opens + 1)) => index,
             found => {
                 match found {
                     Ok(_) => {
@@ -68,6 +69,7 @@ impl Index {
             }
         };
         index.db.insert("volume", stamp(opens + 1).as_str())?;
+        index.db.flush()?;
         Ok(index)
     }
 
@@ -108,6 +110,10 @@ impl Index {
         self.slabs.iter().values().filter_map(Result::ok).filter_map(|v| get(&v)).collect()
     }
 
+    pub(super) fn slab(&self, generation: u64) -> Option<SlabRow> {
+        self.slabs.get(generation.to_be_bytes()).ok().flatten().and_then(|v| get(&v))
+    }
+
     pub(super) fn put_slab(&self, row: &SlabRow) -> Result<(), StorageError> {
         put(&self.slabs, &row.generation.to_be_bytes(), row)
     }
@@ -125,6 +131,24 @@ impl Index {
 
     pub(super) fn put_gap(&self, gap: &Gap) -> Result<(), StorageError> {
         put(&self.gaps, &gap_key(&(gap.camera.clone(), gap.stream), gap.from), gap)
+    }
+
+    /// The gap of a stream that begins at `from`.
+    pub(super) fn gap_at(&self, stream: &StreamId, from: Wall) -> Option<Gap> {
+        self.gaps.get(gap_key(stream, from)).ok().flatten().and_then(|v| get(&v))
+    }
+
+    pub(super) fn remove_gap(&self, gap: &Gap) -> Result<(), StorageError> {
+        self.gaps.remove(gap_key(&(gap.camera.clone(), gap.stream), gap.from))?;
+        Ok(())
+    }
+
+    /// Forgets an event that is told under another time now: it stands in the same place.
+    pub(super) fn remove_event_at(&self, id: EventId, record: Option<(u64, u64)>) -> Result<(), StorageError> {
+        if self.event(id).is_some_and(|entry| entry.record == record) {
+            self.events.remove(event_key(id))?;
+        }
+        Ok(())
     }
 
     /// Moves what happened to a stream in `from..=to` by `micros`: gaps that begin then, and the camera's events.
@@ -175,9 +199,9 @@ impl Index {
         self.events.range(range).rev().filter_map(Result::ok).filter_map(|(_, v)| get(&v))
     }
 
-    /// Forgets events and gaps of a camera from before `until`: their footage is gone.
-    pub(super) fn forget_before(&self, stream: &StreamId, until: Wall) -> Result<(), StorageError> {
-        for old in self.events(Wall(0), until, None).filter(|e| e.event.camera == stream.0) {
+    /// Forgets gaps of a stream from before `until` and events of its camera from before `camera`: their footage is gone.
+    pub(super) fn forget_before(&self, stream: &StreamId, until: Wall, camera: Wall) -> Result<(), StorageError> {
+        for old in self.events(Wall(0), camera, None).filter(|e| e.event.camera == stream.0) {
             self.events.remove(event_key(old.event.id))?;
         }
         for gap in

@@ -4,13 +4,13 @@ use super::error::{StorageError, io_at};
 use super::life::Registers;
 use super::mount::HOLDS;
 use super::read::Library;
-use super::ring::LEAST_SLABS;
 use super::shelf::Deletion;
-use nightjar_record::catalog::{SMALLEST_SLAB, StreamId};
+use nightjar_record::catalog::{LEAST_SLABS, SMALLEST_SLAB, StreamId};
 use nightjar_record::forecast::{self, Forecasts, Life};
 use nightjar_record::{Hold, HoldError};
 use nightjar_types::config::Keep;
 use nightjar_types::Wall;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Full writes that a card without a figure of its maker is taken to bear: cheap TLC flash, a cautious number.
@@ -68,30 +68,41 @@ impl Library {
 
     /// Keeps footage until somebody lets it go. Gives the hold's id.
     pub fn hold(&self, hold: Hold) -> Result<u32, HoldFault> {
-        let budget = self.budget();
-        let mut holds = self.shelf().catalog().holds().clone();
-        let id = holds.add(hold, self.shelf().catalog().rows(), budget)?;
-        self.keep_holds(holds.list().to_vec())?;
+        let (shelf, budget) = (self.shelf(), self.budget());
+        let _one = shelf.holding.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = shelf.catalog().holds().list().to_vec();
+        let (id, after) = {
+            // in one go with the look at what is there: the ring takes none of it from here on
+            let mut catalog = shelf.catalog_mut();
+            let mut holds = catalog.holds().clone();
+            let id = holds.add(hold, catalog.rows(), budget)?;
+            catalog.set_holds(holds.list().to_vec());
+            (id, holds.list().to_vec())
+        };
+        if let Err(e) = self.write_holds(&after) {
+            shelf.catalog_mut().set_holds(before);
+            return Err(e.into());
+        }
         Ok(id)
     }
 
     /// Lets a hold go. `None` when there is none of that id.
     pub fn release(&self, id: u32) -> Result<Option<Hold>, StorageError> {
+        let _one = self.shelf().holding.lock().unwrap_or_else(PoisonError::into_inner);
         let mut holds = self.shelf().catalog().holds().clone();
         let released = holds.remove(id);
         if released.is_some() {
-            self.keep_holds(holds.list().to_vec())?;
+            self.write_holds(holds.list())?;
+            self.shelf().catalog_mut().set_holds(holds.list().to_vec());
         }
         Ok(released)
     }
 
-    /// On the card first: a hold that is told to be kept is.
-    fn keep_holds(&self, holds: Vec<Hold>) -> Result<(), StorageError> {
+    /// To the card, before anybody is told.
+    fn write_holds(&self, holds: &[Hold]) -> Result<(), StorageError> {
         let mounted = self.shelf().mounted()?;
-        let bytes = serde_json::to_vec_pretty(&holds).expect("holds are plain data");
-        io_at("write", HOLDS, mounted.volume.disk.write_small(HOLDS, &bytes))?;
-        self.shelf().catalog_mut().set_holds(holds);
-        Ok(())
+        let bytes = serde_json::to_vec_pretty(holds).expect("holds are plain data");
+        io_at("write", HOLDS, mounted.volume.disk.write_small(HOLDS, &bytes))
     }
 
     /// How long footage stays.
@@ -116,7 +127,10 @@ impl Library {
         let size = registers.size_bytes.unwrap_or_default();
         let endurance = shelf.options.endurance.unwrap_or(size.saturating_mul(FULL_WRITES));
         let mut life = forecast::life(daily, wear.written, endurance);
-        if shelf.options.endurance.is_none() && size > 0 {
+        if uptime_s < LEAST_UPTIME_S {
+            let (minutes, total) = (LEAST_UPTIME_S / 60, forecast::bytes_in_words(wear.written));
+            life.words = format!("told when the recorder has run for {minutes} min; {total} are written");
+        } else if shelf.options.endurance.is_none() && size > 0 {
             life.words.push_str(&format!(
                 " (its size {FULL_WRITES} times, for want of its maker's figure: [storage] endurance)"
             ));

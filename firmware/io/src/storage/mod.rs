@@ -37,6 +37,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// The index is written out this often at most: every time costs pages of the card whatever is in it.
+const INDEX_EVERY: Duration = Duration::from_secs(5);
 
 /// A running storage.
 pub struct Storage {
@@ -104,7 +108,8 @@ impl Stepped {
             if !e.is_passing() {
                 return Err(e);
             }
-            shelf.failed(&e);
+            let now = (shelf.options.clock)();
+            card.unmount(&e, &now);
         }
         Ok(Self { shelf, card, rings })
     }
@@ -132,14 +137,19 @@ impl Stepped {
     /// Makes it durable, if there is something.
     pub fn write_out(&mut self) {
         if self.rings.try_recv().is_ok() {
-            write_out(&self.shelf);
+            write_out(&self.shelf, false);
         }
+    }
+
+    /// Panics when the catalog contradicts itself.
+    pub fn check_invariants(&self) {
+        self.shelf.catalog().check_invariants();
     }
 
     /// As [`Storage::stop`].
     pub fn stop(mut self) -> Result<(), StorageError> {
         self.card.beat(true);
-        write_out(&self.shelf);
+        write_out(&self.shelf, true);
         self.shelf.mounted()?.index.set_clean()
     }
 }
@@ -148,7 +158,7 @@ impl Stepped {
 fn run_sync(shelf: &Shelf, rings: &Receiver<()>) {
     loop {
         let is_last = rings.recv().is_err();
-        write_out(shelf);
+        write_out(shelf, is_last);
         if is_last {
             return;
         }
@@ -156,14 +166,23 @@ fn run_sync(shelf: &Shelf, rings: &Receiver<()>) {
 }
 
 /// Footage first, then the index: so a row never speaks of footage that is not there.
-fn write_out(shelf: &Shelf) {
+fn write_out(shelf: &Shelf, is_last: bool) {
     let Ok(mounted) = shelf.mounted() else { return };
     let beats = shelf.ahead.load(Relaxed);
-    let is_dirty = shelf.is_index_dirty.swap(false, Relaxed);
+    let now = (shelf.options.clock)().mono;
+    let is_due = is_last || now.0 >= shelf.flush_at.load(Relaxed) || shelf.is_index_urgent.swap(false, Relaxed);
+    let was_dirty = shelf.is_index_dirty.swap(false, Relaxed);
+    let is_dirty = was_dirty && is_due;
     let synced = error::io_at("write out", &mounted.volume.root, mounted.volume.disk.sync());
     let done = synced.and_then(|()| if is_dirty { mounted.index.flush() } else { Ok(()) });
     match done {
-        Ok(()) => drop(shelf.epoch.fetch_add(1, Relaxed)),
+        Ok(()) if was_dirty && !is_due => shelf.is_index_dirty.store(true, Relaxed), // later, with more
+        Ok(()) => {
+            if is_dirty {
+                shelf.flush_at.store((now + INDEX_EVERY).0, Relaxed);
+            }
+            shelf.epoch.fetch_add(1, Relaxed);
+        }
         Err(e) => {
             shelf.failed(&e);
             shelf.is_index_dirty.store(true, Relaxed);

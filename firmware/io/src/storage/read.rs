@@ -8,7 +8,7 @@ use super::slab_file::SlabFile;
 use bytes::Bytes;
 use nightjar_record::catalog::StreamId;
 use nightjar_record::scan::{self, Depth};
-use nightjar_record::{Scanned, export};
+use nightjar_record::{Scanned, SlabRow, export};
 use nightjar_types::status::StorageStatus;
 use nightjar_types::{Event, EventId, Gap, StreamParams, Wall};
 use std::sync::Arc;
@@ -47,6 +47,11 @@ impl Library {
     /// Recorded spans of a stream in a range.
     pub fn coverage(&self, stream: &StreamId, from: Wall, to: Wall) -> Vec<(Wall, Wall)> {
         self.shelf.catalog().coverage(stream, from, to)
+    }
+
+    /// What is on the card of a stream: its slabs in the order in which they were begun.
+    pub fn slabs_of(&self, stream: &StreamId) -> Vec<SlabRow> {
+        self.shelf.catalog().rows().filter(|r| r.stream == *stream).cloned().collect()
     }
 
     /// Gaps of a stream that touch a range, lasting ones included.
@@ -102,7 +107,14 @@ impl Library {
         let Some(key) = keys.clone().rev().find(|r| r.head.wall <= at).or(keys.next()) else {
             return Ok(None);
         };
-        let Found::Whole(record) = read_record(&file, key.offset, generation)? else { return Ok(None) };
+        let record = match read_record(&file, key.offset, generation)? {
+            Found::Whole(record) => record,
+            Found::Damaged => {
+                self.shelf.found_damaged(&file, generation, key.offset);
+                return Ok(None);
+            }
+            Found::Gone => return Ok(None),
+        };
         let picture = export::first_picture(&record).map(Bytes::copy_from_slice);
         Ok(picture.map(|data| KeyPicture { params: found.slab.params, at: key.head.wall, data }))
     }

@@ -11,9 +11,14 @@ use nightjar_record::catalog::{JOIN_US, StreamId};
 use nightjar_record::layout::{Flags, Hash, HEAD_LEN, Wear};
 use nightjar_record::scan::{self, Depth};
 use nightjar_record::{Catalog, Kind, ReadAt, RecordHead, Scanned, Sign, SlabRow, SlabWriter, name};
-use nightjar_types::{Gap, GapCause, Wall};
+use nightjar_types::{Event, Gap, GapCause, Wall};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
+
+/// A hole from this length on is told, µs.
+const HOLE_US: i64 = 1_000_000;
+/// More than can have been given out and not have reached the card.
+const LOST_GENERATIONS: u64 = 1_000;
 
 /// A slab that a stream goes on with.
 pub(super) struct Resume {
@@ -32,6 +37,8 @@ pub(super) struct Recovered {
     pub(super) chains: HashMap<StreamId, Hash>,
     /// The card's life so far.
     pub(super) wear: Wear,
+    /// Rows for the index, when what was mended is on the card.
+    pub(super) looked_at: Vec<SlabRow>,
 }
 
 struct Recovery<'a> {
@@ -42,6 +49,11 @@ struct Recovery<'a> {
     next_number: u64,
     open: HashMap<StreamId, (SlabRow, Scanned)>,
     replaced: HashSet<u64>,
+    looked_at: Vec<SlabRow>,
+    /// Events in the slabs that were looked at.
+    events: Vec<Event>,
+    /// Generations of the slabs that were looked at.
+    found: HashSet<u64>,
     wear: Wear,
 }
 
@@ -59,6 +71,9 @@ pub(super) fn recover(
         next_number: 0,
         open: HashMap::new(),
         replaced: HashSet::new(),
+        looked_at: Vec::new(),
+        events: Vec::new(),
+        found: HashSet::new(),
         wear: Wear::default(),
     };
     for (number, len) in volume.waiting()? {
@@ -71,7 +86,9 @@ pub(super) fn recover(
         match known.remove(&path) {
             Some(row) if row.is_sealed => r.catalog.insert(row),
             row => {
-                if let Err(e) = r.slab(&path, row.as_ref().map(|row| row.len)) {
+                let len = row.as_ref().map(|row| row.len);
+                // once more: a fault of the moment is not to cost a slab
+                if let Err(e) = r.slab(&path, len).or_else(|_| r.slab(&path, len)) {
                     tracing::error!(slab = path, error = %e, "cannot be read; left alone, its footage is missing");
                     if let Some(row) = row {
                         r.lost(&row)?;
@@ -81,15 +98,22 @@ pub(super) fn recover(
         }
     }
     for (path, row) in known {
+        if r.found.contains(&row.generation) {
+            continue; // it has another name now
+        }
         tracing::warn!(slab = path, "is in the index but not on the card; its footage is gone");
         r.lost(&row)?;
     }
     r.drop_replaced()?;
     let resume = r.resume(streams)?;
     clip_overlaps(&mut r.catalog);
+    r.mark_events();
     let chains = r.chains(streams, &resume);
-    explain_holes(&r.catalog, index, streams)?;
-    Ok(Recovered { catalog: r.catalog, resume, next_number: r.next_number, chains, wear: r.wear })
+    // a slab that was begun just before a power cut left nothing but perhaps some records
+    let fresh = r.catalog.fresh_generation();
+    r.catalog.raise_generation(fresh + LOST_GENERATIONS);
+    let Recovery { catalog, next_number, wear, looked_at, .. } = r;
+    Ok(Recovered { catalog, resume, next_number, chains, wear, looked_at })
 }
 
 impl Recovery<'_> {
@@ -102,6 +126,7 @@ impl Recovery<'_> {
             return self.to_pool(path, &file, len);
         };
         self.catalog.raise_generation(found.generation + 1);
+        self.found.insert(found.generation);
         let belongs = name::parse(path).is_some_and(|(c, s)| c == found.slab.camera && s == found.slab.stream);
         let is_half_thinned = !found.slab.replaces.is_empty() && found.seal.is_none();
         if !belongs || is_half_thinned || found.records.is_empty() {
@@ -121,7 +146,7 @@ impl Recovery<'_> {
         let stream = (found.slab.camera.clone(), found.slab.stream);
         let path = self.named_by_time(path, &stream, &found)?;
         let row = row_of(path, &found, whole as u32);
-        index_events(self.index, &file, &found)?;
+        self.events.extend(index_events(self.index, &file, &found, 0)?);
         if found.seal.is_some() {
             return self.settle(row);
         }
@@ -138,12 +163,13 @@ impl Recovery<'_> {
         }
     }
 
-    /// Gives a slab whose times were moved the name that fits them.
+    /// Gives a slab the name that fits its times: they were moved, or it is what a recycled file held before the power went.
     fn named_by_time(&self, path: &str, stream: &StreamId, found: &Scanned) -> Result<String, StorageError> {
-        let start = found.records.first().map_or(found.slab.begun.wall, |r| r.head.wall);
+        let first = found.records.iter().find(|r| r.head.kind == Kind::Fragment);
+        let start = first.map_or(found.slab.begun.wall, |r| r.head.wall);
         let right = name::slab_path(&stream.0, stream.1, start, 0);
         let stem = |p: &str| p.trim_end_matches(".mp4").split('_').next().map(str::to_string);
-        if found.shift_us == 0 || stem(path) == stem(&right) {
+        if stem(path) == stem(&right) {
             return Ok(path.to_string());
         }
         let right = self.volume.free_path(stream, start);
@@ -165,7 +191,7 @@ impl Recovery<'_> {
 
     fn settle(&mut self, mut row: SlabRow) -> Result<(), StorageError> {
         row.is_sealed = true;
-        self.index.put_slab(&row)?;
+        self.looked_at.push(row.clone());
         self.catalog.insert(row);
         Ok(())
     }
@@ -178,6 +204,20 @@ impl Recovery<'_> {
             self.index.put_gap(&Gap { camera, stream, from: *from, to: Some(*to), cause: GapCause::Lost })?;
         }
         Ok(())
+    }
+
+    /// What an event is worth is known from the slabs alone.
+    fn mark_events(&mut self) {
+        for event in std::mem::take(&mut self.events) {
+            let (from, to) = (event.id.start, event.end.unwrap_or(event.id.start));
+            for generation in self.catalog.mark(&event.camera, from, to, Flags::EVENT) {
+                let Some(row) = self.catalog.get(generation).cloned() else { continue };
+                match self.looked_at.iter_mut().find(|r| r.generation == generation) {
+                    Some(known) => known.flags = row.flags,
+                    None => self.looked_at.push(row),
+                }
+            }
+        }
     }
 
     fn to_pool(&mut self, path: &str, file: &SlabFile, len: u64) -> Result<(), StorageError> {
@@ -211,7 +251,7 @@ impl Recovery<'_> {
             }
             let file = SlabFile::open(&*self.volume.disk, &row.path)?;
             let writer = SlabWriter::resume(&found, row.len);
-            self.index.put_slab(&row)?;
+            self.looked_at.push(row.clone());
             self.catalog.insert(row);
             resume.push(Resume { stream, writer, file });
         }
@@ -261,16 +301,35 @@ fn clip_overlaps(catalog: &mut Catalog) {
     }
 }
 
-/// A hole between two spans that no gap record explains was a power cut: the record did not reach the card.
-fn explain_holes(catalog: &Catalog, index: &Index, streams: &[StreamId]) -> Result<(), StorageError> {
+/// Makes the gap records fit the footage: none lies over it, and a hole that they do not tell of was a power cut, whose
+/// record did not reach the card.
+pub(super) fn explain_holes(catalog: &Catalog, index: &Index, streams: &[StreamId]) -> Result<(), StorageError> {
     for stream in streams {
         let spans = catalog.coverage(stream, Wall(0), Wall(i64::MAX));
+        let (Some(first), Some(last)) = (spans.first(), spans.last()) else { continue };
+        for gap in index.gaps(stream, first.0, last.1) {
+            let to = gap.to.unwrap_or(last.1);
+            // from the end of the footage that it begins in, to the begin of the next
+            let from = spans.iter().find(|s| s.0 <= gap.from && s.1 > gap.from).map_or(gap.from, |s| s.1);
+            let next = spans.iter().find(|s| s.0 > from).map_or(to, |s| s.0.min(to));
+            if (from, next) != (gap.from, to) {
+                index.remove_gap(&gap)?;
+                if from < next && index.gap_at(stream, from).is_none() {
+                    index.put_gap(&Gap { from, to: Some(next), ..gap })?;
+                }
+            }
+        }
         for pair in spans.windows(2) {
-            let (from, to) = (pair[0].1, pair[1].0);
-            if index.gaps(stream, from, to).is_empty() {
-                let (camera, kind) = (stream.0.clone(), stream.1);
-                let cause = GapCause::PowerCut;
-                index.put_gap(&Gap { camera, stream: kind, from, to: Some(to), cause })?;
+            let (mut from, to) = (pair[0].1, pair[1].0);
+            for gap in index.gaps(stream, from, to) {
+                if gap.from - from >= HOLE_US {
+                    break;
+                }
+                from = from.max(gap.to.unwrap_or(to));
+            }
+            if to - from >= HOLE_US || (from == pair[0].1 && to > from) {
+                let (camera, kind) = stream.clone();
+                index.put_gap(&Gap { camera, stream: kind, from, to: Some(to), cause: GapCause::PowerCut })?;
             }
         }
     }
@@ -323,16 +382,31 @@ fn heal(file: &SlabFile, path: &str, found: &Scanned, len: u64) -> Result<(), St
     file.write_at(&free_head(len.saturating_sub(found.end) as u32), found.end)
 }
 
-fn index_events(index: &Index, file: &SlabFile, found: &Scanned) -> Result<(), StorageError> {
+/// Puts the events of a slab into the index, and gives them. They were told as moved by `was_us` before.
+pub(super) fn index_events(
+    index: &Index,
+    file: &SlabFile,
+    found: &Scanned,
+    was_us: i64,
+) -> Result<Vec<Event>, StorageError> {
+    let mut events = Vec::new();
     for record in found.records.iter().filter(|r| r.head.kind == Kind::Event) {
         let Some(row) = read_event(file, record.offset, found.generation)? else { continue };
-        let event = row.event.moved(found.shift_us);
-        let is_newer = index.event(event.id).is_none_or(|have| have.event.end.is_none());
-        if is_newer {
-            index.put_event(&EventEntry { event, record: Some((found.generation, record.offset)) })?;
+        let here = Some((found.generation, record.offset));
+        for old in [0, was_us].into_iter().filter(|old| *old != found.shift_us) {
+            index.remove_event_at(row.event.clone().moved(old).id, here)?;
         }
+        let event = row.event.moved(found.shift_us);
+        let have = index.event(event.id);
+        let record = if row.jpeg.is_empty() { have.as_ref().and_then(|h| h.record) } else { here };
+        let event = match have {
+            Some(have) if have.event.end.is_some() && event.end.is_none() => have.event,
+            _ => event,
+        };
+        events.push(event.clone());
+        index.put_event(&EventEntry { event, record })?;
     }
-    Ok(())
+    Ok(events)
 }
 
 /// The event at `offset` of a slab, as written, if it is there and of this generation.
@@ -350,7 +424,7 @@ pub(super) enum Found {
     /// The record.
     Whole(Vec<u8>),
     /// Its head, and behind it not what was written there.
-    Damaged(RecordHead),
+    Damaged,
     /// Something else: the slab was recycled.
     Gone,
 }
@@ -370,5 +444,5 @@ pub(super) fn read_record(file: &SlabFile, offset: u64, generation: u64) -> Resu
     if n == record.len() && head.fits(&record) {
         return Ok(Found::Whole(record));
     }
-    Ok(if record[..HEAD_LEN] == head.encode() { Found::Damaged(head) } else { Found::Gone })
+    Ok(if record[..HEAD_LEN] == head.encode() { Found::Damaged } else { Found::Gone })
 }

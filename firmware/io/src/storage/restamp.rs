@@ -1,36 +1,86 @@
 //! The clock was set: this boot's footage, gaps and events are moved to where they belong, and names follow. Each slab is
 //! moved by one small record behind its seal, so a power cut leaves it either there or here.
 
-use super::card::Card;
-use super::error::StorageError;
+use super::card::{Card, Open};
+use super::error::{StorageError, io_at};
 use super::options::Now;
+use super::recover::{explain_holes, index_events};
+use super::ring::{COOLING, settle};
 use super::slab_file::SlabFile;
+use nightjar_record::catalog::StreamId;
 use nightjar_record::layout::Begun;
 use nightjar_record::scan::{self, Depth};
 use nightjar_record::writer;
-use nightjar_types::{CameraId, Event, Wall};
+use nightjar_record::{Catalog, Scanned, Sign, SlabRow, SlabWriter};
+use nightjar_types::{AccessUnit, Event, Mono, Wall};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 /// The clock is set when it jumps by more than this against the time since boot, µs. Slewing is slower.
-const STEP_US: i64 = 1_000_000;
-/// Moves that are remembered for events that end later.
-const MAX_MOVES: usize = 256;
+pub(super) const STEP_US: i64 = 1_000_000;
+/// Times that the clock was set that are remembered for units which came in before.
+const MAX_OFFSETS: usize = 4;
+/// A stream that gave nothing for so long is not waited for.
+const SILENT: Duration = Duration::from_secs(5);
 /// Slabs moved in one beat.
 const A_BEAT: usize = 8;
 
-/// Footage of a camera that was moved.
-pub(super) struct Move {
-    camera: CameraId,
-    from: Wall,
-    to: Wall,
+/// What is known of the clocks, as JSON.
+pub(super) const CLOCKS: &str = ".nightjar/clocks.json";
+/// Boots whose clocks are remembered: what they left to be moved is moved when the card is found again.
+const MAX_CLOCKS: usize = 8;
+
+/// A boot whose clock was wrong and is known now. It is on the card before footage on the right clock is, so that after a
+/// power cut in between all of it can be laid on one time line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ToldClock {
+    pub(super) boot: [u8; 16],
+    /// Wall clock minus boot clock, µs.
+    pub(super) offset: i64,
+}
+
+/// A slab to be moved: not before the index has ceased to vouch for it, on the card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Waiting {
+    epoch: u64,
+    generation: u64,
     shift_us: i64,
 }
 
 impl Card {
     /// How far a slab must be moved that was begun at `begun`. Nothing is known before the clock was set.
-    fn shift_of(&self, begun: &Begun) -> i64 {
-        let is_ours = self.is_told && begun.boot == self.shelf.options.boot && !begun.is_sure;
-        let shift = self.offset + begun.mono.0 as i64 - begun.wall.0;
-        if is_ours && shift.abs() >= STEP_US { shift } else { 0 }
+    pub(super) fn shift_of(&self, begun: &Begun) -> i64 {
+        let is_ours = begun.boot == self.shelf.options.boot;
+        let told = match is_ours {
+            true => self.is_told.then_some(self.offset),
+            false => self.clocks.iter().find(|c| c.boot == begun.boot).map(|c| c.offset),
+        };
+        let shift = told.map_or(0, |offset| offset + begun.mono.0 as i64 - begun.wall.0);
+        if !begun.is_sure && shift.abs() >= STEP_US { shift } else { 0 }
+    }
+
+    /// Writes down what is known of the clock, before anything is recorded by it.
+    pub(super) fn keep_clock(&mut self) -> Result<(), StorageError> {
+        if !self.is_clock_new {
+            return Ok(());
+        }
+        let mounted = self.mounted.clone().ok_or(StorageError::Offline)?;
+        let boot = self.shelf.options.boot;
+        self.clocks.retain(|c| c.boot != boot);
+        self.clocks.push(ToldClock { boot, offset: self.offset });
+        let surplus = self.clocks.len().saturating_sub(MAX_CLOCKS);
+        self.clocks.drain(..surplus);
+        let bytes = serde_json::to_vec(&self.clocks).expect("clocks are plain data");
+        match mounted.volume.disk.write_small(CLOCKS, &bytes) {
+            Err(e) if e.kind() == std::io::ErrorKind::StorageFull => {
+                tracing::warn!(error = %e, "what is known of the clock cannot be kept");
+            }
+            other => io_at("write", CLOCKS, other)?,
+        }
+        self.is_clock_new = false;
+        Ok(())
     }
 
     /// Notices that the clock was set.
@@ -40,6 +90,9 @@ impl Card {
         self.offset = offset;
         let was_told = self.is_told;
         self.is_told |= now.is_sure || step.abs() >= STEP_US;
+        if self.is_told && (!was_told || step.abs() >= STEP_US) {
+            self.is_clock_new = true;
+        }
         if self.is_told && !was_told {
             self.find_restamps();
         }
@@ -47,95 +100,170 @@ impl Card {
             return;
         }
         tracing::warn!(step_s = step / 1_000_000, "the clock was set; this boot's footage is moved to where it belongs");
+        if self.old_offsets.len() == MAX_OFFSETS {
+            self.old_offsets.remove(0);
+        }
+        self.old_offsets.push(offset - step);
         for n in 0..self.streams.len() {
             let shift = match &self.streams[n].slab {
-                Some(open) => self.shift_of(&open.begun),
+                Some(open) => self.planned(&self.streams[n].id).get(&open.writer.generation()).copied().unwrap_or(step),
                 None => step,
             };
             self.streams[n].cutter.clock_set(shift);
+            self.streams[n].roll.clock_set(step);
         }
         self.find_restamps();
     }
 
-    /// Looks for slabs of this boot that stand where the clock was wrong.
-    pub(super) fn find_restamps(&mut self) {
-        let catalog = self.shelf.catalog();
-        let mut wrong: Vec<_> = catalog
-            .rows()
-            .filter(|r| r.is_sealed && self.shift_of(&r.begun) != 0)
-            .map(|r| (r.begun.mono, r.generation))
-            .collect();
-        drop(catalog);
-        wrong.sort_unstable();
-        self.restamps = wrong.into_iter().map(|(_, generation)| generation).collect();
+    /// A unit that was stamped before the clock was set and is looked at after it: as it would be stamped now.
+    pub(super) fn on_clock(&self, mut unit: AccessUnit) -> AccessUnit {
+        let was = unit.wall.0.saturating_sub(unit.arrived.0 as i64);
+        let is_near = |offset: &&i64| (was - **offset).abs() < STEP_US / 2;
+        if self.old_offsets.iter().rev().any(|o| is_near(&o)) && !is_near(&&self.offset) {
+            unit.wall = unit.wall.plus_micros(self.offset - was);
+        }
+        unit
     }
 
-    /// A slab was sealed that may stand where the clock was wrong.
-    pub(super) fn sealed_for_restamp(&mut self, generation: u64, begun: &Begun) {
-        if self.shift_of(begun) != 0 {
-            self.restamps.push_back(generation);
+    /// Looks for slabs that stand where the clock was wrong. A stream whose open slab does has to wait for its end.
+    pub(super) fn find_restamps(&mut self) {
+        let mut wrong = Vec::new();
+        for s in &self.streams {
+            if s.slab.as_ref().is_some_and(|open| self.shift_of(&open.begun) != 0) {
+                continue;
+            }
+            let catalog = self.shelf.catalog();
+            for (generation, shift_us) in self.planned(&s.id) {
+                let Some(row) = catalog.get(generation).filter(|r| r.is_sealed) else { continue };
+                // never onto one that is still to be moved: forward from the newest on, back from the oldest on
+                let order = row.begun.mono.0 as i64;
+                wrong.push((if shift_us > 0 { -order } else { order }, generation, shift_us));
+            }
+        }
+        wrong.sort_unstable();
+        self.restamps.clear();
+        let epoch = self.shelf.epoch.load(Relaxed) + COOLING;
+        for (_, generation, shift_us) in wrong {
+            self.ring.unseal(&self.shelf, generation);
+            self.restamps.push_back(Waiting { epoch, generation, shift_us });
         }
     }
 
-    /// Moves some of the slabs that wait for it.
-    pub(super) fn restamp_some(&mut self) -> Result<(), StorageError> {
-        for _ in 0..A_BEAT.min(self.restamps.len()) {
-            if let Some(generation) = self.restamps.pop_front() {
-                self.restamp(generation)?;
+    /// A slab was sealed that may stand where the clock was wrong.
+    pub(super) fn sealed_for_restamp(&mut self, begun: &Begun) {
+        if self.shift_of(begun) != 0 {
+            self.find_restamps();
+        }
+    }
+
+    /// Moves some of the slabs that wait for it. True while some wait.
+    pub(super) fn restamp_some(&mut self, now: &Now) -> Result<bool, StorageError> {
+        for n in 0..self.streams.len() {
+            let s = &self.streams[n];
+            let is_wrong = s.slab.as_ref().is_some_and(|open| self.shift_of(&open.begun) != 0);
+            if is_wrong && now.mono.since(s.heard) > SILENT {
+                self.seal(n); // its camera is away: nothing else would end it
             }
+        }
+        let had = !self.restamps.is_empty();
+        let epoch = self.shelf.epoch.load(Relaxed);
+        for _ in 0..A_BEAT {
+            let Some(next) = self.restamps.front().copied().filter(|w| w.epoch <= epoch) else { break };
+            self.restamps.pop_front();
+            self.restamp(next)?;
+        }
+        if had && self.restamps.is_empty() {
+            self.explain_holes();
+        }
+        Ok(had)
+    }
+
+    /// Moves all that stand where the clock was wrong, before anything else is done with a card that was just found.
+    pub(super) fn restamp_all(&mut self) -> Result<(), StorageError> {
+        self.find_restamps();
+        if self.restamps.is_empty() {
+            return Ok(());
+        }
+        let mounted = self.mounted.clone().ok_or(StorageError::Offline)?;
+        settle(&mounted)?;
+        while let Some(next) = self.restamps.pop_front() {
+            self.restamp(next)?;
         }
         Ok(())
     }
 
-    fn restamp(&mut self, generation: u64) -> Result<(), StorageError> {
+    pub(super) fn explain_holes(&self) {
+        let streams: Vec<_> = self.streams.iter().map(|s| s.id.clone()).collect();
+        let catalog = self.shelf.catalog();
+        self.shelf.index(|index| explain_holes(&catalog, index, &streams));
+    }
+
+    fn restamp(&mut self, Waiting { generation, shift_us: shift, .. }: Waiting) -> Result<(), StorageError> {
         let mounted = self.mounted.clone().ok_or(StorageError::Offline)?;
         let Some(row) = self.shelf.catalog().get(generation).cloned() else { return Ok(()) };
-        let Some(shift) = self.allowed_shift(&row) else { return Ok(()) };
         let disk = &*mounted.volume.disk;
         let file = SlabFile::open(disk, &row.path)?;
-        let Some(found) = scan::scan(&file, u64::from(row.len), Depth::Heads)? else { return Ok(()) };
-        let whole = found.shift_us.saturating_add(shift);
+        let Some(mut found) = sealed(&file, row.len, &*self.shelf.options.key)? else { return Ok(()) };
+        // where it shall begin, from where it was begun as written
+        let whole = row.begun.wall.plus_micros(shift) - found.slab.begun.wall.plus_micros(-found.shift_us);
         match writer::restamp(&found, row.len, whole, &*self.shelf.options.key) {
             Some(write) => file.record(&write)?,
-            None => tracing::warn!(slab = row.path, "has no room for one more restamp: only the index is right"),
+            None => {
+                tracing::warn!(slab = row.path, "has no room for one more restamp; stays where it is");
+                return Ok(());
+            }
         }
         let (from, to) = (row.start().unwrap_or_default(), row.end().unwrap_or_default());
         let path = mounted.volume.free_path(&row.stream, from.plus_micros(shift));
         mounted.volume.rename(&row.path, &path)?;
         self.shelf.catalog_mut().restamped(generation, path.clone(), shift);
-        let now = self.shelf.catalog().get(generation).cloned();
+        if let Some(row) = self.shelf.catalog().get(generation).cloned() {
+            self.ring.reseal(&self.shelf, row);
+        }
+        let was = std::mem::replace(&mut found.shift_us, whole);
         self.shelf.index(|index| {
             index.restamp(&row.stream, from, to, shift)?;
-            now.map_or(Ok(()), |row| index.put_slab(&row))
+            index_events(index, &file, &found, was).map(drop)
         });
-        if self.moves.len() == MAX_MOVES {
-            self.moves.pop_front();
-        }
-        self.moves.push_back(Move { camera: row.stream.0.clone(), from, to, shift_us: shift });
         tracing::info!(slab = row.path, to = path, "moved");
         Ok(())
     }
 
-    /// By how much a slab may be moved: as far as the clock says, but never over other footage of its stream.
-    fn allowed_shift(&self, row: &nightjar_record::SlabRow) -> Option<i64> {
+    /// How far each slab of a stream is to be moved that stands where the clock was wrong, all together.
+    fn planned(&self, stream: &StreamId) -> HashMap<u64, i64> {
+        let catalog = self.shelf.catalog();
+        let mut rows: Vec<&SlabRow> =
+            catalog.rows().filter(|r| r.stream == *stream && r.start().is_some()).collect();
+        rows.sort_by_key(|r| (r.begun.boot, r.begun.mono, r.generation));
+        let mut plan = HashMap::new();
+        let mut before: Option<(&SlabRow, i64)> = None;
+        for row in rows {
+            let end = before.filter(|(b, _)| b.begun.boot == row.begun.boot);
+            let end = end.and_then(|(b, shift)| Some(b.end()?.plus_micros(shift)));
+            let shift = self.allowed_shift(&catalog, row, end).unwrap_or(0);
+            if shift != 0 {
+                plan.insert(row.generation, shift);
+            }
+            before = Some((row, shift));
+        }
+        plan
+    }
+
+    /// By how much a slab may be moved: as far as the clock says, but never over other footage of its stream. `before` is
+    /// where the slab before it ends then.
+    fn allowed_shift(&self, catalog: &Catalog, row: &SlabRow, before: Option<Wall>) -> Option<i64> {
         let mut shift = self.shift_of(&row.begun);
         let (start, end) = (row.start()?, row.end()?);
-        let catalog = self.shelf.catalog();
-        let is_other = |r: &&nightjar_record::SlabRow| r.stream == row.stream && r.generation != row.generation;
-        let others: Vec<_> = catalog.rows().filter(is_other).collect();
-        // the slab just before it in time since boot, when it is of this boot and moved already, sets the pace
-        let before = others
-            .iter()
-            .filter(|r| r.begun.boot == row.begun.boot && r.begun.mono < row.begun.mono)
-            .max_by_key(|r| r.begun.mono);
-        if let Some(end) = before.and_then(|b| b.end()) {
-            shift += (end - start.plus_micros(shift)).max(0);
+        if shift == 0 {
+            return None;
+        }
+        if let Some(before) = before {
+            shift += (before - start.plus_micros(shift)).max(0);
         }
         let moved = |w: Wall| w.plus_micros(shift);
+        let others = catalog.rows().filter(|r| r.stream == row.stream && r.begun.boot != row.begun.boot);
         let overlaps = others
-            .iter()
-            .filter(|r| r.begun.boot != row.begun.boot)
-            .filter(|r| r.start() < Some(moved(end)) && r.end() > Some(moved(start)))
+            .filter(|r| r.start() < Some(moved(end)) && r.end() > Some(moved(start)) && self.shift_of(&r.begun) == 0)
             .filter_map(|r| r.end())
             .max();
         if let Some(end) = overlaps {
@@ -144,16 +272,51 @@ impl Card {
         (shift != 0).then_some(shift)
     }
 
-    /// An event that began before the clock was set and is told after it: as it is called now.
-    pub(super) fn restamped_event(&self, event: Event) -> Event {
-        let moved = |w: Wall| {
-            let hit = self.moves.iter().find(|m| m.camera == event.camera && (m.from..=m.to).contains(&w));
-            hit.map_or(0, |m| m.shift_us)
+    /// An event that was stamped before the clock was set and is told after it: as it would be stamped now.
+    pub(super) fn on_clock_of_event(&self, event: Event, now: Mono) -> Event {
+        let move_of = |w: Wall| {
+            let offsets = self.old_offsets.iter().rev().chain([&self.offset]);
+            let ago = |offset: &&i64| now.0 as i64 - (w.0.saturating_sub(**offset));
+            // stamped on the clock by which it is the newest, and not to come
+            let of_it = offsets.filter(|o| ago(o) > -STEP_US).min_by_key(ago);
+            of_it.map_or(0, |of_it| self.offset - of_it)
         };
-        let (start, end) = (moved(event.id.start), event.end.map(moved));
+        if self.old_offsets.is_empty() {
+            return event;
+        }
+        let (start, end) = (move_of(event.id.start), event.end.map(move_of));
         let mut event = event;
         event.id.start = event.id.start.plus_micros(start);
         event.end = event.end.zip(end).map(|(at, shift)| at.plus_micros(shift));
         event
     }
+
+    /// How far the time line of the stream's open slab is ahead of the clock, and how far it will be moved.
+    pub(super) fn lag_and_shift(&self, n: usize, open: &Open) -> (i64, i64) {
+        let begun = &open.begun;
+        if begun.boot != self.shelf.options.boot {
+            return (0, 0); // of a boot before: nothing is known of its clock
+        }
+        let lag = begun.wall.0 - begun.mono.0 as i64 - self.offset;
+        if lag.abs() < STEP_US || begun.mono == Mono(0) {
+            return (0, 0);
+        }
+        let is_wrong = self.shift_of(begun) != 0;
+        let planned = || self.planned(&self.streams[n].id).get(&open.writer.generation()).copied();
+        (lag, if is_wrong { planned().unwrap_or(0) } else { 0 })
+    }
+}
+
+/// What a slab holds. One that was given up without a seal gets it now.
+fn sealed(file: &SlabFile, len: u32, key: &dyn Sign) -> Result<Option<Scanned>, StorageError> {
+    let found = scan::scan(file, u64::from(len), Depth::Tail)?;
+    let Some(found) = found.filter(|f| f.seal.is_none()) else {
+        return scan::scan(file, u64::from(len), Depth::Heads);
+    };
+    let (write, footer) = SlabWriter::resume(&found, len).seal(key);
+    if write.offset + (write.len() + footer.len()) as u64 <= u64::from(len) {
+        file.record(&write)?;
+        file.write_at(&footer, u64::from(len) - footer.len() as u64)?;
+    }
+    scan::scan(file, u64::from(len), Depth::Heads)
 }

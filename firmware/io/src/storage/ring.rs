@@ -5,28 +5,30 @@ use super::card::Stream;
 use super::error::StorageError;
 use super::options::Now;
 use super::shelf::{Mounted, Shelf};
-use nightjar_record::catalog::{Exchange, SMALLEST_SLAB, StreamId, slab_len};
+use nightjar_record::catalog::{Exchange, LEAST_SLABS, SMALLEST_SLAB, StreamId, slab_len};
 use nightjar_record::{SlabRow, Take, name};
-use nightjar_types::Mono;
 use nightjar_types::config::Keep;
-use std::collections::BTreeMap;
+use nightjar_types::{Mono, Wall};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// Write-outs that must end before a retired slab is written over: the one that may be under way, and a whole one.
-const COOLING: u64 = 2;
+pub(super) const COOLING: u64 = 2;
 /// How long the pool may be grown in one beat.
 const GROW_FOR: Duration = Duration::from_millis(100);
 /// … and at the start, when nothing is recorded yet.
 const GROW_FIRST: Duration = Duration::from_secs(3);
 /// How often limits of age and bytes are looked at.
 const EXPIRE_EVERY: Duration = Duration::from_secs(10);
-/// A clock that nobody vouches for is believed when the newest footage is not further off, µs.
+/// A clock that nobody vouches for is believed when its footage begins no further from the footage before, µs.
 const PLAUSIBLE_US: i64 = 2 * 86_400_000_000;
 /// After a full disk the pool is not grown for this long.
 const GROW_AGAIN: Duration = Duration::from_secs(60);
-/// Least slabs that a stream needs.
-pub(super) const LEAST_SLABS: u64 = 8;
+/// What is written until a slab that is retired now can be written over: write-outs of the index are this far apart, seconds.
+const AHEAD_S: u64 = 7;
+/// Waiting slabs of a size are at most this part of the quota.
+const SPARED: u64 = 16;
 /// Why a slab was deleted when it was only its turn.
 pub(super) const MAKES_ROOM: &str = "the oldest footage makes room for new";
 
@@ -37,6 +39,8 @@ pub(super) struct Ring {
     cooling: Vec<(u64, u64, u32)>,
     /// Sealed: their rows are put into the index from this epoch on, when their footage is on the card.
     sealed: Vec<(u64, SlabRow)>,
+    /// Sealed slabs that the index does not vouch for: the next start looks at them.
+    unvouched: BTreeSet<u64>,
     expire_at: Mono,
     grow_at: Mono,
 }
@@ -79,6 +83,7 @@ impl Ring {
         self.sealed = rest;
         for (_, row) in Vec::<(u64, SlabRow)>::from(done) {
             // as it is now: marks may have come since
+            self.unvouched.remove(&row.generation);
             let row = shelf.catalog().get(row.generation).cloned();
             shelf.index(|index| row.map_or(Ok(()), |row| index.put_slab(&row)));
         }
@@ -94,7 +99,33 @@ impl Ring {
         let row = shelf.catalog_mut().seal(generation).cloned()?;
         tracing::info!(slab = row.path, used = row.used, "sealed");
         self.sealed.push((shelf.epoch.load(Relaxed) + COOLING, row.clone()));
+        self.unvouched.insert(generation);
         Some(row)
+    }
+
+    /// A write into this slab failed. Nothing more is written into it, and the index does not vouch for it: the next start
+    /// looks what became of it.
+    pub(super) fn abandoned(&mut self, shelf: &Shelf, generation: u64) {
+        shelf.catalog_mut().seal(generation);
+        self.unvouched.insert(generation);
+    }
+
+    /// The index may speak of this slab.
+    pub(super) fn is_vouched(&self, generation: u64) -> bool {
+        !self.unvouched.contains(&generation)
+    }
+
+    /// The index is not to vouch for this slab for now: its times are about to be moved.
+    pub(super) fn unseal(&mut self, shelf: &Shelf, generation: u64) {
+        self.sealed.retain(|(_, row)| row.generation != generation);
+        self.unvouched.insert(generation);
+        let row = shelf.catalog().get(generation).cloned();
+        shelf.index(|index| row.map_or(Ok(()), |row| index.put_slab(&SlabRow { is_sealed: false, ..row })));
+    }
+
+    /// It may vouch for it again, as soon as what was done is on the card.
+    pub(super) fn reseal(&mut self, shelf: &Shelf, row: SlabRow) {
+        self.sealed.push((shelf.epoch.load(Relaxed) + COOLING, row));
     }
 
     /// The pool path and length of a slab for stream `n`.
@@ -106,7 +137,10 @@ impl Ring {
         now: &Now,
     ) -> Result<(String, u32), StorageError> {
         let mounted = shelf.mounted()?;
-        let want = wanted(&streams[n], shelf, streams.len());
+        let mut want = wanted(&streams[n], shelf, streams.len());
+        if now.mono < self.grow_at {
+            want = at_hand(shelf, want); // other programs have filled the disk: better another size than no file
+        }
         let take = shelf.catalog_mut().take(want, now.wall, &keep(streams));
         match take {
             None => {
@@ -123,17 +157,29 @@ impl Ring {
             }
             Some(Take::Exchange(exchange)) => {
                 let len = exchange.len;
-                self.exchange(shelf, &mounted, exchange)?;
+                self.exchange(shelf, &mounted, exchange, now)?;
+                let len = at_hand(shelf, len);
                 match shelf.catalog_mut().take(len, now.wall, &keep(streams)) {
                     Some(Take::Free { number, len }) => Ok((name::pool_path(number), len)),
+                    Some(Take::Recycle(row)) => {
+                        let (number, len) = retire(shelf, &mounted, &row, MAKES_ROOM)?;
+                        settle(&mounted)?;
+                        Ok((name::pool_path(number), len))
+                    }
                     _ => Err(StorageError::NoSlab),
                 }
             }
         }
     }
 
-    /// Files of other sizes become free slabs of one.
-    pub(super) fn exchange(&mut self, shelf: &Shelf, mounted: &Mounted, e: Exchange) -> Result<(), StorageError> {
+    /// Files of other sizes become free slabs of one: fewer when another program takes their room meanwhile.
+    pub(super) fn exchange(
+        &mut self,
+        shelf: &Shelf,
+        mounted: &Mounted,
+        e: Exchange,
+        now: &Now,
+    ) -> Result<(), StorageError> {
         let (slabs, len) = (e.slabs(), e.len);
         tracing::info!(slabs, mib = len >> 20, "the bitrates changed: slabs of another size");
         let mut files: Vec<String> = e.free.iter().map(|(number, _)| name::pool_path(*number)).collect();
@@ -147,8 +193,15 @@ impl Ring {
         }
         for _ in 0..slabs {
             let number = mounted.fresh_number();
-            mounted.volume.reserve(number, len)?;
-            shelf.catalog_mut().insert_free(number, len);
+            match mounted.volume.reserve(number, len) {
+                Ok(()) => shelf.catalog_mut().insert_free(number, len),
+                Err(e) if e.state() == "full" => {
+                    shelf.failed(&e);
+                    self.grow_at = now.mono + GROW_AGAIN;
+                    break;
+                }
+                Err(e) => return Err(e),
+            }
         }
         Ok(())
     }
@@ -162,13 +215,9 @@ impl Ring {
             return Ok(false);
         }
         self.expire_at = now.mono + EXPIRE_EVERY;
-        // a clock that is years ahead must not empty the ring
-        let newest = shelf.catalog().rows().filter_map(SlabRow::end).max();
-        let is_plausible = newest.is_some_and(|end| (now.wall - end).abs() < PLAUSIBLE_US);
-        if !now.is_sure && !is_plausible {
-            return Ok(false);
-        }
-        let expired = shelf.catalog().expired(now.wall, &keep(streams));
+        // a clock that is years ahead must not empty the ring: then nothing is old
+        let until = if now.is_sure || is_plausible(shelf, now.wall) { now.wall } else { Wall(i64::MIN) };
+        let expired = shelf.catalog().expired(until, &keep(streams));
         let any = !expired.is_empty();
         for (generation, why) in expired {
             let Some(row) = shelf.catalog_mut().remove(generation) else { continue };
@@ -232,7 +281,7 @@ impl Ring {
                 row.path
             }
             Some(Take::Exchange(e)) => {
-                self.exchange(shelf, m, e)?;
+                self.exchange(shelf, m, e, now)?;
                 return Ok(true);
             }
             None => return Ok(false),
@@ -250,17 +299,19 @@ impl Ring {
         now: &Now,
     ) -> Result<bool, StorageError> {
         let quota = shelf.quota.load(Relaxed);
-        let mut wants: BTreeMap<u32, usize> = BTreeMap::new();
+        let mut wants: BTreeMap<u32, u64> = BTreeMap::new();
         for s in streams {
-            *wants.entry(wanted(s, shelf, streams.len())).or_default() += 1;
+            *wants.entry(wanted(s, shelf, streams.len())).or_default() += s.rate;
         }
         let is_grown = |catalog: u64, cooling: u64| catalog + cooling + u64::from(SMALLEST_SLAB) > quota;
         let mut changed = false;
-        for (len, streams_of) in wants {
-            let spare = 1 + streams_of / 8;
+        for (len, rate) in wants {
+            let most = (quota / SPARED / u64::from(len)).max(1);
+            let spare = (1 + rate * AHEAD_S / u64::from(len)).min(most) as usize;
             let waiting = shelf.catalog().free_slabs().iter().filter(|f| f.1 == len).count()
                 + self.cooling.iter().filter(|c| c.2 == len).count();
-            if waiting >= spare || !is_grown(shelf.catalog().bytes(), self.cooling_bytes()) {
+            let is_stuck = now.mono < self.grow_at && at_hand(shelf, len) != len;
+            if waiting >= spare || is_stuck || !is_grown(shelf.catalog().bytes(), self.cooling_bytes()) {
                 continue;
             }
             let take = shelf.catalog_mut().take(len, now.wall, &keep(streams));
@@ -271,7 +322,7 @@ impl Ring {
                     changed = true;
                 }
                 Some(Take::Exchange(e)) => {
-                    self.exchange(shelf, m, e)?;
+                    self.exchange(shelf, m, e, now)?;
                     changed = true;
                 }
                 Some(Take::Free { number, len }) => shelf.catalog_mut().insert_free(number, len),
@@ -290,8 +341,25 @@ pub(super) fn retire(shelf: &Shelf, m: &Mounted, row: &SlabRow, why: &str) -> Re
     Ok((number, row.len))
 }
 
+/// `want`, or where no slab is so large the size of one that waits, else of one with footage.
+fn at_hand(shelf: &Shelf, want: u32) -> u32 {
+    let catalog = shelf.catalog();
+    let full = catalog.rows().filter(|r| r.is_sealed).map(|r| r.len);
+    let all: Vec<u32> = catalog.free_slabs().iter().map(|f| f.1).chain(full).collect();
+    if all.contains(&want) { want } else { all.first().copied().unwrap_or(want) }
+}
+
+/// A clock that nobody vouches for goes on, more or less, where the footage of earlier boots and surer clocks ends.
+fn is_plausible(shelf: &Shelf, now: Wall) -> bool {
+    let catalog = shelf.catalog();
+    let is_told_by_it = |r: &&SlabRow| r.begun.boot == shelf.options.boot && !r.begun.is_sure;
+    let begins = catalog.rows().filter(is_told_by_it).filter_map(SlabRow::start).min().unwrap_or(now);
+    let vouched = catalog.rows().filter(|r| !is_told_by_it(r)).filter_map(SlabRow::end).max();
+    vouched.is_none_or(|end| (begins - end).abs() < PLAUSIBLE_US)
+}
+
 /// Makes all that was done durable, on the spot: only where no retired slab was ready.
-fn settle(m: &Mounted) -> Result<(), StorageError> {
+pub(super) fn settle(m: &Mounted) -> Result<(), StorageError> {
     super::error::io_at("write out", &m.volume.root, m.volume.disk.sync())?;
     m.index.flush()
 }

@@ -4,13 +4,16 @@ use super::error::StorageError;
 use super::index::Index;
 use super::options::Options;
 use super::queue::Queue;
+use super::slab_file::SlabFile;
 use super::volume::Volume;
 use nightjar_record::catalog::StreamId;
 use nightjar_record::layout::Wear;
-use nightjar_record::{Catalog, SlabRow};
-use nightjar_types::{Gap, Wall};
+use nightjar_record::scan::{self, Depth};
+use nightjar_record::{Catalog, RecordHead, SlabRow};
+use nightjar_types::{Gap, GapCause, Wall};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 /// What the storage counted since its start.
@@ -60,28 +63,40 @@ pub struct Deletion {
 
 /// Deletions that may wait to be told; older ones of the same stream and reason are joined anyway.
 const MAX_DELETIONS: usize = 256;
+/// Damaged records that are told of; more are a card to be thrown away.
+const MAX_DAMAGED: usize = 4_096;
 
 pub(super) struct Shelf {
     pub(super) options: Options,
     pub(super) queue: Arc<Queue>,
     pub(super) stats: Stats,
     pub(super) quota: AtomicU64,
+    /// Id of the volume that was mounted first.
+    pub(super) volume: OnceLock<String>,
     /// Beats that were written and are not written out yet.
     pub(super) ahead: AtomicU32,
     /// Rises after each write-out of footage and index.
     pub(super) epoch: AtomicU64,
     /// The index holds something that is not written out.
     pub(super) is_index_dirty: AtomicBool,
+    /// … and that must not wait.
+    pub(super) is_index_urgent: AtomicBool,
+    /// When the index may be written out next, µs since boot.
+    pub(super) flush_at: AtomicU64,
     /// A write-out failed: the disk is not to be trusted.
     pub(super) is_doubtful: AtomicBool,
     /// Slabs that downloads keep from being recycled, counted once for each.
     pub(super) pinned: AtomicU32,
+    /// Who holds it changes the holds: one at a time.
+    pub(super) holding: Mutex<()>,
     wear: Mutex<Wear>,
     mounted: RwLock<Option<Arc<Mounted>>>,
     catalog: RwLock<Catalog>,
     open_gaps: Mutex<Vec<Option<Gap>>>,
     error: Mutex<Option<(&'static str, String)>>,
     deletions: Mutex<Vec<Deletion>>,
+    /// Damaged records that were met: generation and offset.
+    damaged: Mutex<BTreeSet<(u64, u64)>>,
     has_error: AtomicBool,
 }
 
@@ -91,17 +106,22 @@ impl Shelf {
             queue: Arc::new(Queue::new(options.memory)),
             stats: Stats::default(),
             quota: AtomicU64::new(options.quota),
+            volume: OnceLock::new(),
             ahead: AtomicU32::new(0),
             epoch: AtomicU64::new(0),
             is_index_dirty: AtomicBool::new(false),
+            is_index_urgent: AtomicBool::new(false),
+            flush_at: AtomicU64::new(0),
             is_doubtful: AtomicBool::new(false),
             pinned: AtomicU32::new(0),
+            holding: Mutex::new(()),
             wear: Mutex::default(),
             mounted: RwLock::new(None),
             catalog: RwLock::default(),
             open_gaps: Mutex::new(vec![None; options.streams.len()]),
             error: Mutex::new(None),
             deletions: Mutex::default(),
+            damaged: Mutex::default(),
             has_error: AtomicBool::new(false),
             options,
         }
@@ -141,6 +161,11 @@ impl Shelf {
         self.gaps().get(stream).cloned().flatten()
     }
 
+    /// Why the stream's open gap lasts.
+    pub(super) fn lasting_cause(&self, stream: usize) -> Option<GapCause> {
+        self.gaps().get(stream)?.as_ref().map(|gap| gap.cause)
+    }
+
     /// Gaps that last.
     pub(super) fn lasting_gaps(&self) -> Vec<Gap> {
         self.gaps().iter().flatten().cloned().collect()
@@ -169,6 +194,12 @@ impl Shelf {
         }
     }
 
+    /// As [`index`](Self::index), written out with the next beat: what a kill must not forget.
+    pub(super) fn index_soon(&self, change: impl FnOnce(&Index) -> Result<(), StorageError>) {
+        self.is_index_urgent.store(true, Relaxed);
+        self.index(change);
+    }
+
     /// The index is a cache: a failure costs a scan at the next start.
     pub(super) fn index(&self, change: impl FnOnce(&Index) -> Result<(), StorageError>) {
         let Ok(mounted) = self.mounted() else { return };
@@ -181,11 +212,45 @@ impl Shelf {
     /// A slab's footage is gone: its row, and events and gaps that lie before the oldest footage of its stream.
     pub(super) fn forget(&self, row: &SlabRow, why: &str) {
         let oldest = self.catalog().oldest(Some(&row.stream)).or(row.end()).unwrap_or_default();
+        // events are the camera's: they stay as long as any of its streams shows them
+        let of_camera = self.catalog().rows().filter(|r| r.stream.0 == row.stream.0).filter_map(SlabRow::start).min();
         self.index(|index| {
             index.remove_slab(row.generation)?;
-            index.forget_before(&row.stream, oldest)
+            // older footage of another worth or size stays: then there is a hole from now on
+            let hole = row.start().zip(row.end()).filter(|(from, _)| oldest < *from);
+            if let Some((from, to)) = hole {
+                let (camera, stream) = row.stream.clone();
+                index.put_gap(&Gap { camera, stream, from, to: Some(to), cause: GapCause::Lost })?;
+            }
+            index.forget_before(&row.stream, oldest, of_camera.unwrap_or(oldest))
         });
         self.tell_deletion(row, why);
+    }
+
+    /// The record at `offset` of a slab is not what was written there: counted and told once, and no footage any more.
+    pub(super) fn found_damaged(&self, file: &SlabFile, generation: u64, offset: u64) {
+        let is_news = {
+            let mut known = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+            known.len() < MAX_DAMAGED && known.insert((generation, offset))
+        };
+        if !is_news {
+            return;
+        }
+        self.stats.damaged.fetch_add(1, Relaxed);
+        let found = file.len().and_then(|len| scan::scan(file, len, Depth::Heads)).ok().flatten();
+        let found = found.filter(|found| found.generation == generation);
+        let record = found.and_then(|found| found.records.into_iter().find(|r| r.offset == offset));
+        let Some(RecordHead { wall: from, duration_us, .. }) = record.map(|r| r.head) else { return };
+        let to = from.plus_micros(i64::from(duration_us));
+        tracing::error!(generation, offset, %from, "a fragment is damaged: the card loses bits");
+        let row = self.catalog_mut().lost(generation, from, to).cloned();
+        let Some(row) = row else { return };
+        let (camera, stream) = row.stream.clone();
+        self.index(|index| {
+            index.put_gap(&Gap { camera, stream, from, to: Some(to), cause: GapCause::Lost })?;
+            // one that the index does not vouch for yet is put there when it does
+            if index.slab(generation).is_some_and(|known| known.is_sealed) { index.put_slab(&row) } else { Ok(()) }
+        });
     }
 
     /// For the audit.

@@ -27,6 +27,12 @@ impl SlabFile {
         io_at("reserve", &self.path, self.file.set_len(len))
     }
 
+    /// Drops cached pages of old footage. They are large folios: a few bytes written into one would be counted, and on some
+    /// file systems written, as all of it.
+    pub(super) fn forget_cached(&self) {
+        self.file.forget_cached();
+    }
+
     pub(super) fn len(&self) -> Result<u64, StorageError> {
         io_at("stat", &self.path, self.file.len())
     }

@@ -129,7 +129,7 @@ impl Card {
                     let (number, len) = ring::retire(&self.shelf, m, &row, ring::MAKES_ROOM)?;
                     self.ring.cool(&self.shelf, number, len);
                 } else if let Some(Take::Exchange(exchange)) = other {
-                    self.ring.exchange(&self.shelf, m, exchange)?;
+                    self.ring.exchange(&self.shelf, m, exchange, now)?;
                 }
                 return Ok(());
             }

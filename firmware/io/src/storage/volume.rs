@@ -37,7 +37,11 @@ impl Volume {
         let missing = |source: io::Error| StorageError::Missing { path: root.clone(), source };
         let not_writable = |source: io::Error| match source.kind() {
             io::ErrorKind::ReadOnlyFilesystem => StorageError::ReadOnly { path: root.clone() },
-            _ => StorageError::NotWritable { path: root.clone(), source },
+            // who is in the way must be told; a disk that fails may come back
+            io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+                StorageError::NotWritable { path: root.clone(), source }
+            }
+            _ => StorageError::Io { what: "write", path: root.clone(), source },
         };
         let disk = place.mount().map_err(missing)?;
         let found = match disk.read_small(MARKER) {
@@ -64,8 +68,14 @@ impl Volume {
             }
         };
         disk.make_dirs(name::POOL_DIR).map_err(not_writable)?;
-        disk.write_small(".nightjar/probe", b"nightjar").map_err(not_writable)?;
-        disk.lock(".nightjar/lock").map_err(|_| StorageError::InUse(root.clone()))?;
+        match disk.write_small(".nightjar/probe", b"nightjar") {
+            Err(e) if e.kind() == io::ErrorKind::StorageFull => {} // other programs': ours is reserved
+            other => other.map_err(not_writable)?,
+        }
+        disk.lock(".nightjar/lock").map_err(|e| match e.kind() {
+            io::ErrorKind::WouldBlock => StorageError::InUse(root.clone()),
+            _ => not_writable(e),
+        })?;
         Ok(Self { root, id, disk })
     }
 
@@ -75,7 +85,7 @@ impl Volume {
         for entry in io_at("list", name::POOL_DIR, self.disk.list(name::POOL_DIR))? {
             let path = format!("{}/{}", name::POOL_DIR, entry.name);
             let number = entry.name.strip_suffix(".slab").and_then(|s| s.parse().ok());
-            let len = SlabFile::open(&*self.disk, &path).and_then(|f| f.len()).unwrap_or_default();
+            let len = SlabFile::open(&*self.disk, &path).and_then(|f| f.len())?;
             match number {
                 Some(number) if SLABS.contains(&len) && len.is_power_of_two() => {
                     found.push((number, len as u32));

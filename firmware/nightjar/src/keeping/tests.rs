@@ -43,7 +43,10 @@ fn a_card_near_its_end_and_damage_need_a_person() {
     let card = |days: Option<u64>, registers: Registers| CardLife {
         written: 1,
         payload: 1,
-        life: Life { left: days.map(|d| Duration::from_secs(d * 86_400)), words: "about 60 days at 1 GB a day".into() },
+        life: Life {
+            left: days.map(|d| Duration::from_secs(d * 86_400)),
+            words: "about 60 days at 1 GB a day".into(),
+        },
         registers,
     };
     let told = |card: &CardLife, damaged| problems(&status("ok"), Some(card), damaged, &sure());
@@ -52,7 +55,8 @@ fn a_card_near_its_end_and_damage_need_a_person() {
     let short = told(&card(Some(60), Registers::default()), 0);
     assert_eq!(short, ["The card wears out: about 60 days at 1 GB a day. Have a new one ready."]);
     let device = Some("mmcblk0".to_string());
-    let used = Registers { device: device.clone(), life_used: Some(90), is_near_end: true, ..Registers::default() };
+    let used =
+        Registers { device: device.clone(), life_used: Some(90), is_near_end: true, ..Registers::default() };
     assert_eq!(
         told(&card(None, used), 0),
         ["The card (mmcblk0) says that 90 % of its life is used up. Replace it soon."]

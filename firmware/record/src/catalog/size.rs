@@ -9,11 +9,11 @@ pub const LARGEST_SLAB: u32 = 64 << 20;
 /// Footage that a slab is meant to hold, seconds: small enough that little goes at once, large enough that opening one is
 /// rare.
 const SECONDS: u64 = 120;
-/// Slabs of this size that must fit into a stream's part of the quota.
-const LEAST_SLABS: u64 = 8;
+/// Slabs that must fit into a stream's part of the quota: fewer would make going of the oldest a big step.
+pub const LEAST_SLABS: u64 = 5;
 
 /// Bytes of a slab of a stream that makes `bytes_per_second`, one of `streams` that share `quota` bytes: the power of two
-/// nearest to two minutes of footage, 1 MiB to 64 MiB, and less when eight a stream would not fit into the quota.
+/// nearest to two minutes of footage, 1 MiB to 64 MiB, and less when [`LEAST_SLABS`] a stream would not fit into the quota.
 pub fn slab_len(bytes_per_second: u64, quota: u64, streams: usize) -> u32 {
     let wanted =
         bytes_per_second.saturating_mul(SECONDS).clamp(u64::from(SMALLEST_SLAB), u64::from(LARGEST_SLAB));

@@ -210,6 +210,7 @@ impl Walk {
             is_sealed: claim.seal.is_some(),
             signed,
             is_clock_sure: slab.begun.is_sure,
+            replaces: slab.replaces,
             shift_us,
             from,
             to,

@@ -34,7 +34,7 @@ pub(super) fn verify<R: ReadAt + ?Sized>(file: &R, len: u64) -> Result<Option<Re
             }
             Some(seal)
         }
-        None => walk.to_the_end(file, len)?,
+        None => walk.walk_on(file, len)?,
     };
     let behind = walk.at;
     let end = match &seal {
@@ -101,7 +101,7 @@ impl Walk {
     }
 
     /// Without a table: what the heads themselves say, up to the seal or the first that does not fit.
-    fn to_the_end<R: ReadAt + ?Sized>(&mut self, file: &R, len: u64) -> Result<Option<Seal>, R::Error> {
+    fn walk_on<R: ReadAt + ?Sized>(&mut self, file: &R, len: u64) -> Result<Option<Seal>, R::Error> {
         while let Some(record) = scan::next_record(file, self.at, len, self.generation, self.sequence)? {
             match record.head.kind {
                 Kind::Seal => return read_seal(file, len, self.at, &record.head),
@@ -177,7 +177,8 @@ fn judge<R: ReadAt + ?Sized>(
                 report.fault(f.from, f.to, Wrong::Head);
             }
         } else {
-            let is_decoder = walk.heads.is_empty() && report.faults.is_empty() && !has_own_init(file, &start)?;
+            let is_decoder =
+                walk.heads.is_empty() && report.faults.is_empty() && !has_own_init(file, &start)?;
             report.fault(from, to, if is_decoder { Wrong::Decoder } else { Wrong::Chain });
         }
     } else if !has_own_init(file, &start)? {
@@ -205,6 +206,7 @@ fn judge<R: ReadAt + ?Sized>(
         is_sealed: seal.is_some(),
         signed,
         is_clock_sure: slab.begun.is_sure,
+        replaces: slab.replaces.clone(),
         shift_us,
         from: from.plus_micros(shift_us),
         to: to.plus_micros(shift_us),

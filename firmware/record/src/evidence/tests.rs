@@ -43,6 +43,9 @@ fn slabs_are_as_recorded_and_follow_each_other() {
     let gap = missing(&[reports[0].clone(), reports[2].clone()]);
     assert_eq!(gap.len(), 1);
     assert_eq!((gap[0].from, gap[0].to), (reports[0].span().1, reports[2].span().0));
+    let mut thin = reports[1].clone();
+    thin.slabs[0] = Link { generation: 99, replaces: vec![2], previous: [0; 32], ..thin.slabs[0].clone() };
+    assert!(missing(&[reports[0].clone(), thin, reports[2].clone()]).is_empty(), "thinned is not missing");
 }
 
 #[test]
@@ -66,7 +69,10 @@ fn a_changed_picture_is_named_to_the_fragment() {
         let mut disk = SHELF.slabs[&2].clone();
         disk[record.offset as usize + inside] ^= 4;
         let report = check(&disk);
-        assert_eq!(report.faults, [Fault { from: record.head.wall, to: record.head.end(), wrong: Wrong::Content }]);
+        assert_eq!(
+            report.faults,
+            [Fault { from: record.head.wall, to: record.head.end(), wrong: Wrong::Content }]
+        );
     }
     let begins = moofs(&CLIP);
     for n in [0, 7, begins.len() - 2] {

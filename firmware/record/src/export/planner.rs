@@ -91,8 +91,7 @@ impl Planner {
         let rate = found.slab.params.audio.as_ref().map_or(0, |a| a.sample_rate);
         self.is_over |= rate != 0 && self.sample_rate != 0 && rate != self.sample_rate;
         // a slab whose records do not lie one behind the other can't be read by its offsets
-        let is_whole =
-            records.windows(2).all(|p| p[0].offset + u64::from(p[0].head.len) == p[1].offset);
+        let is_whole = records.windows(2).all(|p| p[0].offset + u64::from(p[0].head.len) == p[1].offset);
         if self.is_over || !is_whole {
             return;
         }
@@ -181,7 +180,8 @@ impl Planner {
         head.extend(sidx::write(&references(&self.groups, &self.drafts)));
 
         let (mut at, mut sequence) = (head.len() as u64, 1);
-        let (mut runs, mut claims, mut slab_at) = (Vec::with_capacity(self.drafts.len()), Vec::new(), Vec::new());
+        let (mut runs, mut claims, mut slab_at) =
+            (Vec::with_capacity(self.drafts.len()), Vec::new(), Vec::new());
         for draft in self.drafts {
             let sounds = variants[..=draft.variant].iter().filter(|v| v.audio.is_some()).count() as u32;
             let shift = draft.origin_ticks - origin_ticks;

@@ -149,8 +149,7 @@ pub(crate) fn last_restamp<R: ReadAt + ?Sized>(
                 let mut bytes = vec![0; record.head.len as usize];
                 let n = file.read_at(at, &mut bytes)?;
                 let is_whole = n == bytes.len() && record.head.fits(&bytes);
-                let Some(restamp) =
-                    is_whole.then(|| postcard::from_bytes(&bytes[HEAD_LEN..]).ok()).flatten()
+                let Some(restamp) = is_whole.then(|| postcard::from_bytes(&bytes[HEAD_LEN..]).ok()).flatten()
                 else {
                     break;
                 };

@@ -89,7 +89,8 @@ impl Rewrite {
 /// Video and audio decode times of a fragment as it stands in its slab; zero where it has none.
 pub(crate) fn times(bytes: &[u8]) -> [u64; 2] {
     let runs = fragment::read_moof(bytes).map(|m| m.runs).unwrap_or_default();
-    let of = |is_audio: bool| runs.iter().find(|r| (r.track == AUDIO_TRACK) == is_audio).map_or(0, |r| r.time);
+    let of =
+        |is_audio: bool| runs.iter().find(|r| (r.track == AUDIO_TRACK) == is_audio).map_or(0, |r| r.time);
     [of(false), of(true)]
 }
 

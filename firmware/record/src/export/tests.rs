@@ -4,7 +4,9 @@ use crate::scan::{Depth, Scanned};
 use crate::segmenter::{Fragment, Segmenter};
 use crate::writer::{Sign, SlabWriter, restamp};
 use nightjar_media::walk::Boxes;
-use nightjar_types::{AccessUnit, AudioParams, Media, Mono, Name, StreamKind, StreamParams, VideoCodec, VideoParams};
+use nightjar_types::{
+    AccessUnit, AudioParams, Media, Mono, Name, StreamKind, StreamParams, VideoCodec, VideoParams,
+};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use std::collections::BTreeMap;
 
@@ -43,8 +45,13 @@ impl Slabs for Shelf {
 
 fn params(audio: bool) -> StreamParams {
     let config = bytes::Bytes::from_static(&[1, 0x64, 0, 0x1f]);
-    let video =
-        VideoParams { codec: VideoCodec::H264, width: 160, height: 90, rfc6381: "avc1.64001f".into(), config };
+    let video = VideoParams {
+        codec: VideoCodec::H264,
+        width: 160,
+        height: 90,
+        rfc6381: "avc1.64001f".into(),
+        config,
+    };
     let sound = AudioParams {
         rfc6381: "mp4a.40.2".into(),
         sample_rate: 16_000,
@@ -109,7 +116,8 @@ impl Shelf {
             let generation = slabs.len() as u64 + 1;
             let (writer, disk) = open.get_or_insert_with(|| begin(&f, generation, previous));
             let event = bytes::Bytes::from_static(b"somebody");
-            if f.is_key && f.ticks % 900_000 == 0
+            if f.is_key
+                && f.ticks % 900_000 == 0
                 && let Some(w) = writer.event(f.wall(), event)
             {
                 put_write(disk, &w);

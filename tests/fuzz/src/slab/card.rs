@@ -44,7 +44,7 @@ pub(super) struct Card {
 impl Card {
     /// Records into a new slab, perhaps after another one was recorded into the same place.
     pub(super) fn record(draw: &mut Draw<'_>) -> Self {
-        let len = LEAST + 1_024 + draw.below(16 << 10);
+        let len = LEAST + 1_024 + draw.below(32 << 10);
         let mut card = Self {
             file: vec![0; len],
             start: 0,
@@ -102,9 +102,8 @@ impl Card {
         self.put(0, &first);
         self.start = writer.used().into();
         self.end = self.start;
-        while !draw.is_empty() {
+        for _ in 0..draw.u8() {
             match draw.u8() % 32 {
-                0 => break,
                 1 => {
                     let size = draw.below(600);
                     let bytes = Bytes::from(vec![draw.u8(); size]);
@@ -266,7 +265,11 @@ impl Camera {
                 None
             }
             6..=9 if self.params.audio.is_some() => {
-                self.audio_dts += if op == 6 { draw.u16().into() } else { 1_024 };
+                let rate = self.params.audio.as_ref().map_or(0, |audio| audio.sample_rate);
+                let picture = (i128::from(self.dts) * i128::from(rate) / 90_000) as i64;
+                let step = if op == 6 { draw.u16().into() } else { 1_024 };
+                // Sound does not fall behind: the proof of an export has room for 16 fragments whose sound does.
+                self.audio_dts = (self.audio_dts + step).max(picture);
                 self.unit(Media::Audio, self.audio_dts, 0, draw)
             }
             _ => {
@@ -289,7 +292,7 @@ impl Camera {
     /// One choice makes the size, and whether a picture is a key frame.
     fn unit(&mut self, media: Media, dts: i64, cts: i32, draw: &mut Draw<'_>) -> Option<Fragment> {
         let choice = draw.u8();
-        let data = Bytes::from(vec![choice; 1 + usize::from(choice) * 3]);
+        let data = Bytes::from(vec![choice; 1 + usize::from(choice)]);
         let is_key = media == Media::Audio || choice.is_multiple_of(4);
         self.segmenter.unit(AccessUnit { media, is_key, dts, cts, arrived: Mono(0), wall: self.wall, data })
     }

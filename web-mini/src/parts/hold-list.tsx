@@ -1,0 +1,78 @@
+// Holds → a list with sizes and the budget; a tap goes there, "let go" asks first.
+import { useState } from "preact/hooks";
+import { api } from "../api.ts";
+import { bytes, hm, shortDay } from "../format.ts";
+import { cameraName, mayOperate, sentOut } from "../store.ts";
+import type { Hold, Holds } from "../types.ts";
+import { t } from "../words.ts";
+import { Confirm } from "./confirm.tsx";
+import { Budget, Trouble } from "./small.tsx";
+
+interface HoldListProps {
+  all: Holds;
+  onGo: (hold: Hold) => void;
+  onChange: () => void;
+}
+
+export function HoldList({ all, onGo, onChange }: HoldListProps) {
+  const [asking, setAsking] = useState<Hold | null>(null);
+  const [trouble, setTrouble] = useState("");
+  if (all.holds.length === 0) return null;
+
+  async function letGo({ id }: Hold): Promise<void> {
+    setAsking(null);
+    setTrouble("");
+    try {
+      await api.release(id);
+    } catch (error) {
+      if (!sentOut(error)) setTrouble(error instanceof Error ? error.message : String(error));
+    }
+    onChange();
+  }
+
+  return (
+    <details class="gap-list holds" data-testid="holds" open>
+      <summary>{t.keep.list(all.holds.length)}</summary>
+      <Budget label={t.health.kept} used={all.used_bytes} of={all.budget_bytes} />
+      {trouble && <Trouble>{trouble}</Trouble>}
+      <ul>
+        {[...all.holds].reverse().map((hold) => (
+          <li key={hold.id} data-testid="hold" data-id={hold.id}>
+            <button type="button" onClick={() => onGo(hold)}>
+              <span class="gap-when">{hold.note || when(hold)}</span>
+              <span class="faint">
+                {[
+                  hold.note && when(hold),
+                  hold.cameras.map(cameraName).join(", ") || t.keep.all,
+                  bytes(hold.bytes),
+                  hold.by.replace(/^\w+ /, ""),
+                ]
+                  .filter(Boolean)
+                  .join(" · ")}
+              </span>
+            </button>
+            {mayOperate.value && (
+              <button type="button" class="text-button" data-testid="hold-release" onClick={() => setAsking(hold)}>
+                {t.keep.letGo}
+              </button>
+            )}
+          </li>
+        ))}
+      </ul>
+      {asking && (
+        <Confirm
+          title={t.keep.ask}
+          yes={t.keep.letGo}
+          no={t.cancel}
+          testid="release"
+          onYes={() => void letGo(asking)}
+          onNo={() => setAsking(null)}
+        >
+          <p>{t.keep.askBody(asking.note || when(asking))}</p>
+        </Confirm>
+      )}
+    </details>
+  );
+}
+
+const when = (hold: Hold): string => `${shortDay(hold.from_ms)}, ${hm(hold.from_ms)} – ${hm(hold.to_ms)}`;

@@ -1,0 +1,55 @@
+//! Built programs, the page and the detector → their sizes, and how long one look at a picture takes.
+
+use super::stage::Stage;
+use super::table::{Section, Target};
+use crate::{cross, run, setup, web};
+use anyhow::{Context, Result};
+use std::fmt::Write;
+use std::process::Command;
+
+pub(super) const SIZES: &str = "Programs and page";
+pub(super) const DETECTOR: &str = "Detector";
+/// Pictures whose inference is timed.
+const INFERENCES: &str = "200";
+
+fn section(title: &'static str, notes: String) -> Section {
+    let targets: Vec<Target> = Vec::new();
+    Section { title, notes, of: "", columns: &[], rows: Vec::new(), targets }
+}
+
+pub(super) fn sizes(stage: &Stage<'_>) -> Result<Section> {
+    let place = stage.place;
+    setup::for_verb(place, "web")?;
+    web::build(place)?;
+    let mut text = String::from("| what | size |\n|---|---|\n");
+    for program in ["nightjar", "nightjar-eye"] {
+        let native = place.target(&format!("release/{program}"));
+        for (path, arch) in
+            [(native, std::env::consts::ARCH), (cross::built(place, program), "aarch64, cross")]
+        {
+            if let Ok(data) = path.metadata() {
+                writeln!(text, "| {program} ({arch}) | {:.1} MB |", data.len() as f64 / 1e6).ok();
+            }
+        }
+    }
+    writeln!(text, "| the phone page, gzipped | {:.1} kB |", web::gzipped(place)? as f64 / 1e3).ok();
+    Ok(section(SIZES, text))
+}
+
+/// Median and 90th percentile of the milliseconds that the eye takes to look at a picture of the clip.
+pub(super) fn detector(stage: &Stage<'_>) -> Result<Section> {
+    let place = stage.place;
+    setup::for_verb(place, "bench")?;
+    let mut eye = Command::new(place.target("release/nightjar-eye"));
+    eye.args(["bench", "--json", "--runs", INFERENCES, "--models"]).arg(place.target("models"));
+    let text = run::capture(eye.arg("--input").arg(place.target("clips/vtest.mp4")))?;
+    let said: serde_json::Value =
+        serde_json::from_str(&text).context("nightjar-eye bench printed no JSON")?;
+    let number = |key: &str| said[key].as_f64().with_context(|| format!("nightjar-eye bench told no {key}"));
+    let (median, slow) = (number("median_ms")?, number("p90_ms")?);
+    let notes = format!(
+        "One look at a picture of the pedestrian clip, preparation included, one thread: median {median:.1} ms, 90 % within {slow:.1} ms\n\
+         ({INFERENCES} looks)."
+    );
+    Ok(section(DETECTOR, notes))
+}

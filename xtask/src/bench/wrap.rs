@@ -1,0 +1,112 @@
+//! `bench wrap`: a ring that has gone round → what a byte of media costs the card, and that no file is made or removed.
+
+use super::farm::Farm;
+use super::frames::unreadable;
+use super::recorder::{Kind, Recorder};
+use super::stage::{Clips, Set, Stage};
+use super::strace::{self, Traces};
+use super::table::{Column, Figures, OURS, Row, Section, Target, column};
+use super::tree::Tree;
+use crate::clock::Stopwatch;
+use anyhow::{Result, bail};
+use std::time::Duration;
+
+pub(super) const TITLE: &str = "Recording: a full ring";
+const SET: Set = Set::main(8);
+/// Room for about half a minute of eight cameras.
+const QUOTA_MIB: u64 = 128;
+/// The same for ffmpeg, which goes round over files of so many seconds.
+const RIVAL: Kind = Kind::FfmpegRing { files: 4, seconds: 8 };
+/// How often the ring is filled before the window.
+const ROUNDS: u64 = 2;
+/// Of eight cameras, when the ring is not full after so long something is wrong.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+const COLUMNS: &[Column] = &[
+    column("rounds", "times written over", 1, ""),
+    column("ratio", "bytes written a media byte", 4, ""),
+    column("files", "files made, removed, grown or cut a minute", 1, ""),
+    column("index", "of those by the index", 1, ""),
+    column("unreadable", "unreadable files", 0, ""),
+];
+
+pub(super) fn measure(stage: &Stage<'_>) -> Result<Section> {
+    stage.check_recorder()?;
+    let mut section = Section {
+        title: TITLE,
+        notes: format!(
+            "Eight cameras as above into {QUOTA_MIB} MiB (ffmpeg: `-segment_wrap`, four files of 8 s a camera). Bytes written are of the whole\n\
+             run, filling included; calls are counted by strace in {} s after the ring was written over {ROUNDS} times. Medians of {}\n\
+             rounds.",
+            stage.seconds, stage.rounds
+        ),
+        of: "cameras",
+        columns: COLUMNS,
+        rows: Vec::new(),
+        targets: Vec::new(),
+    };
+    let clips = Clips::load(stage.place, SET.streams())?;
+    stage.turns("wrap, 8 cameras", &[Kind::Nightjar, RIVAL], |kind| {
+        let figures = one(stage, &clips, kind)?;
+        let row = Row { set: SET.name(), who: kind.name(), figures };
+        println!("   {}", section.line(&row));
+        section.rows.push(row);
+        Ok(())
+    })?;
+    let worst = |key: &str| section.worst(&SET.name(), OURS, key);
+    section.targets = vec![
+        Target {
+            what: "bytes written a media byte".into(),
+            limit: 1.02,
+            found: section.median(&SET.name(), OURS, "ratio"),
+            digits: 3,
+        },
+        Target {
+            what: "footage files made, removed, grown or cut a minute in the worst round".into(),
+            limit: 0.0,
+            found: worst("files").zip(worst("index")).map(|(all, index)| all - index),
+            digits: 1,
+        },
+    ];
+    Ok(section)
+}
+
+fn one(stage: &Stage<'_>, clips: &Clips, kind: Kind) -> Result<Figures> {
+    let work = stage.empty("run")?;
+    let farm = Farm::start(&clips.clips, SET.cameras)?;
+    let mut setup = stage.setup(&farm, &SET, work.clone());
+    setup.quota_mib = QUOTA_MIB;
+    let traces = Traces::new(&work);
+    let has_strace = strace::missing().is_none();
+    if has_strace {
+        setup.under = traces.command(strace::FILES);
+    }
+    let mut recorder = Recorder::start(stage.place, kind, setup)?;
+    let clock = Stopwatch::start();
+    while farm.bytes() < ROUNDS * (QUOTA_MIB << 20) + (QUOTA_MIB << 18) {
+        if !recorder.is_alive() || clock.elapsed() > PATIENCE {
+            bail!("{} does not fill its ring; its log is in {}", kind.name(), stage.place.short(&work));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let (from, window) = (traces.mark(), Stopwatch::start());
+    std::thread::sleep(Duration::from_secs(stage.seconds));
+    let (to, minutes) = (traces.mark(), window.elapsed().as_secs_f64() / 60.0);
+    let mut tree = Tree::of(recorder.roots());
+    recorder.stop(|| tree.sample(false))?;
+    let mut figures = Figures::from([
+        ("rounds", farm.bytes() as f64 / (QUOTA_MIB << 20) as f64),
+        ("ratio", tree.written as f64 / farm.bytes().max(1) as f64),
+        ("unreadable", unreadable(&recorder) as f64),
+    ]);
+    if has_strace {
+        let lines = traces.between(&from, &to)?;
+        let changes: Vec<&String> = lines.iter().filter(|line| strace::changes_a_file(line)).collect();
+        let of_index = changes.iter().filter(|line| line.contains(".nightjar/index")).count();
+        figures.extend([("files", changes.len() as f64 / minutes), ("index", of_index as f64 / minutes)]);
+        for line in changes.iter().take(if kind.is_ours() { 5 } else { 0 }) {
+            println!("   {line}");
+        }
+    }
+    Ok(figures)
+}
