@@ -64,9 +64,10 @@ const VERBS: &[Verb] = &[
         name: "bench",
         help: "the recorder against ffmpeg in turns; writes BENCHMARKS.md",
         options: &[
-            ("", "MODE…: ring (the first eight), run, wrap, kill, cut, sync, restart, rebuild, memory, sound, sizes, detector (all)"),
+            ("", "MODE…: run wrap kill cut sync restart rebuild memory (ring: these), sound sizes detector"),
             ("seconds", "measured seconds a run (60)"),
             ("n", "cameras of `run` and `sync`, as in 8,24,8+sub"),
+            ("ring", "MiB of the ring in `wrap` (256)"),
             ("rounds", "rounds, of which the median counts (3)"),
             ("check!", "fail when a target is missed"),
             ("as-built!", "measure target/release as it is"),

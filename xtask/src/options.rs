@@ -74,7 +74,8 @@ fn list(known: &[&str]) -> String {
     if known.is_empty() {
         return "this verb takes no options".to_owned();
     }
-    let keys = known.iter().filter(|key| !key.is_empty()).map(|key| format!("--{}", key.trim_end_matches('!')));
+    let named = known.iter().filter(|key| !key.is_empty());
+    let keys = named.map(|key| format!("--{}", key.trim_end_matches('!')));
     format!("known: {}", keys.collect::<Vec<_>>().join(", "))
 }
 

@@ -49,7 +49,9 @@ fn main() {
             memory(dir, cameras as usize, minutes, mib << 20)
         }
         _ => {
-            eprintln!("ring_bench make DIR SLABS TAIL | rebuild DIR | open DIR SLABS | memory DIR CAMERAS MINUTES MIB");
+            eprintln!(
+                "ring_bench make DIR SLABS TAIL | rebuild DIR | open DIR SLABS | memory DIR CAMERAS MINUTES MIB"
+            );
             std::process::exit(2)
         }
     };

@@ -1,6 +1,8 @@
 //! The storage driven by hand with a virtual clock: modes, retention, holds, quota, sizes, volumes, clocks, thinning, check.
 #![allow(clippy::unwrap_used, reason = "a test: a panic is its verdict")]
 
+#[path = "features/anything.rs"]
+mod anything;
 #[path = "features/checking.rs"]
 mod checking;
 #[path = "features/clocks.rs"]

@@ -7,6 +7,8 @@ use nightjar_types::Wall;
 
 /// Bytes of the start of a slab that hold everything up to its first fragment.
 const START_LEN: usize = 8 << 10;
+/// … of a camera with parameter sets of many kilobytes: twice an SPS and a PPS of 64 KiB each, in `moov` and in the slab's head.
+const LONG_START_LEN: usize = 320 << 10;
 
 /// Positioned reads, given by the shell.
 pub trait ReadAt {
@@ -152,6 +154,10 @@ fn from_table<R: ReadAt + ?Sized>(file: &R, len: u64, start: &Start) -> Result<O
     let begun = start.slab.begun.wall;
     let (mut records, mut at) = (Vec::with_capacity(seal.entries.len()), start.end);
     for (n, e) in seal.entries.iter().enumerate() {
+        // no record is shorter than its head: whoever plans by this table relies on it
+        if (e.len as usize) < HEAD_LEN {
+            return Ok(None);
+        }
         let head = RecordHead {
             kind: if e.is_event { Kind::Event } else { Kind::Fragment },
             flags: e.flags,
@@ -299,10 +305,16 @@ pub struct Start {
 
 /// The slab's own head, as written.
 pub fn read_start<R: ReadAt + ?Sized>(file: &R) -> Result<Option<Start>, R::Error> {
-    let mut start = vec![0; START_LEN];
-    let n = file.read_at(0, &mut start)?;
-    start.truncate(n);
-    Ok(parse_start(&start))
+    for len in [START_LEN, LONG_START_LEN] {
+        let mut start = vec![0; len];
+        let n = file.read_at(0, &mut start)?;
+        start.truncate(n);
+        let found = parse_start(&start);
+        if found.is_some() || start.get(4..8) != Some(b"ftyp") {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }
 
 fn parse_start(start: &[u8]) -> Option<Start> {

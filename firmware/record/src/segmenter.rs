@@ -120,6 +120,11 @@ impl Segmenter {
         last
     }
 
+    /// Nothing is pending.
+    pub fn is_idle(&self) -> bool {
+        self.video.is_empty()
+    }
+
     /// What has come in so far, but for the newest picture: its duration is not known yet.
     pub fn beat(&mut self) -> Option<Fragment> {
         let last = self.video.pop()?;

@@ -149,7 +149,8 @@ fn make(place: &Place, stream: Stream, path: &Path) -> Result<()> {
     let part = path.with_extension("part");
     let mut ffmpeg = Command::new("ffmpeg");
     ffmpeg.args(["-nostdin", "-hide_banner", "-loglevel", "error", "-y", "-f", "lavfi", "-i", &source]);
-    ffmpeg.args(["-c:v", "libx264", "-preset", "superfast", "-profile:v", "main", "-bf", "0", "-threads", "1"]);
+    ffmpeg.args(["-c:v", "libx264", "-preset", "superfast", "-profile:v", "main"]);
+    ffmpeg.args(["-bf", "0", "-threads", "1"]);
     ffmpeg.args(["-b:v", &format!("{kbit}k"), "-maxrate", &format!("{}k", kbit * 5 / 4)]);
     ffmpeg.args(["-bufsize", &format!("{kbit}k"), "-x264-params"]);
     ffmpeg.arg(format!("keyint={gop}:min-keyint={gop}:scenecut=0:sliced-threads=0"));

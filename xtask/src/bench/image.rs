@@ -12,6 +12,9 @@ use std::time::Duration;
 /// Whoever still holds a file may take this long to let go.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Where it is mounted, below its folder.
+const MOUNT: &str = "disk";
+
 /// A file system of its own; unmounted and removed when this is dropped.
 pub(super) struct Image {
     file: PathBuf,
@@ -27,10 +30,18 @@ pub(super) fn missing() -> Option<String> {
     tools.map(|tool| format!("{tool} is not installed; install e2fsprogs and mount"))
 }
 
+/// Unmounts what an interrupted run has left mounted in `folder`.
+pub(super) fn leave(folder: &Path) {
+    let disk = folder.join(MOUNT);
+    if disk.exists() {
+        run::succeeds(Command::new("umount").arg(&disk)); // usually nothing is mounted there
+    }
+}
+
 impl Image {
     /// A sparse file of `len` bytes in `folder`, with an empty file system.
     pub(super) fn make(folder: &Path, len: u64) -> Result<Self> {
-        let image = Self { file: folder.join("disk.img"), mounted: folder.join("disk") };
+        let image = Self { file: folder.join("disk.img"), mounted: folder.join(MOUNT) };
         make_dir(&image.mounted)?;
         let file = File::create(&image.file).context("can't make the image")?;
         file.set_len(len).context("can't size the image")?;

@@ -24,7 +24,7 @@ mod wrap;
 
 use crate::options::Options;
 use crate::place::{Place, read, write};
-use crate::{demo, run};
+use crate::{demo, run, setup, web};
 use anyhow::{Result, bail};
 use crash::End;
 use stage::Stage;
@@ -77,6 +77,10 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
         bail!("--seconds must be at least 5 and --rounds at least 1");
     }
     let sets = options.text("n").map(stage::sets).transpose()?;
+    let ring_mib: Option<u64> = options.text("ring").map(|_| options.number("ring", 0)).transpose()?;
+    if ring_mib.is_some_and(|mib| mib < 64) {
+        bail!("--ring must be at least 64 MiB: eight slabs for each of eight cameras");
+    }
     let modes = modes(&options.words().collect::<Vec<_>>())?;
     if !options.has("as-built") {
         build(place, &modes)?;
@@ -88,8 +92,10 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
             println!("\nSKIP {}: {why}", mode.name);
             continue;
         }
-        let stage = Stage { place, seconds: seconds.unwrap_or(mode.seconds), rounds, sets: sets.clone() };
-        let section = (mode.measure)(&stage).map_err(|error| error.context(format!("bench {}", mode.name)))?;
+        let stage =
+            Stage { place, seconds: seconds.unwrap_or(mode.seconds), rounds, sets: sets.clone(), ring_mib };
+        let section =
+            (mode.measure)(&stage).map_err(|error| error.context(format!("bench {}", mode.name)))?;
         println!();
         for target in &section.targets {
             println!("   {}", target.line());
@@ -123,7 +129,9 @@ fn modes(words: &[&str]) -> Result<Vec<&'static Mode>> {
 
 fn build(place: &Place, modes: &[&Mode]) -> Result<()> {
     let need = |what| modes.iter().any(|mode| mode.needs.contains(&what));
+    setup::for_verb(place, "bench")?;
     if need(Needs::Programs) {
+        web::build(place)?; // it is inside the program
         run::say("release build");
         demo::release_build(place)?;
     }
@@ -180,7 +188,8 @@ mod tests {
 
     #[test]
     fn modes_are_taken_by_name_in_their_own_order() {
-        let names = |words: &[&str]| modes(words).map(|all| all.iter().map(|mode| mode.name).collect::<Vec<_>>());
+        let names =
+            |words: &[&str]| modes(words).map(|all| all.iter().map(|mode| mode.name).collect::<Vec<_>>());
         assert_eq!(names(&["sync", "run"]).expect("both are known"), ["run", "sync"]);
         assert_eq!(names(&["ring"]).expect("a group"), RING);
         assert_eq!(names(&[]).expect("all").len(), MODES.len());

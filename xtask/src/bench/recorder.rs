@@ -142,10 +142,16 @@ impl Recorder {
         self.footage().join(format!("cam{camera:02}/{}", stream.name()))
     }
 
+    /// Process ids of what was started: the recorder's top processes, or what they run under, which takes over their
+    /// counters when it collects them.
+    pub(super) fn tops(&self) -> Vec<u32> {
+        self.children.iter().map(Child::id).collect()
+    }
+
     /// Process ids of the recorder's own top processes.
     pub(super) fn roots(&self) -> Vec<u32> {
-        let top = self.children.iter().map(Child::id);
-        if self.setup.under.is_empty() { top.collect() } else { top.flat_map(children_of).collect() }
+        let tops = self.tops();
+        if self.setup.under.is_empty() { tops } else { tops.into_iter().flat_map(children_of).collect() }
     }
 
     /// Whether every top process still runs.
@@ -165,12 +171,11 @@ impl Recorder {
 
     /// Asks all to stop and waits; what does not stop in time is killed. `last_look` sees them ended but not collected.
     pub(super) fn stop(&mut self, last_look: impl FnOnce()) -> Result<()> {
-        let roots = self.roots();
-        for root in &roots {
-            signal(*root, Signal::TERM);
+        for root in self.roots() {
+            signal(root, Signal::TERM);
         }
         let watch = Stopwatch::start();
-        while watch.elapsed() < PATIENCE && !roots.iter().all(|root| has_ended(*root)) {
+        while watch.elapsed() < PATIENCE && !self.tops().into_iter().all(has_ended) {
             std::thread::sleep(Duration::from_millis(20));
         }
         last_look();

@@ -77,7 +77,10 @@ fn next_request(have: &mut Vec<u8>) -> Option<Request> {
     let text = String::from_utf8_lossy(&have[..end]).into_owned();
     let field = |name: &str| {
         let found = text.lines().filter_map(|line| line.split_once(':'));
-        found.into_iter().find(|(key, _)| key.trim().eq_ignore_ascii_case(name)).map(|(_, v)| v.trim().to_owned())
+        found
+            .into_iter()
+            .find(|(key, _)| key.trim().eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.trim().to_owned())
     };
     let body: usize = field("content-length").and_then(|len| len.parse().ok()).unwrap_or(0);
     if have.len() < end + 4 + body {
@@ -106,7 +109,9 @@ impl Client {
         let after_host = request.url.splitn(4, '/').nth(3).unwrap_or_default();
         let path = after_host.trim_end_matches('/').trim_end_matches("/track0");
         match request.method.as_str() {
-            "OPTIONS" => self.reply(request, "Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER\r\n", ""),
+            "OPTIONS" => {
+                self.reply(request, "Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER\r\n", "")
+            }
             "DESCRIBE" => match self.shared.find(path) {
                 None => self.refuse(request, "404 Not Found"),
                 Some(track) => {
@@ -118,7 +123,9 @@ impl Client {
                 }
             },
             "SETUP" => {
-                let Some(track) = self.shared.find(path) else { return self.refuse(request, "404 Not Found") };
+                let Some(track) = self.shared.find(path) else {
+                    return self.refuse(request, "404 Not Found");
+                };
                 if !request.transport.to_uppercase().contains("TCP") {
                     return self.refuse(request, "461 Unsupported Transport");
                 }
@@ -169,8 +176,12 @@ impl Client {
 
     fn reply(&self, request: &Request, head: &str, body: &str) -> io::Result<()> {
         let session = if self.track.is_some() { "Session: 1;timeout=60\r\n" } else { "" };
-        let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
-        self.write(format!("RTSP/1.0 200 OK\r\nCSeq: {}\r\n{session}{head}{length}\r\n{body}", request.sequence))
+        let length =
+            if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+        self.write(format!(
+            "RTSP/1.0 200 OK\r\nCSeq: {}\r\n{session}{head}{length}\r\n{body}",
+            request.sequence
+        ))
     }
 
     fn write(&self, text: String) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use super::stage::Stage;
 use super::table::{Section, Target};
-use crate::{cross, run, setup, web};
+use crate::{cross, run, web};
 use anyhow::{Context, Result};
 use std::fmt::Write;
 use std::process::Command;
@@ -19,8 +19,6 @@ fn section(title: &'static str, notes: String) -> Section {
 
 pub(super) fn sizes(stage: &Stage<'_>) -> Result<Section> {
     let place = stage.place;
-    setup::for_verb(place, "web")?;
-    web::build(place)?;
     let mut text = String::from("| what | size |\n|---|---|\n");
     for program in ["nightjar", "nightjar-eye"] {
         let native = place.target(&format!("release/{program}"));
@@ -39,7 +37,6 @@ pub(super) fn sizes(stage: &Stage<'_>) -> Result<Section> {
 /// Median and 90th percentile of the milliseconds that the eye takes to look at a picture of the clip.
 pub(super) fn detector(stage: &Stage<'_>) -> Result<Section> {
     let place = stage.place;
-    setup::for_verb(place, "bench")?;
     let mut eye = Command::new(place.target("release/nightjar-eye"));
     eye.args(["bench", "--json", "--runs", INFERENCES, "--models"]).arg(place.target("models"));
     let text = run::capture(eye.arg("--input").arg(place.target("clips/vtest.mp4")))?;

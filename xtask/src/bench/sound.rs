@@ -9,7 +9,7 @@ use super::stage::Stage;
 use super::table::{Column, Figures, Row, Section, column};
 use super::tree::Tree;
 use crate::clock::Stopwatch;
-use crate::{run, setup};
+use crate::run;
 use anyhow::{Result, bail};
 use std::path::Path;
 use std::process::Command;
@@ -35,7 +35,6 @@ const COLUMNS: &[Column] = &[
 
 pub(super) fn measure(stage: &Stage<'_>) -> Result<Section> {
     stage.check_recorder()?;
-    setup::for_verb(stage.place, "bench")?;
     let mut section = Section {
         title: TITLE,
         notes: format!(

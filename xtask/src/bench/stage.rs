@@ -3,6 +3,7 @@
 use super::farm::Farm;
 use super::footage::{Clip, Stream};
 use super::frames::Book;
+use super::image;
 use super::recorder::{Kind, Setup, Source};
 use crate::place::{Place, make_dir};
 use crate::run;
@@ -21,6 +22,8 @@ pub(super) struct Stage<'a> {
     pub(super) rounds: u32,
     /// Cameras that were asked for.
     pub(super) sets: Option<Vec<Set>>,
+    /// Room of the ring in `wrap`, if it was given.
+    pub(super) ring_mib: Option<u64>,
 }
 
 /// Cameras with their streams.
@@ -86,6 +89,7 @@ impl Stage<'_> {
     /// An empty folder below `target/bench`.
     pub(super) fn empty(&self, name: &str) -> Result<PathBuf> {
         let work = self.place.target(&format!("bench/{name}"));
+        image::leave(&work);
         if work.exists() {
             std::fs::remove_dir_all(&work)
                 .with_context(|| format!("can't clear {}", self.place.short(&work)))?;

@@ -53,12 +53,7 @@ fn number(value: &Value, key: &str) -> Result<f64> {
     value[key].as_f64().with_context(|| format!("ring_bench told no {key}"))
 }
 
-fn section(
-    title: &'static str,
-    notes: String,
-    of: &'static str,
-    columns: &'static [Column],
-) -> Section {
+fn section(title: &'static str, notes: String, of: &'static str, columns: &'static [Column]) -> Section {
     Section { title, notes, of, columns, rows: Vec::new(), targets: Vec::new() }
 }
 
@@ -86,7 +81,8 @@ pub(super) fn restart(stage: &Stage<'_>) -> Result<Section> {
     );
     let folder = stage.empty("store")?;
     let disk = if image::missing().is_none() { Some(Image::make(&folder, IMAGE)?) } else { None };
-    let dir = disk.as_ref().map_or_else(|| folder.clone(), |disk| disk.mounted().to_path_buf()).join("volume");
+    let dir =
+        disk.as_ref().map_or_else(|| folder.clone(), |disk| disk.mounted().to_path_buf()).join("volume");
     let slabs = SLABS.to_string();
     run::say(&format!("restart: making {SLABS} slabs"));
     call(stage, &["make", &slabs, "64"], &dir)?;
@@ -191,7 +187,9 @@ pub(super) fn memory(stage: &Stage<'_>) -> Result<Section> {
     let said = said?;
     let at = |minute: usize| {
         let bytes = said["rss_bytes"][minute - 1].as_f64();
-        bytes.map(|bytes| bytes / 1e6).with_context(|| format!("ring_bench told no memory at minute {minute}"))
+        bytes
+            .map(|bytes| bytes / 1e6)
+            .with_context(|| format!("ring_bench told no memory at minute {minute}"))
     };
     let (five, thirty, sixty) = (at(5)?, at(30)?, at(60)?);
     let figures = Figures::from([
@@ -205,7 +203,8 @@ pub(super) fn memory(stage: &Stage<'_>) -> Result<Section> {
     ]);
     add(&mut section, &CAMERAS.to_string(), figures);
     let off = [thirty, sixty].into_iter().map(|rss| 100.0 * (rss - five).abs() / five).fold(0.0, f64::max);
-    let all: Vec<f64> = said["rss_bytes"].as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
+    let all: Vec<f64> =
+        said["rss_bytes"].as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
     println!("   each minute, MB: {:?}", all.iter().map(|b| (b / 1e5).round() / 10.0).collect::<Vec<_>>());
     section.targets = vec![
         Target { what: "change of memory since minute 5, %".into(), limit: 5.0, found: Some(off), digits: 1 },

@@ -68,7 +68,8 @@ pub(super) fn changes_a_file(line: &str) -> bool {
     let begins = |call: &str| line.contains(&format!(" {call}("));
     let is_open = begins("open") || begins("openat");
     let is_change = begins("creat") || begins("unlink") || begins("unlinkat") || begins("truncate");
-    let is_change = is_change || begins("ftruncate") || begins("fallocate") || (is_open && line.contains("O_CREAT"));
+    let is_change =
+        is_change || begins("ftruncate") || begins("fallocate") || (is_open && line.contains("O_CREAT"));
     is_change && !line.contains(" = -1 ")
 }
 
@@ -83,8 +84,13 @@ mod tests {
 
     #[test]
     fn only_calls_that_change_the_set_of_files_count() {
-        assert!(changes_a_file(r#"7  openat(AT_FDCWD</>, "/x/a.part", O_WRONLY|O_CREAT|O_TRUNC, 0666) = 5</x/a.part>"#));
-        assert!(changes_a_file(r#"7  unlink("/x/a") = 0"#) && changes_a_file("7  fallocate(4</x/b>, 0, 0, 9) = 0"));
+        assert!(changes_a_file(
+            r#"7  openat(AT_FDCWD</>, "/x/a.part", O_WRONLY|O_CREAT|O_TRUNC, 0666) = 5</x/a.part>"#
+        ));
+        assert!(
+            changes_a_file(r#"7  unlink("/x/a") = 0"#)
+                && changes_a_file("7  fallocate(4</x/b>, 0, 0, 9) = 0")
+        );
         assert!(!changes_a_file(r#"7  openat(AT_FDCWD</>, "/x/a", O_RDWR|O_CLOEXEC) = 5</x/a>"#));
         assert!(!changes_a_file(r#"7  unlink("/x/a") = -1 ENOENT (No such file or directory)"#));
         assert!(!is_call("7  <... fsync resumed>) = 0") && is_call("7  fsync(4</x> <unfinished ...>"));

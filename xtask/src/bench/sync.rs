@@ -15,7 +15,8 @@ const WARM_UP: Duration = Duration::from_secs(8);
 /// More calls a minute than at the fewest cameras, as a share, that are chance: a slab that was full, a row of the index.
 const CHANCE: f64 = 0.1;
 
-const COLUMNS: &[Column] = &[column("syncs", "fsync, fdatasync, sync, syncfs, sync_file_range, msync a minute", 1, "")];
+const COLUMNS: &[Column] =
+    &[column("syncs", "fsync, fdatasync, sync, syncfs, sync_file_range, msync a minute", 1, "")];
 
 pub(super) fn measure(stage: &Stage<'_>) -> Result<Section> {
     stage.check_recorder()?;

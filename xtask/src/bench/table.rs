@@ -174,8 +174,10 @@ impl Section {
 mod tests {
     use super::*;
 
-    const COLUMNS: &[Column] =
-        &[Column { key: "cpu", head: "CPU-s", digits: 3, unit: "", has_ratio: true }, column("lost", "lost", 0, "")];
+    const COLUMNS: &[Column] = &[
+        Column { key: "cpu", head: "CPU-s", digits: 3, unit: "", has_ratio: true },
+        column("lost", "lost", 0, ""),
+    ];
 
     fn section(runs: &[(&'static str, f64)]) -> Section {
         let row = |(who, cpu): &(&'static str, f64)| Row {
@@ -197,7 +199,10 @@ mod tests {
     fn shows_medians_and_the_ratio_to_ffmpeg_ours_first() {
         let runs = [(RIVAL, 0.4), (OURS, 0.1), (OURS, 0.9), (OURS, 0.2)];
         let text = section(&runs).markdown("A machine.");
-        assert!(text.contains("| 8 | nightjar | 0.200 | 0.50 | 0 |\n| 8 | ffmpeg -c copy | 0.400 | 1.00 | 0 |"), "{text}");
+        assert!(
+            text.contains("| 8 | nightjar | 0.200 | 0.50 | 0 |\n| 8 | ffmpeg -c copy | 0.400 | 1.00 | 0 |"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -13,14 +13,16 @@ use std::time::Duration;
 
 pub(super) const TITLE: &str = "Recording: a full ring";
 const SET: Set = Set::main(8);
-/// Room for about half a minute of eight cameras.
-const QUOTA_MIB: u64 = 128;
-/// The same for ffmpeg, which goes round over files of so many seconds.
-const RIVAL: Kind = Kind::FfmpegRing { files: 4, seconds: 8 };
+/// Room for about a minute of eight cameras.
+const QUOTA_MIB: u64 = 256;
+/// MiB a second that eight cameras send, about.
+const RATE: u64 = 4;
+/// Files a camera that ffmpeg goes round over.
+const FILES: u32 = 4;
 /// How often the ring is filled before the window.
 const ROUNDS: u64 = 2;
-/// Of eight cameras, when the ring is not full after so long something is wrong.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// When it takes so many times longer than it should to fill the ring, something is wrong.
+const PATIENCE: u64 = 3;
 
 const COLUMNS: &[Column] = &[
     column("rounds", "times written over", 1, ""),
@@ -32,11 +34,14 @@ const COLUMNS: &[Column] = &[
 
 pub(super) fn measure(stage: &Stage<'_>) -> Result<Section> {
     stage.check_recorder()?;
+    let quota = stage.ring_mib.unwrap_or(QUOTA_MIB);
+    let seconds = u32::try_from(quota / RATE / u64::from(FILES))?.max(1);
+    let rival = Kind::FfmpegRing { files: FILES, seconds };
     let mut section = Section {
         title: TITLE,
         notes: format!(
-            "Eight cameras as above into {QUOTA_MIB} MiB (ffmpeg: `-segment_wrap`, four files of 8 s a camera). Bytes written are of the whole\n\
-             run, filling included; calls are counted by strace in {} s after the ring was written over {ROUNDS} times. Medians of {}\n\
+            "Eight cameras as above into {quota} MiB (ffmpeg: `-segment_wrap`, {FILES} files of {seconds} s a camera). Bytes written are of the\n\
+             whole run, filling included; calls are counted by strace in {} s after the ring was written over {ROUNDS} times. Medians of {}\n\
              rounds.",
             stage.seconds, stage.rounds
         ),
@@ -46,8 +51,8 @@ pub(super) fn measure(stage: &Stage<'_>) -> Result<Section> {
         targets: Vec::new(),
     };
     let clips = Clips::load(stage.place, SET.streams())?;
-    stage.turns("wrap, 8 cameras", &[Kind::Nightjar, RIVAL], |kind| {
-        let figures = one(stage, &clips, kind)?;
+    stage.turns("wrap, 8 cameras", &[Kind::Nightjar, rival], |kind| {
+        let figures = one(stage, &clips, kind, quota)?;
         let row = Row { set: SET.name(), who: kind.name(), figures };
         println!("   {}", section.line(&row));
         section.rows.push(row);
@@ -71,11 +76,11 @@ pub(super) fn measure(stage: &Stage<'_>) -> Result<Section> {
     Ok(section)
 }
 
-fn one(stage: &Stage<'_>, clips: &Clips, kind: Kind) -> Result<Figures> {
+fn one(stage: &Stage<'_>, clips: &Clips, kind: Kind, quota: u64) -> Result<Figures> {
     let work = stage.empty("run")?;
     let farm = Farm::start(&clips.clips, SET.cameras)?;
     let mut setup = stage.setup(&farm, &SET, work.clone());
-    setup.quota_mib = QUOTA_MIB;
+    setup.quota_mib = quota;
     let traces = Traces::new(&work);
     let has_strace = strace::missing().is_none();
     if has_strace {
@@ -83,8 +88,9 @@ fn one(stage: &Stage<'_>, clips: &Clips, kind: Kind) -> Result<Figures> {
     }
     let mut recorder = Recorder::start(stage.place, kind, setup)?;
     let clock = Stopwatch::start();
-    while farm.bytes() < ROUNDS * (QUOTA_MIB << 20) + (QUOTA_MIB << 18) {
-        if !recorder.is_alive() || clock.elapsed() > PATIENCE {
+    let patience = Duration::from_secs(PATIENCE * (ROUNDS + 1) * quota / RATE);
+    while farm.bytes() < ROUNDS * (quota << 20) + (quota << 18) {
+        if !recorder.is_alive() || clock.elapsed() > patience {
             bail!("{} does not fill its ring; its log is in {}", kind.name(), stage.place.short(&work));
         }
         std::thread::sleep(Duration::from_millis(100));
@@ -92,10 +98,10 @@ fn one(stage: &Stage<'_>, clips: &Clips, kind: Kind) -> Result<Figures> {
     let (from, window) = (traces.mark(), Stopwatch::start());
     std::thread::sleep(Duration::from_secs(stage.seconds));
     let (to, minutes) = (traces.mark(), window.elapsed().as_secs_f64() / 60.0);
-    let mut tree = Tree::of(recorder.roots());
+    let mut tree = Tree::of(recorder.tops());
     recorder.stop(|| tree.sample(false))?;
     let mut figures = Figures::from([
-        ("rounds", farm.bytes() as f64 / (QUOTA_MIB << 20) as f64),
+        ("rounds", farm.bytes() as f64 / (quota << 20) as f64),
         ("ratio", tree.written as f64 / farm.bytes().max(1) as f64),
         ("unreadable", unreadable(&recorder) as f64),
     ]);

@@ -33,6 +33,7 @@ const HOST: &[&str] = &["demo", "test", "lint", "bench", "cross"];
 const BUILD: &[&str] = &["demo", "test", "lint", "bench"];
 const RUN: &[&str] = &["demo", "test", "bench"];
 const TEST: &[&str] = &["test", "bench"];
+const BENCH: &[&str] = &["bench"];
 const CROSS: &[&str] = &["cross"];
 
 macro_rules! packages {
@@ -52,6 +53,8 @@ pub(super) const PACKAGES: &[Package] = packages! {
     "gstreamer1.0-plugins-bad",           RUN,   Plugin("libgstvideoparsersbad.so"), "h264parse";
     "gstreamer1.0-libav",                 RUN,   Plugin("libgstlibav.so"), "H.264 decoder where no hardware decodes";
     "ffmpeg",                             RUN,   Program("ffmpeg"), "makes the clips; checks recordings; the rival in bench";
+    "strace",                             BENCH,  Program("strace"), "counts write-outs and changed files in bench";
+    "e2fsprogs",                          BENCH,  Program("mkfs.ext4"), "the file system that loses its power in bench";
     "python3-venv",                       RUN,   Venv, "prepares the detector's model";
     "python3-gi",                         TEST,  Python("import gi"), "runs the RTSP server of the tests";
     "gir1.2-gst-plugins-base-1.0",        TEST,  Python("import gi; gi.require_version('GstApp', '1.0')"), "the same";

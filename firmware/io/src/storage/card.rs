@@ -45,6 +45,8 @@ pub(super) struct Stream {
     pub(super) slab: Option<Open>,
     /// Last recorded moment; before the first, when the stream was wanted.
     end: Wall,
+    /// By how much the clock was set, µs, while footage on the old time line is still coming: see [`Stream::on_new_clock`].
+    pub(super) shift_us: i64,
     /// Nothing was ever recorded.
     is_new: bool,
     /// Events that wait for room in the next slab.
@@ -71,20 +73,20 @@ pub(super) struct Open {
 /// Records of a slab that may not be on the card yet, by the write-out that will bring them there.
 #[derive(Debug, Default)]
 struct Fresh {
-    epoch: u64,
+    synced: u64,
     /// Written since the last write-out ended, and before: those it may have missed.
     now: usize,
     before: usize,
 }
 
 impl Fresh {
-    fn count(&mut self, epoch: u64) -> usize {
-        match epoch - self.epoch {
+    fn count(&mut self, synced: u64) -> usize {
+        match synced - self.synced {
             0 => {}
             1 => (self.before, self.now) = (self.now, 0),
             _ => (self.before, self.now) = (0, 0),
         }
-        self.epoch = epoch;
+        self.synced = synced;
         self.now + self.before
     }
 }
@@ -103,6 +105,7 @@ impl Stream {
             ready: VecDeque::new(),
             slab: None,
             end: end.unwrap_or(now),
+            shift_us: 0,
             is_new: end.is_none(),
             waiting: VecDeque::new(),
             chain: [0; 32],
@@ -278,10 +281,11 @@ impl Card {
         if self.shelf.is_doubtful.swap(false, Relaxed) && self.mounted.is_some() {
             self.unmount(&StorageError::Doubtful, &now);
         }
-        if self.mounted.is_none() && now.mono >= self.retry_at {
-            if let Err(e) = self.mount() {
-                self.unmount(&e, &now);
-            }
+        if self.mounted.is_none()
+            && now.mono >= self.retry_at
+            && let Err(e) = self.mount()
+        {
+            self.unmount(&e, &now);
         }
         if self.mounted.is_none() || (self.shelf.ahead.load(Relaxed) >= MAX_AHEAD && !is_last) {
             return;
@@ -406,6 +410,27 @@ impl Card {
         }
     }
 
+    /// The clock was set by what its slabs are moved by: a stream whose footage is still on the old time line follows at
+    /// its next key frame, the others now.
+    pub(super) fn clock_set(&mut self, n: usize, shift_us: i64) {
+        let s = &mut self.streams[n];
+        s.shift_us = s.shift_us.saturating_add(shift_us);
+        if s.ready.is_empty() && s.cutter.is_idle() {
+            self.on_new_clock(n);
+        }
+    }
+
+    /// What is known of the stream's end is laid on the new time line.
+    fn on_new_clock(&mut self, n: usize) {
+        let s = &mut self.streams[n];
+        let shift_us = std::mem::take(&mut s.shift_us);
+        s.end = s.end.plus_micros(shift_us);
+        if let Some(gap) = self.shelf.lasting_gap(n).filter(|_| shift_us != 0) {
+            let from = gap.from.plus_micros(shift_us);
+            self.shelf.open_gap(n, Some(Gap { from, ..gap }));
+        }
+    }
+
     /// From the last recorded moment on there is a gap. Of several causes before the next footage the first is told, but
     /// what happened before the recorder knew better gives way.
     fn begin_gap(&mut self, n: usize, cause: GapCause) {
@@ -443,6 +468,9 @@ impl Card {
                 continue;
             }
             let is_cut = s.slab.as_ref().is_none_or(|o| f.begins_clock || o.writer.must_cut_before(f));
+            if f.begins_clock {
+                self.on_new_clock(n);
+            }
             if is_cut {
                 self.seal(n);
                 match self.begin_slab(n, now) {
@@ -485,9 +513,9 @@ impl Card {
 
     /// Records that the stream's slab takes before it must be written out; makes it so when there are none.
     fn room_for_records(&mut self, n: usize) -> Result<usize, StorageError> {
-        let epoch = self.shelf.epoch.load(Relaxed);
+        let synced = self.shelf.synced.load(Relaxed);
         let Some(open) = &mut self.streams[n].slab else { return Ok(0) };
-        if open.fresh.count(epoch) >= TAIL_RECORDS {
+        if open.fresh.count(synced) >= TAIL_RECORDS {
             let mounted = self.mounted.as_ref().ok_or(StorageError::Offline)?;
             super::ring::settle(mounted)?;
             (open.fresh.now, open.fresh.before) = (0, 0);
@@ -557,6 +585,7 @@ impl Card {
         row.event = self.on_clock_of_event(row.event, now.mono);
         // in the slab it is on the slab's time line; whoever asks gets it where the slab will be
         let (lag, shift) = self.streams[n].slab.as_ref().map_or((0, 0), |open| self.lag_and_shift(n, open));
+        let as_told = row.event.clone();
         row.event = row.event.moved(lag);
         let bytes = Bytes::from(postcard::to_allocvec(&row).expect("an event is plain data"));
         if let Err(e) = self.room_for_records(n) {
@@ -586,7 +615,7 @@ impl Card {
                 if s.waiting.len() == MAX_WAITING {
                     s.waiting.pop_front(); // it stays in the index, without its picture
                 }
-                s.waiting.push_back(row.clone());
+                s.waiting.push_back(EventRow { event: as_told, jpeg: row.jpeg.clone() });
             }
         }
         // what led up to it belongs to it
@@ -640,10 +669,16 @@ impl Card {
         let mounted = self.mounted.clone().ok_or(StorageError::Offline)?;
         let (pooled, len) = self.ring.obtain(&self.shelf, &self.streams, n, now)?;
         let generation = self.shelf.catalog_mut().fresh_generation();
+        let lag = |f: &Fragment, offset: i64| (f.wall().0 - f.arrived.0 as i64 - offset).abs() >= STEP_US;
+        let is_off = self.streams[n].ready.front().is_some_and(|f| lag(f, self.offset));
+        if is_off && self.is_told && self.clocks.iter().all(|c| c.boot != self.shelf.options.boot) {
+            self.is_clock_new = true; // it will be moved, perhaps after the next boot
+            self.keep_clock()?;
+        }
         let s = &self.streams[n];
         let f = s.ready.front().expect("asked for a fragment that is ready");
         // what was cut before the clock was set is still on the old time line
-        let is_sure = now.is_sure && (f.wall().0 - f.arrived.0 as i64 - self.offset).abs() < STEP_US;
+        let is_sure = now.is_sure && !is_off;
         let begun = Begun { boot: self.shelf.options.boot, mono: f.arrived, wall: f.wall(), is_sure };
         let head = SlabHead {
             camera: s.id.0.clone(),

@@ -370,13 +370,14 @@ impl Check {
     }
 
     fn holes(&mut self, index: &Index, rows: &[(SlabRow, Hash, Hash)]) {
-        for pair in rows.windows(2).filter(|p| p[0].0.stream == p[1].0.stream) {
-            let inside = pair[0].0.spans.windows(2).map(|s| (s[0].1, s[1].0));
-            let between = pair[0].0.end().zip(pair[1].0.start());
+        for (n, (row, ..)) in rows.iter().enumerate() {
+            let inside = row.spans.windows(2).map(|s| (s[0].1, s[1].0));
+            let next = rows.get(n + 1).map(|(next, ..)| next).filter(|next| next.stream == row.stream);
+            let between = row.end().zip(next.and_then(SlabRow::start));
             for (from, to) in inside.chain(between).filter(|(a, b)| *b - *a >= GAP_US) {
-                if index.gaps(&pair[0].0.stream, from, to).is_empty() {
+                if index.gaps(&row.stream, from, to).is_empty() {
                     let words = format!("nothing explains why there is no footage from {from} to {to}; the next start does");
-                    self.find(8, &pair[0].0.path, words);
+                    self.find(8, &row.path, words);
                 }
             }
         }

@@ -54,6 +54,7 @@ pub trait Disk: Send + Sync {
 }
 
 /// An open file.
+#[allow(clippy::len_without_is_empty, reason = "a question to the disk, which may fail")]
 pub trait DiskFile: Send + Sync {
     /// Bytes.
     fn len(&self) -> io::Result<u64>;

@@ -7,9 +7,15 @@ use nightjar_record::catalog::StreamId;
 use nightjar_types::{Event, EventId, Gap, Wall};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::path::Path;
+use std::time::Duration;
 
 /// sled's page cache, bytes.
 const CACHE: u64 = 4 << 20;
+/// What sled says when somebody has the index open.
+const LOCKED: &str = "could not acquire lock";
+/// How often it is tried again then, and how long apart.
+const LOCK_TRIES: u32 = 100;
+const LOCK_WAIT: Duration = Duration::from_millis(10);
 
 /// An event and its picture, as it stands in a slab.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -74,12 +80,22 @@ impl Index {
     }
 
     fn open_as_is(dir: &Path) -> Result<Self, StorageError> {
-        let db = sled::Config::new()
+        let config = sled::Config::new()
             .path(dir)
             .cache_capacity(CACHE)
             .mode(sled::Mode::LowSpace)
-            .flush_every_ms(None) // the write-outs of the storage do it, in their order
-            .open()?;
+            .flush_every_ms(None); // the write-outs of the storage do it, in their order
+        let mut tries = 0;
+        let db = loop {
+            match config.open() {
+                // sled's own threads let go of the lock some time after its last user did
+                Err(sled::Error::Io(e)) if tries < LOCK_TRIES && e.to_string().contains(LOCKED) => {
+                    tries += 1;
+                    std::thread::sleep(LOCK_WAIT);
+                }
+                other => break other?,
+            }
+        };
         let (slabs, gaps, events) = (db.open_tree("slabs")?, db.open_tree("gaps")?, db.open_tree("events")?);
         Ok(Self { db, slabs, gaps, events })
     }
@@ -151,8 +167,10 @@ impl Index {
         Ok(())
     }
 
-    /// Moves what happened to a stream in `from..=to` by `micros`: gaps that begin then, and the camera's events.
-    pub(super) fn restamp(&self, stream: &StreamId, from: Wall, to: Wall, micros: i64) -> Result<(), StorageError> {
+    /// Moves what happened to the stream of a slab in `from..=to` by `micros`: gaps that begin then, and the camera's
+    /// events, but for those that stand in other slabs.
+    pub(super) fn restamp(&self, row: &SlabRow, from: Wall, to: Wall, micros: i64) -> Result<(), StorageError> {
+        let stream = &row.stream;
         let after = to.plus_micros(1);
         for gap in self.gaps(stream, from, after).into_iter().filter(|g| g.from >= from) {
             self.gaps.remove(gap_key(stream, gap.from))?;
@@ -160,8 +178,9 @@ impl Index {
             self.put_gap(&Gap { from, to, ..gap })?;
         }
         if stream.1 == nightjar_types::StreamKind::Main {
+            let is_here = |e: &EventEntry| e.record.is_none_or(|(generation, _)| generation == row.generation);
             let all: Vec<EventEntry> =
-                self.events(from, after, None).filter(|e| e.event.camera == stream.0).collect();
+                self.events(from, after, None).filter(|e| e.event.camera == stream.0 && is_here(e)).collect();
             for entry in all {
                 self.events.remove(event_key(entry.event.id))?;
                 self.put_event(&EventEntry { event: entry.event.moved(micros), ..entry })?;

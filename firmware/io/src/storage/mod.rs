@@ -174,6 +174,9 @@ fn write_out(shelf: &Shelf, is_last: bool) {
     let was_dirty = shelf.is_index_dirty.swap(false, Relaxed);
     let is_dirty = was_dirty && is_due;
     let synced = error::io_at("write out", &mounted.volume.root, mounted.volume.disk.sync());
+    if synced.is_ok() {
+        shelf.synced.fetch_add(1, Relaxed);
+    }
     let done = synced.and_then(|()| if is_dirty { mounted.index.flush() } else { Ok(()) });
     match done {
         Ok(()) if was_dirty && !is_due => shelf.is_index_dirty.store(true, Relaxed), // later, with more

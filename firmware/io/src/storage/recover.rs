@@ -123,7 +123,7 @@ impl Recovery<'_> {
         let len = file.len()?;
         let Some(found) = scan::scan(&file, len, Depth::Tail)? else {
             tracing::warn!(slab = path, "holds no footage that can be read; goes back to the pool");
-            return self.to_pool(path, &file, len);
+            return self.give_back(path, &file, len);
         };
         self.catalog.raise_generation(found.generation + 1);
         self.found.insert(found.generation);
@@ -131,7 +131,7 @@ impl Recovery<'_> {
         let is_half_thinned = !found.slab.replaces.is_empty() && found.seal.is_none();
         if !belongs || is_half_thinned || found.records.is_empty() {
             tracing::info!(slab = path, "was being made when the recorder ended; goes back to the pool");
-            return self.to_pool(path, &file, len);
+            return self.give_back(path, &file, len);
         }
         let whole = known_len.map_or_else(|| whole_len(len), u64::from).max(len.min(*SLABS.end()));
         if whole != len {
@@ -220,7 +220,7 @@ impl Recovery<'_> {
         }
     }
 
-    fn to_pool(&mut self, path: &str, file: &SlabFile, len: u64) -> Result<(), StorageError> {
+    fn give_back(&mut self, path: &str, file: &SlabFile, len: u64) -> Result<(), StorageError> {
         let whole = whole_len(len);
         if whole != len {
             file.set_len(whole)?;
@@ -237,7 +237,7 @@ impl Recovery<'_> {
             let Some(row) = self.catalog.remove(generation) else { continue };
             self.index.remove_slab(generation)?;
             let file = SlabFile::open(&*self.volume.disk, &row.path)?;
-            self.to_pool(&row.path, &file, u64::from(row.len))?;
+            self.give_back(&row.path, &file, u64::from(row.len))?;
         }
         Ok(())
     }

@@ -3,6 +3,8 @@
 
 use super::card::{Card, Open};
 use super::error::{StorageError, io_at};
+use super::index::Index;
+use super::mount::HOLDS;
 use super::options::Now;
 use super::recover::{explain_holes, index_events};
 use super::ring::{COOLING, settle};
@@ -12,7 +14,7 @@ use nightjar_record::layout::Begun;
 use nightjar_record::scan::{self, Depth};
 use nightjar_record::writer;
 use nightjar_record::{Catalog, Scanned, Sign, SlabRow, SlabWriter};
-use nightjar_types::{AccessUnit, Event, Mono, Wall};
+use nightjar_types::{AccessUnit, Event, Gap, Mono, Wall};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -24,6 +26,8 @@ pub(super) const STEP_US: i64 = 1_000_000;
 const MAX_OFFSETS: usize = 4;
 /// A stream that gave nothing for so long is not waited for.
 const SILENT: Duration = Duration::from_secs(5);
+/// Two moments that are the same but for rounding, µs.
+const NEAR_US: i64 = 1_000;
 /// Slabs moved in one beat.
 const A_BEAT: usize = 8;
 
@@ -105,12 +109,13 @@ impl Card {
         }
         self.old_offsets.push(offset - step);
         for n in 0..self.streams.len() {
-            let shift = match &self.streams[n].slab {
-                Some(open) => self.planned(&self.streams[n].id).get(&open.writer.generation()).copied().unwrap_or(step),
-                None => step,
-            };
+            let shift = self.shift_of_newest(n).unwrap_or(step);
             self.streams[n].cutter.clock_set(shift);
             self.streams[n].roll.clock_set(step);
+            self.clock_set(n, shift);
+        }
+        if let Err(e) = self.move_holds(step, now.wall.plus_micros(-step)) {
+            self.shelf.failed(&e);
         }
         self.find_restamps();
     }
@@ -161,8 +166,8 @@ impl Card {
         for n in 0..self.streams.len() {
             let s = &self.streams[n];
             let is_wrong = s.slab.as_ref().is_some_and(|open| self.shift_of(&open.begun) != 0);
-            if is_wrong && now.mono.since(s.heard) > SILENT {
-                self.seal(n); // its camera is away: nothing else would end it
+            if is_wrong && (now.mono.since(s.heard) > SILENT || !s.roll.is_open()) {
+                self.seal(n); // its camera is away, or nothing happens: nothing else would end it
             }
         }
         let had = !self.restamps.is_empty();
@@ -222,10 +227,50 @@ impl Card {
         }
         let was = std::mem::replace(&mut found.shift_us, whole);
         self.shelf.index(|index| {
-            index.restamp(&row.stream, from, to, shift)?;
+            for gap in leading_gaps(index, &self.shelf.catalog(), &row, from) {
+                index.remove_gap(&gap)?;
+                let (from, to) = (gap.from.plus_micros(shift), gap.to.map(|t| t.plus_micros(shift)));
+                index.put_gap(&Gap { from, to, ..gap })?;
+            }
+            index.restamp(&row, from, to, shift)?;
             index_events(index, &file, &found, was).map(drop)
         });
         tracing::info!(slab = row.path, to = path, "moved");
+        Ok(())
+    }
+
+    /// How far the newest footage of a stream is to be moved. `None` when nothing was ever recorded.
+    fn shift_of_newest(&self, n: usize) -> Option<i64> {
+        let id = &self.streams[n].id;
+        let newest = {
+            let catalog = self.shelf.catalog();
+            let of_stream = catalog.rows().filter(|r| r.stream == *id && r.start().is_some());
+            of_stream.max_by_key(|r| r.end()).map(|r| r.generation)?
+        };
+        Some(self.planned(id).get(&newest).copied().unwrap_or(0))
+    }
+
+    /// Holds that were made on the clock as it was hold the same footage on the new one.
+    fn move_holds(&mut self, step: i64, until: Wall) -> Result<(), StorageError> {
+        let (Some(mounted), boot) = (self.mounted.clone(), self.shelf.options.boot) else { return Ok(()) };
+        let mut holds = self.shelf.catalog().holds().list().to_vec();
+        let since = {
+            let catalog = self.shelf.catalog();
+            let unsure = catalog.rows().filter(|r| r.begun.boot == boot && !r.begun.is_sure);
+            unsure.filter_map(SlabRow::start).min()
+        };
+        let Some(era) = since.map(|since| since..=until) else { return Ok(()) };
+        let mut is_moved = false;
+        for hold in holds.iter_mut().filter(|h| era.contains(&h.made)) {
+            let to_new = |w: Wall| if era.contains(&w) { w.plus_micros(step) } else { w };
+            (hold.from, hold.to, hold.made) = (to_new(hold.from), to_new(hold.to), to_new(hold.made));
+            is_moved = true;
+        }
+        if is_moved {
+            let bytes = serde_json::to_vec_pretty(&holds).expect("holds are plain data");
+            io_at("write", HOLDS, mounted.volume.disk.write_small(HOLDS, &bytes))?;
+            self.shelf.catalog_mut().set_holds(holds);
+        }
         Ok(())
     }
 
@@ -237,7 +282,7 @@ impl Card {
         rows.sort_by_key(|r| (r.begun.boot, r.begun.mono, r.generation));
         let mut plan = HashMap::new();
         let mut before: Option<(&SlabRow, i64)> = None;
-        for row in rows {
+        for row in rows.iter().copied() {
             let end = before.filter(|(b, _)| b.begun.boot == row.begun.boot);
             let end = end.and_then(|(b, shift)| Some(b.end()?.plus_micros(shift)));
             let shift = self.allowed_shift(&catalog, row, end).unwrap_or(0);
@@ -246,6 +291,17 @@ impl Card {
             }
             before = Some((row, shift));
         }
+        // … nor onto footage behind it that stays
+        let mut behind: Option<(&SlabRow, i64)> = None;
+        for row in rows.into_iter().rev() {
+            let of_boot = behind.filter(|(b, _)| b.begun.boot == row.begun.boot);
+            if let (Some(shift), Some((next, by))) = (plan.get_mut(&row.generation), of_boot) {
+                let room = next.start().zip(row.end()).map_or(0, |(start, end)| start.plus_micros(by) - end);
+                *shift = (*shift).min(room);
+            }
+            behind = Some((row, plan.get(&row.generation).copied().unwrap_or(0)));
+        }
+        plan.retain(|_, shift| *shift != 0);
         plan
     }
 
@@ -304,6 +360,24 @@ impl Card {
         let is_wrong = self.shift_of(begun) != 0;
         let planned = || self.planned(&self.streams[n].id).get(&open.writer.generation()).copied();
         (lag, if is_wrong { planned().unwrap_or(0) } else { 0 })
+    }
+}
+
+/// Gaps that lead up to the first footage of a stream's time line: nothing recorded is before them.
+fn leading_gaps(index: &Index, catalog: &Catalog, row: &SlabRow, start: Wall) -> Vec<Gap> {
+    let is_near = |a: Wall, b: Wall| (a - b).abs() < NEAR_US;
+    let is_end = |at: Wall| {
+        catalog.rows().any(|r| r.stream == row.stream && r.spans.iter().any(|s| is_near(s.1, at)))
+    };
+    let (mut all, mut at) = (Vec::new(), start);
+    loop {
+        let mut before = index.gaps(&row.stream, Wall(0), at.plus_micros(NEAR_US)).into_iter();
+        let Some(gap) = before.rfind(|g| g.from < at && g.to.is_some_and(|to| is_near(to, at))) else { return all };
+        if is_end(gap.from) {
+            return all;
+        }
+        at = gap.from;
+        all.push(gap);
     }
 }
 

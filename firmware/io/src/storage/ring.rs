@@ -28,7 +28,7 @@ const GROW_AGAIN: Duration = Duration::from_secs(60);
 /// What is written until a slab that is retired now can be written over: write-outs of the index are this far apart, seconds.
 const AHEAD_S: u64 = 7;
 /// Waiting slabs of a size are at most this part of the quota.
-const SPARED: u64 = 16;
+const SPARED: u64 = 8;
 /// Why a slab was deleted when it was only its turn.
 pub(super) const MAKES_ROOM: &str = "the oldest footage makes room for new";
 
@@ -79,9 +79,9 @@ impl Ring {
             }
             !is_ready
         });
-        let (done, rest) = std::mem::take(&mut self.sealed).into_iter().partition(|(ready, _)| *ready <= epoch);
+        let (done, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.sealed).into_iter().partition(|(ready, _)| *ready <= epoch);
         self.sealed = rest;
-        for (_, row) in Vec::<(u64, SlabRow)>::from(done) {
+        for (_, row) in done {
             // as it is now: marks may have come since
             self.unvouched.remove(&row.generation);
             let row = shelf.catalog().get(row.generation).cloned();
@@ -141,14 +141,18 @@ impl Ring {
         if now.mono < self.grow_at {
             want = at_hand(shelf, want); // other programs have filled the disk: better another size than no file
         }
-        let take = shelf.catalog_mut().take(want, now.wall, &keep(streams));
+        let is_ready = shelf.catalog().free_slabs().iter().any(|f| f.1 == want);
+        if !is_ready && self.cooling.iter().any(|c| c.2 == want) {
+            self.settle_all(shelf, &mounted)?; // all that cool at once: one write-out serves the next streams too
+        }
+        let mut take = shelf.catalog_mut().take(want, now.wall, &keep(streams));
+        if take.is_none() && !self.cooling.is_empty() {
+            self.settle_all(shelf, &mounted)?;
+            let any = at_hand(shelf, want);
+            take = shelf.catalog_mut().take(any, now.wall, &keep(streams));
+        }
         match take {
-            None => {
-                // better one that is still cooling than none; it is made safe on the spot
-                let Some((_, number, len)) = self.cooling.pop() else { return Err(StorageError::NoSlab) };
-                settle(&mounted)?;
-                Ok((name::pool_path(number), len))
-            }
+            None => Err(StorageError::NoSlab),
             Some(Take::Free { number, len }) => Ok((name::pool_path(number), len)),
             Some(Take::Recycle(row)) => {
                 let (number, len) = retire(shelf, &mounted, &row, MAKES_ROOM)?;
@@ -159,7 +163,8 @@ impl Ring {
                 let len = exchange.len;
                 self.exchange(shelf, &mounted, exchange, now)?;
                 let len = at_hand(shelf, len);
-                match shelf.catalog_mut().take(len, now.wall, &keep(streams)) {
+                let take = shelf.catalog_mut().take(len, now.wall, &keep(streams)); // not in the match: it would keep the lock
+                match take {
                     Some(Take::Free { number, len }) => Ok((name::pool_path(number), len)),
                     Some(Take::Recycle(row)) => {
                         let (number, len) = retire(shelf, &mounted, &row, MAKES_ROOM)?;
@@ -170,6 +175,15 @@ impl Ring {
                 }
             }
         }
+    }
+
+    /// Makes every retired slab safe to write over, on the spot.
+    fn settle_all(&mut self, shelf: &Shelf, m: &Mounted) -> Result<(), StorageError> {
+        settle(m)?;
+        for (_, number, len) in self.cooling.drain(..) {
+            shelf.catalog_mut().insert_free(number, len);
+        }
+        Ok(())
     }
 
     /// Files of other sizes become free slabs of one: fewer when another program takes their room meanwhile.
@@ -196,7 +210,7 @@ impl Ring {
             match mounted.volume.reserve(number, len) {
                 Ok(()) => shelf.catalog_mut().insert_free(number, len),
                 Err(e) if e.state() == "full" => {
-                    shelf.failed(&e);
+                    shelf.set_short(Some(&e));
                     self.grow_at = now.mono + GROW_AGAIN;
                     break;
                 }
@@ -245,12 +259,15 @@ impl Ring {
         let mut grown = false;
         while now.mono >= self.grow_at && clock().mono.since(now.mono) < time {
             let left = quota.saturating_sub(shelf.catalog().bytes() + self.cooling_bytes());
-            let Some(len) = next_len(shelf, streams, left) else { break };
+            let Some(len) = next_len(shelf, streams, left) else {
+                shelf.set_short(None);
+                break;
+            };
             let number = m.fresh_number();
             match m.volume.reserve(number, len) {
                 Ok(()) => shelf.catalog_mut().insert_free(number, len),
                 Err(e) if e.state() == "full" => {
-                    shelf.failed(&e);
+                    shelf.set_short(Some(&e));
                     self.grow_at = now.mono + GROW_AGAIN;
                     break;
                 }
@@ -308,25 +325,26 @@ impl Ring {
         for (len, rate) in wants {
             let most = (quota / SPARED / u64::from(len)).max(1);
             let spare = (1 + rate * AHEAD_S / u64::from(len)).min(most) as usize;
-            let waiting = shelf.catalog().free_slabs().iter().filter(|f| f.1 == len).count()
-                + self.cooling.iter().filter(|c| c.2 == len).count();
-            let is_stuck = now.mono < self.grow_at && at_hand(shelf, len) != len;
-            if waiting >= spare || is_stuck || !is_grown(shelf.catalog().bytes(), self.cooling_bytes()) {
-                continue;
+            let ready = shelf.catalog().free_slabs().iter().filter(|f| f.1 == len).count();
+            let waiting = ready + self.cooling.iter().filter(|c| c.2 == len).count();
+            if ready * 2 < spare && waiting > ready {
+                shelf.is_index_urgent.store(true, Relaxed); // a slab is wanted sooner than the index would be written out
             }
-            let take = shelf.catalog_mut().take(len, now.wall, &keep(streams));
-            match take {
-                Some(Take::Recycle(row)) => {
-                    let (number, len) = retire(shelf, m, &row, MAKES_ROOM)?;
-                    self.cool(shelf, number, len);
-                    changed = true;
+            let is_stuck = now.mono < self.grow_at && at_hand(shelf, len) != len;
+            for _ in waiting..spare {
+                if is_stuck || !is_grown(shelf.catalog().bytes(), self.cooling_bytes()) {
+                    break;
                 }
-                Some(Take::Exchange(e)) => {
-                    self.exchange(shelf, m, e, now)?;
-                    changed = true;
+                let take = shelf.catalog_mut().take_footage(len, now.wall, &keep(streams));
+                match take {
+                    Some(Take::Recycle(row)) => {
+                        let (number, len) = retire(shelf, m, &row, MAKES_ROOM)?;
+                        self.cool(shelf, number, len);
+                    }
+                    Some(Take::Exchange(e)) => self.exchange(shelf, m, e, now)?,
+                    Some(Take::Free { .. }) | None => break,
                 }
-                Some(Take::Free { number, len }) => shelf.catalog_mut().insert_free(number, len),
-                None => {}
+                changed = true;
             }
         }
         Ok(changed)

@@ -75,6 +75,8 @@ pub(super) struct Shelf {
     pub(super) volume: OnceLock<String>,
     /// Beats that were written and are not written out yet.
     pub(super) ahead: AtomicU32,
+    /// Rises after each write-out of footage, whether the index was due or not.
+    pub(super) synced: AtomicU64,
     /// Rises after each write-out of footage and index.
     pub(super) epoch: AtomicU64,
     /// The index holds something that is not written out.
@@ -94,6 +96,8 @@ pub(super) struct Shelf {
     catalog: RwLock<Catalog>,
     open_gaps: Mutex<Vec<Option<Gap>>>,
     error: Mutex<Option<(&'static str, String)>>,
+    /// Why the pool cannot be as large as the quota, for as long as that lasts.
+    short: Mutex<Option<String>>,
     deletions: Mutex<Vec<Deletion>>,
     /// Damaged records that were met: generation and offset.
     damaged: Mutex<BTreeSet<(u64, u64)>>,
@@ -108,6 +112,7 @@ impl Shelf {
             quota: AtomicU64::new(options.quota),
             volume: OnceLock::new(),
             ahead: AtomicU32::new(0),
+            synced: AtomicU64::new(0),
             epoch: AtomicU64::new(0),
             is_index_dirty: AtomicBool::new(false),
             is_index_urgent: AtomicBool::new(false),
@@ -120,6 +125,7 @@ impl Shelf {
             catalog: RwLock::default(),
             open_gaps: Mutex::new(vec![None; options.streams.len()]),
             error: Mutex::new(None),
+            short: Mutex::new(None),
             deletions: Mutex::default(),
             damaged: Mutex::default(),
             has_error: AtomicBool::new(false),
@@ -173,7 +179,22 @@ impl Shelf {
 
     /// State and newest error, until a write succeeds again.
     pub(super) fn error(&self) -> Option<(&'static str, String)> {
-        self.error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let error = self.error.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        error.or_else(|| Some(("full", self.short.lock().unwrap_or_else(PoisonError::into_inner).clone()?)))
+    }
+
+    /// Other programs have filled the disk: recording goes on in fewer slabs. `None`: it does not lack room any more.
+    pub(super) fn set_short(&self, why: Option<&StorageError>) {
+        let mut short = self.short.lock().unwrap_or_else(PoisonError::into_inner);
+        match (why, short.is_some()) {
+            (Some(e), false) => {
+                self.stats.faults.fetch_add(1, Relaxed);
+                tracing::error!(error = %e, "the disk is full: fewer slabs than the quota allows");
+            }
+            (None, true) => tracing::info!("the disk has room again"),
+            _ => {}
+        }
+        *short = why.map(StorageError::to_string);
     }
 
     pub(super) fn failed(&self, e: &StorageError) {

@@ -41,12 +41,15 @@ pub(super) struct Thin {
     skipped: HashSet<u64>,
 }
 
+/// Key frames, each with the 90 kHz ticks until the next.
+type Keys = VecDeque<(Record, u32)>;
+
 struct Job {
     stream: StreamId,
     params: Arc<StreamParams>,
     sources: VecDeque<u64>,
     /// The source being copied: its key frames that are left.
-    open: Option<(u64, SlabFile, VecDeque<(Record, u32)>)>,
+    open: Option<(u64, SlabFile, Keys)>,
     done: Vec<u64>,
     replaces: usize,
     writer: SlabWriter,
@@ -194,7 +197,14 @@ impl Card {
                 job.open = None;
                 continue;
             };
-            let Found::Whole(bytes) = read_record(file, record.offset, *generation)? else { continue };
+            let bytes = match read_record(file, record.offset, *generation)? {
+                Found::Whole(bytes) => bytes,
+                Found::Damaged => {
+                    self.shelf.found_damaged(file, *generation, record.offset);
+                    continue;
+                }
+                Found::Gone => continue,
+            };
             let Some(picture) = export::first_picture(&bytes) else { continue };
             let wall = record.head.wall.max(job.end);
             let fragment = key_fragment(&job.params, wall, duration, Bytes::copy_from_slice(picture));
@@ -243,7 +253,8 @@ impl Card {
         };
         m.volume.rename(&name::pool_path(number), &path)?;
         super::error::io_at("write out", &m.volume.root, m.volume.disk.sync())?;
-        self.shelf.index(|index| index.put_slab(&row));
+        // the index vouches for it when those it replaces are gone, on the card: until then it is found by looking
+        self.ring.reseal(&self.shelf, row);
         for old in replaced {
             let number = m.fresh_number();
             m.volume.rename(&old.path, &name::pool_path(number))?;
@@ -257,7 +268,7 @@ impl Card {
 }
 
 /// A slab's key frames, each with the 90 kHz ticks until the next, or until its footage ends.
-fn keys_of(found: &Scanned) -> VecDeque<(Record, u32)> {
+fn keys_of(found: &Scanned) -> Keys {
     let spans = found.spans(JOIN_US);
     let keys: Vec<Record> = found.records.iter().filter(|r| r.head.is_key()).copied().collect();
     let end = |n: usize, at: Wall| {

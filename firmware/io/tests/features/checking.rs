@@ -4,13 +4,18 @@ use crate::rig::{MIB, Rig, SECOND, START, main_of, pictures, sub_of};
 use nightjar_io::storage::check::{self, Report};
 use nightjar_io::storage::{Extras, StreamPlan};
 use nightjar_media::walk::Boxes;
+use nightjar_types::config::{Keep, Thin, ThinTo};
 use nightjar_types::{GapCause, Wall};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Ten slabs of a camera with an event, one of its sub stream; closed.
 fn card() -> Rig {
-    let mut rig = Rig::opened(32 * MIB, vec![StreamPlan::always(main_of("front")), StreamPlan::always(sub_of("front"))]);
+    let mut rig = Rig::opened(
+        32 * MIB,
+        vec![StreamPlan::always(main_of("front")), StreamPlan::always(sub_of("front"))],
+    );
     rig.cameras[0].size = 20_000;
     rig.run(30);
     rig.event(0, rig.now(), Some(rig.now()));
@@ -49,14 +54,66 @@ fn a_clean_card_has_no_finding_in_use_or_not() {
     let mut rig = card();
     let report = rig.check();
     assert_eq!((report.findings.len(), report.violations, report.in_use), (0, 0, false), "{report:#?}");
-    assert!(report.slabs > 3 && report.events == 1 && report.records > 100 && report.bytes == 32 * MIB, "{report:#?}");
-    assert_eq!(report.streams.iter().map(|s| s.stream.as_str()).collect::<Vec<_>>(), ["front/main", "front/sub"]);
+    assert!(
+        report.slabs > 3 && report.events == 1 && report.records > 100 && report.bytes == 32 * MIB,
+        "{report:#?}"
+    );
+    assert_eq!(
+        report.streams.iter().map(|s| s.stream.as_str()).collect::<Vec<_>>(),
+        ["front/main", "front/sub"]
+    );
     assert!(report.written_bytes >= report.video_bytes && report.volume.is_some());
     rig.open().unwrap();
     rig.run(5);
     let report = rig.check();
     assert!(report.in_use && report.findings.is_empty(), "{report:#?}");
     assert!(check::check(&rig.dir, true).is_err(), "not while a recorder runs");
+}
+
+#[test]
+fn a_check_of_a_ring_that_turns_finds_nothing() {
+    let mut rig = Rig::opened(
+        16 * MIB,
+        vec![StreamPlan::always(main_of("front")), StreamPlan::always(sub_of("front"))],
+    );
+    rig.cameras[0].size = 40_000;
+    rig.cameras[1].size = 10_000;
+    for _ in 0..60 {
+        rig.run(2);
+        let report = rig.check();
+        assert!(report.in_use && report.findings.is_empty(), "{report:#?}");
+    }
+    rig.close_clean();
+}
+
+#[test]
+fn a_damaged_key_frame_is_no_picture_and_thinning_leaves_it_out() {
+    let mut rig = card();
+    let front = main_of("front");
+    let (path, found, _) = rig.slabs(&front).swap_remove(0);
+    let key = found.records.iter().rfind(|r| r.head.is_key()).unwrap();
+    flip(&path, key.offset + u64::from(key.head.len) - 9);
+    rig.open().unwrap();
+    assert!(rig.library().key_picture(&front, key.head.wall).unwrap().is_none());
+    assert!(rig.library().key_picture(&front, key.head.wall.plus_micros(-SECOND)).unwrap().is_some());
+    assert_eq!(rig.library().damaged(), 1);
+    rig.stop();
+    let keep = Keep {
+        thin: Some(Thin { after: Duration::from_secs(60), to: ThinTo::KeyFrames }),
+        ..Keep::default()
+    };
+    rig.options.streams[0].keep = keep;
+    rig.open().unwrap();
+    for camera in &mut rig.cameras {
+        camera.is_on = false;
+    }
+    rig.idle(60);
+    assert!(rig.library().slabs_of(&front).iter().any(|r| r.is_thin));
+    assert_eq!(rig.library().damaged(), 1, "met again after the restart");
+    rig.stop();
+    let shown = rig.pictures(&front);
+    let lost = (key.head.wall.0 - START + 60 * SECOND) as u64;
+    assert!(shown.iter().all(|p| p.abs_diff(lost) > 1_000), "{lost}");
 }
 
 #[test]
@@ -193,7 +250,11 @@ fn a_rebuilt_index_knows_footage_and_events() {
     let of_event = rig.library().slabs_of(&main_of("front"));
     let at = events[0].0.id.start;
     let row = of_event.iter().find(|r| r.start() <= Some(at) && r.end() > Some(at)).unwrap();
-    assert_eq!(row.tier(), nightjar_record::Tier::Event, "what an event is worth is known from the slabs alone");
+    assert_eq!(
+        row.tier(),
+        nightjar_record::Tier::Event,
+        "what an event is worth is known from the slabs alone"
+    );
     rig.close_clean();
 }
 
@@ -231,4 +292,11 @@ fn a_damaged_fragment_is_a_hole_in_an_export_is_counted_and_told() {
     let gap = gaps.iter().find(|g| g.cause == GapCause::Lost).expect("told");
     assert!((gap.from - from).abs() < 1_000 && (gap.to.unwrap() - to).abs() < 1_000, "{gap:?}");
     assert_eq!(rig.library().coverage(&front, from, to), [], "not offered as footage any more");
+    drop(clip);
+    rig.run(10);
+    rig.stop();
+    rig.open().unwrap();
+    let gaps = rig.library().gaps(&front, from, to);
+    assert!(gaps.iter().any(|g| g.cause == GapCause::Lost), "still known: {gaps:?}");
+    assert_eq!(rig.library().coverage(&front, from, to), []);
 }

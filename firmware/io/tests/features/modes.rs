@@ -42,8 +42,14 @@ fn a_trigger_records_from_a_key_frame_before_it_to_the_end_of_the_post_roll() {
     let spans = rig.covered(&front);
     assert_eq!(spans.len(), 2, "{spans:?}");
     for ((from, to), (first, last)) in spans.iter().zip([(60_000, 60_000), (120_000, 125_000)]) {
-        assert!((first - 5_000 - 2_000..=first - 5_000).contains(from), "pre-roll, and a group at most: {spans:?}");
-        assert!((last + 10_000..=last + 10_000 + 800).contains(to), "post-roll, and a beat at most: {spans:?}");
+        assert!(
+            (first - 5_000 - 2_000..=first - 5_000).contains(from),
+            "pre-roll, and a group at most: {spans:?}"
+        );
+        assert!(
+            (last + 10_000..=last + 10_000 + 800).contains(to),
+            "post-roll, and a beat at most: {spans:?}"
+        );
     }
     let gaps = rig.gaps(&front);
     let quiet = [(0, spans[0].0, GapCause::Quiet), (spans[0].1, spans[1].0, GapCause::Quiet)];
@@ -57,7 +63,8 @@ fn a_trigger_records_from_a_key_frame_before_it_to_the_end_of_the_post_roll() {
         assert!(is_seamless(pictures), "{at}");
     }
     let (_, found, _) = &rig.slabs(&front)[0];
-    let starts = |ms: i64| found.records.iter().find(|r| r.head.wall.0 >= START + ms * 1_000 - 100).unwrap().head;
+    let starts =
+        |ms: i64| found.records.iter().find(|r| r.head.wall.0 >= START + ms * 1_000 - 100).unwrap().head;
     assert!(spans.iter().all(|s| starts(s.0).is_key()), "each recording begins with a key frame");
     assert_eq!(tier(&rig, 0), [Tier::Event]);
 }
@@ -105,7 +112,10 @@ fn a_camera_that_goes_away_while_all_is_quiet_is_told_as_that() {
     let causes: Vec<GapCause> = gaps.iter().map(|g| g.2).collect();
     assert_eq!(causes, [GapCause::Quiet, GapCause::AuthFailed, GapCause::Quiet], "{gaps:?}");
     let edges = [spans[0].1, gaps[0].1, gaps[1].1, spans[1].0];
-    assert_eq!(gaps.iter().map(|g| (g.0, g.1)).collect::<Vec<_>>(), edges.windows(2).map(|e| (e[0], e[1])).collect::<Vec<_>>());
+    assert_eq!(
+        gaps.iter().map(|g| (g.0, g.1)).collect::<Vec<_>>(),
+        edges.windows(2).map(|e| (e[0], e[1])).collect::<Vec<_>>()
+    );
     assert!((40_000..41_000).contains(&gaps[0].1) && (69_000..=70_800).contains(&gaps[1].1), "{gaps:?}");
     rig.close_clean();
 }
@@ -127,7 +137,10 @@ fn a_pre_roll_right_behind_a_reconnect_lies_over_no_gap() {
         assert!(spans.iter().all(|s| gap.1 <= s.0 || gap.0 >= s.1), "{gap:?} lies over {spans:?}");
     }
     let hole = (spans[0].1, spans[1].0);
-    assert!(gaps.first().is_some_and(|g| g.0 == hole.0) && gaps.last().is_some_and(|g| g.1 == hole.1), "{gaps:?} {spans:?}");
+    assert!(
+        gaps.first().is_some_and(|g| g.0 == hole.0) && gaps.last().is_some_and(|g| g.1 == hole.1),
+        "{gaps:?} {spans:?}"
+    );
     rig.close_clean();
 }
 

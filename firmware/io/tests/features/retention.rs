@@ -39,7 +39,10 @@ fn what_is_older_than_its_tier_allows_goes_and_events_outlive_the_rest() {
     let spans = rig.covered(&front);
     assert_eq!(spans.len(), 2, "the event's footage and the newest: {spans:?}");
     assert!((18_000..=38_000).contains(&spans[0].0) && (42_000..=62_000).contains(&spans[0].1), "{spans:?}");
-    assert!((240_000 - 80_000..240_000 - 60_000).contains(&spans[1].0), "a minute, and a slab at most: {spans:?}");
+    assert!(
+        (240_000 - 80_000..240_000 - 60_000).contains(&spans[1].0),
+        "a minute, and a slab at most: {spans:?}"
+    );
     assert!(rig.library().event(event.id).is_some());
     assert_eq!(rig.library().events(Wall(0), Wall(i64::MAX), None, 9, |_| true).len(), 1);
     assert_eq!(rig.covered(&main_of("yard")).len(), 1, "another camera's has no limit");
@@ -171,7 +174,10 @@ fn a_hold_made_by_a_wrong_clock_holds_the_same_footage_when_the_clock_is_set() {
 
 #[test]
 fn rows_have_tiers() {
-    let mut rig = Rig::opened(16 * MIB, vec![StreamPlan::always(main_of("front")), StreamPlan::always(sub_of("front"))]);
+    let mut rig = Rig::opened(
+        16 * MIB,
+        vec![StreamPlan::always(main_of("front")), StreamPlan::always(sub_of("front"))],
+    );
     rig.cameras[0].size = 20_000;
     rig.cameras[1].size = 20_000;
     rig.run(20);

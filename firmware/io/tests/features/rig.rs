@@ -70,6 +70,8 @@ pub(crate) struct Rig {
     pub(crate) cameras: Vec<Camera>,
     /// Beats are written out, as by the thread that does.
     pub(crate) writes_out: bool,
+    /// What time it is, whatever the clock says: µs after time since boot. It stands in every picture.
+    pub(crate) truth: i64,
     frames: u64,
     storage: Option<Stepped>,
 }
@@ -97,7 +99,10 @@ fn params(kind: StreamKind) -> StreamParams {
     let (width, height) = if kind == StreamKind::Main { (1_920, 1_080) } else { (640, 360) };
     let config = Bytes::from_static(&[1, 0x64, 0, 0x1f]);
     let rfc6381 = "avc1.64001f".into();
-    StreamParams { video: VideoParams { codec: VideoCodec::H264, width, height, rfc6381, config }, audio: None }
+    StreamParams {
+        video: VideoParams { codec: VideoCodec::H264, width, height, rfc6381, config },
+        audio: None,
+    }
 }
 
 impl Rig {
@@ -106,7 +111,8 @@ impl Rig {
         let temp = folder();
         let dir = temp.path().join("footage");
         let faults = Faults::new();
-        let (mono, offset, sure) = (AtomicU64::new(60 * SECOND as u64), AtomicI64::new(0), AtomicBool::new(true));
+        let (mono, offset, sure) =
+            (AtomicU64::new(60 * SECOND as u64), AtomicI64::new(0), AtomicBool::new(true));
         let clock = Arc::new(Clock { mono, offset, sure });
         clock.offset.store(START - 60 * SECOND, SeqCst);
         let cameras = streams.iter().map(|_| Camera {
@@ -123,7 +129,7 @@ impl Rig {
         let of_options = clock.clone();
         options.clock = Arc::new(move || of_options.now());
         options.boot = [1; 16];
-        Self { dir, _dir: temp, clock, faults, options, cameras, writes_out: true, frames: 0, storage: None }
+        Self { dir, _dir: temp, clock, faults, options, cameras, writes_out: true, truth: 0, frames: 0, storage: None }
     }
 
     pub(crate) fn opened(quota: u64, streams: Vec<StreamPlan>) -> Self {
@@ -200,9 +206,10 @@ impl Rig {
                 sender.params(params(self.options.streams[n].id.1));
             }
             let is_key = camera.n % camera.gop == 0;
-            let mut data = vec![camera.n as u8; camera.size.max(16)];
+            let mut data = vec![camera.n as u8; camera.size.max(24)];
             data[..8].copy_from_slice(&MAGIC);
             data[8..16].copy_from_slice(&mono.0.to_be_bytes());
+            data[16..24].copy_from_slice(&(mono.0 as i64 + self.truth).to_be_bytes());
             let dts = camera.n * (FRAME_US as i64) * 9 / 100;
             let (media, data) = (Media::Video, data.into());
             let is_taken = sender.unit(AccessUnit { media, is_key, dts, cts: 0, arrived: mono, wall, data });
@@ -339,6 +346,12 @@ impl Rig {
 pub(crate) fn pictures(bytes: &[u8]) -> Vec<u64> {
     let found = bytes.windows(16).filter(|w| w[..8] == MAGIC);
     found.map(|w| u64::from_be_bytes(w[8..].try_into().unwrap())).collect()
+}
+
+/// When the first picture in these bytes really was.
+pub(crate) fn true_time(bytes: &[u8]) -> Option<Wall> {
+    let picture = bytes.windows(24).find(|w| w[..8] == MAGIC)?;
+    Some(Wall(i64::from_be_bytes(picture[16..].try_into().unwrap())))
 }
 
 /// No picture is missing from the first to the last, none is there twice.

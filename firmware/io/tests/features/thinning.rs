@@ -3,8 +3,8 @@
 use crate::rig::{MIB, Rig, SECOND, START, main_of, pictures, sub_of};
 use nightjar_io::storage::{StreamId, StreamPlan};
 use nightjar_record::Kind;
-use nightjar_types::{GapCause, Wall};
 use nightjar_types::config::{Keep, Thin, ThinTo};
+use nightjar_types::{GapCause, Wall};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
@@ -36,7 +36,9 @@ fn old_footage_is_thinned_to_its_key_frames() {
     let keys: Vec<Wall> = rig
         .slabs(&front)
         .iter()
-        .flat_map(|(_, f, _)| f.records.iter().filter(|r| r.head.is_key()).map(|r| r.head.wall).collect::<Vec<_>>())
+        .flat_map(|(_, f, _)| {
+            f.records.iter().filter(|r| r.head.is_key()).map(|r| r.head.wall).collect::<Vec<_>>()
+        })
         .collect();
     let used = rig.library().status().used_bytes;
     rig.idle(60);
@@ -54,7 +56,13 @@ fn old_footage_is_thinned_to_its_key_frames() {
     assert!(told.iter().all(|d| d.why.contains("thinned")) && !told.is_empty(), "{told:?}");
     rig.close_clean();
     let is_key = |r: &nightjar_record::scan::Record| r.head.kind != Kind::Fragment || r.head.is_key();
-    assert!(rig.slabs(&front).iter().filter(|s| !s.1.slab.replaces.is_empty()).all(|s| s.1.records.iter().all(is_key)));
+    assert!(
+        rig.slabs(&front).iter().filter(|s| !s.1.slab.replaces.is_empty()).all(|s| s
+            .1
+            .records
+            .iter()
+            .all(is_key))
+    );
     // it is thin once and for all
     rig.open().unwrap();
     rig.cameras[0].is_on = false;

@@ -83,8 +83,18 @@ fn a_disk_that_is_pulled_out_comes_back_by_itself_and_what_waited_is_recorded() 
         plug_in(&rig);
         rig.run(20);
         assert_eq!(state(&rig), "ok");
-        assert_eq!(rig.covered(&main_of("front")).len(), 1, "{:?} {:?}", rig.covered(&main_of("front")), rig.gaps(&main_of("front")));
-        assert!(rig.gaps(&main_of("front")).iter().all(|g| g.1 - g.0 < 2), "{:?}", rig.gaps(&main_of("front")));
+        assert_eq!(
+            rig.covered(&main_of("front")).len(),
+            1,
+            "{:?} {:?}",
+            rig.covered(&main_of("front")),
+            rig.gaps(&main_of("front"))
+        );
+        assert!(
+            rig.gaps(&main_of("front")).iter().all(|g| g.1 - g.0 < 2),
+            "{:?}",
+            rig.gaps(&main_of("front"))
+        );
         rig.close_clean();
         let pictures = rig.pictures(&main_of("front"));
         assert!(is_seamless(&pictures) && pictures.len() >= 699, "{}", pictures.len());

@@ -83,7 +83,11 @@ fn the_clock_is_set_only_when_nothing_knows_better() {
     let denied = set_clock(NOW, || false, |_| Err(io::ErrorKind::PermissionDenied.into()));
     assert!(matches!(denied, Err(DeskError::NotPermitted(words)) if words.contains("CAP_SYS_TIME")));
     let mut set = None;
-    set_clock(NOW, || false, |to| Ok(set = Some(to))).unwrap();
+    let take = |to| {
+        set = Some(to);
+        Ok(())
+    };
+    set_clock(NOW, || false, take).unwrap();
     assert_eq!(set, Some(NOW));
 }
 

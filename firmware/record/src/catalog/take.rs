@@ -98,6 +98,11 @@ impl Catalog {
             let (number, len) = self.free.swap_remove(at);
             return Some(Take::Free { number, len });
         }
+        self.take_footage(len, now, keep)
+    }
+
+    /// As [`take`](Self::take), leaving waiting slabs of `len` where they are: to retire footage ahead of its use.
+    pub fn take_footage(&mut self, len: u32, now: Wall, keep: &dyn Fn(&StreamId) -> Keep) -> Option<Take> {
         match self.step(len, now, keep)? {
             Step::Recycle(generation) => self.remove(generation).map(Take::Recycle),
             Step::Exchange { rows, free } => {

@@ -275,6 +275,10 @@ fn end_of_restamps<R: ReadAt + ?Sized>(
         if !matches!(record.head.kind, Kind::Seal | Kind::Restamp) {
             break;
         }
+        let mut bytes = vec![0; record.head.len.min(MAX_SEAL) as usize];
+        if file.read_at(at, &mut bytes)? < bytes.len() || !record.head.fits(&bytes) {
+            break;
+        }
         at += u64::from(record.head.len);
         sequence = sequence.wrapping_add(1);
     }

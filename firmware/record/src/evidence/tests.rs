@@ -152,8 +152,8 @@ fn nobody_cuts_a_clip_or_changes_its_index() {
         refused += usize::from(!report.is_intact());
         all += 1;
     }
-    // only the 256 bytes of times, which no fragment behind the export's zero needs, may be anything
-    assert!(refused + 256 / 11 + 1 >= all, "{refused} of {all}");
+    // only the times, which no fragment behind the export's zero needs, may be anything
+    assert!(refused + crate::export::proof::TIMES_LEN / 11 + 1 >= all, "{refused} of {all}");
     let cut = &CLIP[..CLIP.len() - 10];
     assert_eq!(check(cut).what, What::Other);
 }

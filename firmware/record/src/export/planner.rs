@@ -184,7 +184,7 @@ impl Planner {
             (Vec::with_capacity(self.drafts.len()), Vec::new(), Vec::new());
         for draft in self.drafts {
             let sounds = variants[..=draft.variant].iter().filter(|v| v.audio.is_some()).count() as u32;
-            let shift = draft.origin_ticks - origin_ticks;
+            let shift = draft.origin_ticks.saturating_sub(origin_ticks);
             let description = draft.variant as u32 + 1;
             let rewrite = Rewrite::new(sequence, shift, self.sample_rate, description, sounds);
             let Draft { generation, rows, first, end, .. } = draft;

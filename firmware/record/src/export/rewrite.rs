@@ -4,7 +4,7 @@ use nightjar_media::{AUDIO_TRACK, fragment};
 
 /// Fragments at the start of an export whose own decode times the proof carries: only there can one lie before the
 /// export's zero and be raised to it.
-pub(crate) const EARLY: usize = 16;
+pub(crate) const EARLY: usize = 256;
 /// Most bytes of a `moof`: a thousand samples of each kind take half of it.
 pub(crate) const MAX_MOOF: usize = 64 << 10;
 

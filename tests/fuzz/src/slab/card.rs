@@ -261,7 +261,9 @@ impl Camera {
             3 => self.segmenter.beat(),
             4 => self.segmenter.end_session(),
             5 => {
-                self.segmenter.skip_to_key();
+                let shift = i64::from(draw.u32() as i32);
+                self.wall = self.wall.plus_micros(shift);
+                self.segmenter.clock_set(shift);
                 None
             }
             6..=9 if self.params.audio.is_some() => {
