@@ -2,6 +2,7 @@
 
 mod bench;
 mod clock;
+mod crash;
 mod cross;
 mod demo;
 mod fmt;
@@ -73,6 +74,12 @@ const VERBS: &[Verb] = &[
             ("as-built!", "measure target/release as it is"),
         ],
         run: bench::run,
+    },
+    Verb {
+        name: "crash",
+        help: "seeded lives of a recorder that is cut off at any call of its disk",
+        options: &[("runs", "lives (1000)")],
+        run: crash::run,
     },
     Verb {
         name: "fuzz",

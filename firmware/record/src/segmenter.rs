@@ -89,6 +89,8 @@ pub struct Segmenter {
     origin: Option<i64>,
     /// No footage begins before this tick: time never runs backwards on the card.
     floor: i64,
+    /// The same on the new time line, while the old one still goes on.
+    next_floor: i64,
     video: Vec<Pending>,
     audio: Vec<Pending>,
     bytes: usize,
@@ -144,7 +146,8 @@ impl Segmenter {
 
     /// Footage that ends at `end` was found on the card: nothing begins before it.
     pub fn raise_floor(&mut self, end: Wall) {
-        self.floor = self.floor.max(ticks_of(end) + 1);
+        let floor = if self.clock_shift.is_some() { &mut self.next_floor } else { &mut self.floor };
+        *floor = (*floor).max(ticks_of(end) + 1);
     }
 
     /// One unit. Gives the fragment that it completes.
@@ -185,7 +188,9 @@ impl Segmenter {
     /// Lays the session's time line on the wall clock, at its first key frame and when the two have drifted apart.
     fn keep_time(&mut self, unit: &AccessUnit) {
         if let Some(shift) = self.clock_shift.take() {
-            (self.origin, self.floor, self.begins_clock) = (None, self.floor.saturating_add(shift + 1), true);
+            let moved = self.floor.saturating_add(shift + 1);
+            (self.origin, self.floor, self.begins_clock) = (None, moved.max(self.next_floor), true);
+            self.next_floor = 0;
         }
         let now = ticks_of(unit.wall);
         let is_off =

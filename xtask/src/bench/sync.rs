@@ -23,8 +23,8 @@ pub(super) fn measure(stage: &Stage<'_>) -> Result<Section> {
     let mut section = Section {
         title: TITLE,
         notes: format!(
-            "Calls that wait for the disk, counted by strace in {} s after {} s of warm-up. Medians of {} rounds. ffmpeg makes none: what\n\
-             survives a power cut is what the kernel happened to write.",
+            "Calls that wait for the disk, counted by strace in {} s after {} s of warm-up. Medians of {} rounds. Of what\n\
+             nobody waits for, a power cut leaves what the kernel happened to write.",
             stage.seconds,
             WARM_UP.as_secs(),
             stage.rounds

@@ -220,7 +220,7 @@ impl Card {
             let s = &mut self.streams[n];
             if let Some(end) = end {
                 s.cutter.raise_floor(end);
-                (s.end, s.is_new) = (end, false);
+                (s.end, s.is_new, s.shift_us) = (end, false, 0); // all of it is moved by now
             }
             let cause = match (end, self.has_mounted, s.plan.mode) {
                 (_, true, _) => GapCause::Storage,

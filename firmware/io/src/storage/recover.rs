@@ -172,6 +172,8 @@ impl Recovery<'_> {
         if stem(path) == stem(&right) {
             return Ok(path.to_string());
         }
+        // an index that is older than its deletion vouches for what was there under that very name
+        self.index.remove_slab(found.generation)?;
         let right = self.volume.free_path(stream, start);
         self.volume.rename(path, &right)?;
         Ok(right)

@@ -171,7 +171,13 @@ impl Ring {
                         settle(&mounted)?;
                         Ok((name::pool_path(number), len))
                     }
-                    _ => Err(StorageError::NoSlab),
+                    Some(Take::Exchange(e)) => {
+                        let mut catalog = shelf.catalog_mut(); // nothing of it was touched yet
+                        e.rows.into_iter().for_each(|row| catalog.insert(row));
+                        e.free.iter().for_each(|(number, len)| catalog.insert_free(*number, *len));
+                        Err(StorageError::NoSlab)
+                    }
+                    None => Err(StorageError::NoSlab),
                 }
             }
         }
@@ -322,9 +328,12 @@ impl Ring {
         }
         let is_grown = |catalog: u64, cooling: u64| catalog + cooling + u64::from(SMALLEST_SLAB) > quota;
         let mut changed = false;
-        for (len, rate) in wants {
-            let most = (quota / SPARED / u64::from(len)).max(1);
-            let spare = (1 + rate * AHEAD_S / u64::from(len)).min(most) as usize;
+        let spare_of = |(len, rate): (&u32, &u64)| {
+            let most = (quota / SPARED / u64::from(*len)).max(1);
+            (*len, (1 + rate * AHEAD_S / u64::from(*len)).min(most) as usize)
+        };
+        let spares: BTreeMap<u32, usize> = wants.iter().map(spare_of).collect();
+        for (&len, &spare) in &spares {
             let ready = shelf.catalog().free_slabs().iter().filter(|f| f.1 == len).count();
             let waiting = ready + self.cooling.iter().filter(|c| c.2 == len).count();
             if ready * 2 < spare && waiting > ready {
@@ -335,7 +344,7 @@ impl Ring {
                 if is_stuck || !is_grown(shelf.catalog().bytes(), self.cooling_bytes()) {
                     break;
                 }
-                let take = shelf.catalog_mut().take_footage(len, now.wall, &keep(streams));
+                let take = shelf.catalog_mut().take_footage(len, &spares, now.wall, &keep(streams));
                 match take {
                     Some(Take::Recycle(row)) => {
                         let (number, len) = retire(shelf, m, &row, MAKES_ROOM)?;

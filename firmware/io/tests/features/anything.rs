@@ -151,7 +151,11 @@ fn seed(seed: u64) {
                 at = r.head.end();
                 let really = true_time(&bytes[r.offset as usize..][..r.head.len as usize]).unwrap();
                 let is_off = (from - really).abs() > SECOND;
-                assert!(really < booted || !is_off, "seed {seed}: {} has {from}, which was {really}", path.display());
+                assert!(
+                    really < booted || !is_off,
+                    "seed {seed}: {} has {from}, which was {really}",
+                    path.display()
+                );
             }
         }
     }

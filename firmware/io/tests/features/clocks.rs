@@ -19,7 +19,7 @@ fn streams() -> Vec<StreamPlan> {
 
 /// A machine that begins at `wall`, and nobody vouches for it.
 fn unsure(wall: i64) -> Rig {
-    let mut rig = Rig::new(64 * MIB, streams());
+    let mut rig = Rig::new(128 * MIB, streams());
     rig.set_wall(Wall(wall), false);
     rig.cameras[0].size = 20_000;
     rig.open().unwrap();

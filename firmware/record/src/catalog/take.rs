@@ -19,6 +19,7 @@ use nightjar_types::Wall;
 use nightjar_types::config::Keep;
 use std::borrow::Cow;
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 /// The part of the ring's span by which a slab may be too young and still go before one of another size.
 const SLACK: f64 = 1.0 / 8.0;
@@ -98,12 +99,34 @@ impl Catalog {
             let (number, len) = self.free.swap_remove(at);
             return Some(Take::Free { number, len });
         }
-        self.take_footage(len, now, keep)
+        let step = self.step(len, now, keep, &self.free);
+        self.carry_out(step?, len)
     }
 
-    /// As [`take`](Self::take), leaving waiting slabs of `len` where they are: to retire footage ahead of its use.
-    pub fn take_footage(&mut self, len: u32, now: Wall, keep: &dyn Fn(&StreamId) -> Keep) -> Option<Take> {
-        match self.step(len, now, keep)? {
+    /// As [`take`](Self::take), but leaves waiting slabs alone, of each size as many as `spared` says: to retire footage
+    /// ahead of its use. What waits for others is not given to this one and back again.
+    pub fn take_footage(
+        &mut self,
+        len: u32,
+        spared: &BTreeMap<u32, usize>,
+        now: Wall,
+        keep: &dyn Fn(&StreamId) -> Keep,
+    ) -> Option<Take> {
+        let mut spared = spared.clone();
+        let is_surplus = |f: &&(u64, u32)| match spared.get_mut(&f.1).filter(|n| **n > 0) {
+            Some(n) => {
+                *n -= 1;
+                false
+            }
+            None => f.1 != len,
+        };
+        let surplus: Vec<(u64, u32)> = self.free.iter().filter(is_surplus).copied().collect();
+        let step = self.step(len, now, keep, &surplus);
+        self.carry_out(step?, len)
+    }
+
+    fn carry_out(&mut self, step: Step, len: u32) -> Option<Take> {
+        match step {
             Step::Recycle(generation) => self.remove(generation).map(Take::Recycle),
             Step::Exchange { rows, free } => {
                 let rows = rows.into_iter().filter_map(|generation| self.remove(generation)).collect();
@@ -115,7 +138,7 @@ impl Catalog {
         }
     }
 
-    fn step(&self, len: u32, now: Wall, keep: &dyn Fn(&StreamId) -> Keep) -> Option<Step> {
+    fn step(&self, len: u32, now: Wall, keep: &dyn Fn(&StreamId) -> Keep, free: &[(u64, u32)]) -> Option<Step> {
         let is_ahead = self.line.is_ahead_of(now);
         let line = if is_ahead { Cow::Owned(self.line.by_generation()) } else { Cow::Borrowed(&self.line) };
         let lanes = line.lanes((!is_ahead).then_some(now), keep);
@@ -125,8 +148,8 @@ impl Catalog {
             return Some(Step::Recycle(own.generation));
         }
         let mut rows = going(lanes.iter().filter(|l| l.len != len));
-        let given = gather(waiting(&self.free, len).chain(rows.by_ref().map(Donor::Row)), len);
-        let is_spare = is_spare(&self.free, &lanes);
+        let given = gather(waiting(free, len).chain(rows.by_ref().map(Donor::Row)), len);
+        let is_spare = is_spare(free, &lanes);
         let given = given.filter(|given| {
             let is_waiting = given.iter().all(|donor| matches!(donor, Donor::Free { .. }));
             is_spare && is_waiting || own.is_none_or(|own| is_worth(own, given, rows.next(), &lanes))
