@@ -59,7 +59,7 @@ fn main() {
 }
 
 fn stream(camera: usize) -> StreamId {
-    (Name::new(&format!("cam{:02}", camera + 1)).unwrap(), StreamKind::Main)
+    (Name::new(format!("cam{:02}", camera + 1)).unwrap(), StreamKind::Main)
 }
 
 fn params() -> StreamParams {

@@ -231,7 +231,11 @@ fn an_export_is_the_same_in_pieces_and_its_slabs_are_not_recycled_under_it() {
     feed(&storage, START, 1_000, 20_000);
     until(|| covered(&storage) == [(0, 40_000)]);
     let (from, to) = (Wall(START + 5_000_000), Wall(START + 33_000_000));
-    let clip = storage.library().clip(&stream("front"), from, to, Extras { chapters: false, proof: false }).unwrap().unwrap();
+    let clip = storage
+        .library()
+        .clip(&stream("front"), from, to, Extras { chapters: false, proof: false })
+        .unwrap()
+        .unwrap();
     let (first, last) = clip.span();
     assert!(first == Wall(START + 4_000_000) && last >= to && last - to < 600_000, "{first} {last}");
     let read = |step: usize| {
@@ -250,15 +254,17 @@ fn an_export_is_the_same_in_pieces_and_its_slabs_are_not_recycled_under_it() {
     }
     feed(&storage, START + 50_000_000, 4_000, 40_000);
     until(|| covered(&storage).last().unwrap().1 == 210_000);
-    assert_eq!(clip.read(clip.len() - 10, 10).unwrap().as_deref(), Some(&whole[whole.len() - 10..]), "an open download");
+    assert_eq!(
+        clip.read(clip.len() - 10, 10).unwrap().as_deref(),
+        Some(&whole[whole.len() - 10..]),
+        "an open download"
+    );
 }
 
 #[test]
 fn what_cannot_work_is_refused_with_the_mend() {
     let dir = tempfile::tempdir().unwrap();
-    let open = |path: &Path, quota| {
-        Storage::open(options(path, quota, &["front"])).map(drop)
-    };
+    let open = |path: &Path, quota| Storage::open(options(path, quota, &["front"])).map(drop);
     let too_large = open(&dir.path().join("a"), 1 << 60).unwrap_err();
     assert!(
         matches!(too_large, StorageError::TooLarge { .. })

@@ -6,7 +6,12 @@ use nightjar_io::storage::check::{Report, check};
 use std::path::{Path, PathBuf};
 
 /// Looks, prints, and says whether all is well.
-pub(crate) fn run(folder: Option<&Path>, config: Option<&Path>, rebuild: bool, json: bool) -> anyhow::Result<bool> {
+pub(crate) fn run(
+    folder: Option<&Path>,
+    config: Option<&Path>,
+    rebuild: bool,
+    json: bool,
+) -> anyhow::Result<bool> {
     let folder = match (folder, config) {
         (Some(folder), None) => folder.to_path_buf(),
         (None, Some(config)) => PathBuf::from(load::config(Some(config))?.storage.path),
@@ -44,7 +49,9 @@ fn words(r: &Report) -> String {
     if r.video_bytes > 0 {
         let ratio = r.written_bytes as f64 / r.video_bytes as f64;
         let gigabytes = r.written_bytes as f64 / 1e9;
-        line(format!("wear: {gigabytes:.1} GB written since the volume was made, {ratio:.3} bytes a byte of video"));
+        line(format!(
+            "wear: {gigabytes:.1} GB written since the volume was made, {ratio:.3} bytes a byte of video"
+        ));
     }
     if r.rebuilt {
         line("the index was made again from the slabs".into());
@@ -54,7 +61,9 @@ fn words(r: &Report) -> String {
     }
     match r.violations {
         0 => line("every invariant holds".into()),
-        n if n as usize > r.findings.len() => line(format!("{n} violations, the first {} are listed", r.findings.len())),
+        n if n as usize > r.findings.len() => {
+            line(format!("{n} violations, the first {} are listed", r.findings.len()))
+        }
         1 => line("1 violation".into()),
         n => line(format!("{n} violations")),
     }

@@ -2,11 +2,11 @@
 
 use anyhow::{Context, bail};
 use nightjar_board::Board;
-use nightjar_io::source::Login;
 use nightjar_io::device_key::DeviceKey;
+use nightjar_io::source::Login;
 use nightjar_io::storage::{Options, StorageError, StreamPlan};
-use nightjar_types::{Secret, StreamKind};
 use nightjar_types::config::{Camera, Config, Password};
+use nightjar_types::{Secret, StreamKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -51,7 +51,18 @@ impl Roll {
     pub fn new(mode: Mode, pre: Duration, post: Duration) -> Self {
         let pre_us = pre.as_micros().min(i64::MAX as u128) as i64;
         let (ring, is_open) = (VecDeque::new(), mode == Mode::Continuous);
-        Self { mode, pre_us, post, ring, bytes: 0, until: None, is_open, is_waiting: true, shortfall: None, is_told: false }
+        Self {
+            mode,
+            pre_us,
+            post,
+            ring,
+            bytes: 0,
+            until: None,
+            is_open,
+            is_waiting: true,
+            shortfall: None,
+            is_told: false,
+        }
     }
 
     /// What is being recorded now goes to the card.
@@ -196,7 +207,11 @@ mod tests {
         fed(&mut roll, 500, 50, 100);
         assert!(roll.trigger(Trigger::Motion, Mono(20_000_000)));
         let pre: Vec<_> = roll.drain().collect();
-        assert!(pre[0].is_key && pre[0].wall <= Wall(17_000_000) && pre[0].wall >= Wall(14_000_000), "{}", pre[0].wall);
+        assert!(
+            pre[0].is_key && pre[0].wall <= Wall(17_000_000) && pre[0].wall >= Wall(14_000_000),
+            "{}",
+            pre[0].wall
+        );
         assert_eq!(pre.last().map(|u| u.wall), Some(Wall(19_960_000)));
         assert!(roll.unit(unit(20_000, true, 100)).is_some());
         assert!(!roll.close_if_over(Mono(24_999_999)));

@@ -172,7 +172,11 @@ impl Segmenter {
                             || self.video.len() >= FRAGMENT_SAMPLES;
                         let is_cut_by_key =
                             unit.is_key && (!first.is_key || unit.dts - first.dts >= KEY_FRAGMENT_TICKS);
-                        if is_cut_by_key || is_full || (unit.is_key && self.clock_shift.is_some()) { self.cut(Some(unit.dts)) } else { None }
+                        if is_cut_by_key || is_full || (unit.is_key && self.clock_shift.is_some()) {
+                            self.cut(Some(unit.dts))
+                        } else {
+                            None
+                        }
                     }
                 };
                 if unit.is_key && self.video.is_empty() {

@@ -100,7 +100,9 @@ struct Check {
 fn is_full(file: &SlabFile, len: u64, generation: u64) -> bool {
     let mut footer = [0; FOOTER_LEN];
     let read = len.checked_sub(FOOTER_LEN as u64).map(|at| file.read_at(at, &mut footer));
-    matches!(read, Some(Ok(FOOTER_LEN))) && footer[..4] == FOOTER_MARK && footer[8..] == generation.to_be_bytes()
+    matches!(read, Some(Ok(FOOTER_LEN)))
+        && footer[..4] == FOOTER_MARK
+        && footer[8..] == generation.to_be_bytes()
 }
 
 /// Looks at the volume in `path`. With `rebuild` its index is thrown away and made again first.
@@ -114,7 +116,12 @@ pub fn check(path: &Path, rebuild: bool) -> Result<Report, StorageError> {
     let in_use = disk.lock(".nightjar/lock").is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock);
     let marker = disk.read_small(".nightjar/volume").ok();
     let volume = marker.as_deref().and_then(|bytes| super::volume::parse(bytes).ok());
-    let mut check = Check { report: empty(volume, in_use, rebuild), rows: Vec::new(), unfollowed: Vec::new(), wear: Wear::default() };
+    let mut check = Check {
+        report: empty(volume, in_use, rebuild),
+        rows: Vec::new(),
+        unfollowed: Vec::new(),
+        wear: Wear::default(),
+    };
     if check.report.volume.is_none() {
         let words = "the marker is missing or unreadable: a recorder would not take this for its volume";
         check.find(7, ".nightjar/volume", words.into());
@@ -212,7 +219,11 @@ impl Check {
             let path = format!("{}/{}", name::POOL_DIR, entry.name);
             let len = SlabFile::open(disk, &path).and_then(|f| f.len()).unwrap_or_default();
             if !SLABS.contains(&len) || !len.is_power_of_two() {
-                self.find(7, &path, format!("a waiting slab of {len} bytes: it is replaced at the next start"));
+                self.find(
+                    7,
+                    &path,
+                    format!("a waiting slab of {len} bytes: it is replaced at the next start"),
+                );
             }
             self.report.waiting += 1;
             self.report.bytes += len;
@@ -290,7 +301,11 @@ impl Check {
                 self.find(2, path, format!("damaged from {from} to {to} (bit rot or a failing card); {left} records from there on cannot be vouched for"));
             }
             (None, None) if is_full(file, len, found.generation) => {
-                self.find(3, path, "its seal is damaged: nothing vouches for its footage any more; it still plays".into());
+                self.find(
+                    3,
+                    path,
+                    "its seal is damaged: nothing vouches for its footage any more; it still plays".into(),
+                );
             }
             (None, None) => {}
         }
@@ -337,33 +352,52 @@ impl Check {
         for (a, b) in std::mem::take(&mut self.unfollowed) {
             let (from, to) = (a.end().unwrap_or_default(), b.start().unwrap_or_default());
             if index.is_none_or(|index| index.gaps(&a.stream, from, to).is_empty()) {
-                self.find(10, &b.path, format!("does not follow {}: a slab between them was removed", a.path));
+                self.find(
+                    10,
+                    &b.path,
+                    format!("does not follow {}: a slab between them was removed", a.path),
+                );
             }
         }
     }
 
     fn index(&mut self, disk: &dyn Disk) {
         let dir = disk.real_path(".nightjar/index");
-        let index = if dir.exists() { Index::look(&dir).map_err(|e| format!("cannot be read: {e}")) } else { Err("there is none".into()) };
+        let index = if dir.exists() {
+            Index::look(&dir).map_err(|e| format!("cannot be read: {e}"))
+        } else {
+            Err("there is none".into())
+        };
         self.removed(index.as_ref().ok());
         let index = match index {
             Ok(index) => index,
-            Err(why) => return self.find(9, ".nightjar/index", format!("{why}; the next start makes it again")),
+            Err(why) => {
+                return self.find(9, ".nightjar/index", format!("{why}; the next start makes it again"));
+            }
         };
         let mut known: HashMap<String, SlabRow> =
             index.slabs().into_iter().map(|r| (r.path.clone(), r)).collect();
         let rows = std::mem::take(&mut self.rows);
         for (row, ..) in &rows {
             match known.remove(&row.path) {
-                None if row.is_sealed => self.find(9, &row.path, "is not in the index; nightjar check --rebuild mends it".into()),
+                None if row.is_sealed => {
+                    self.find(9, &row.path, "is not in the index; nightjar check --rebuild mends it".into())
+                }
                 Some(have) if row.is_sealed && have.generation != row.generation => {
-                    self.find(9, &row.path, "the index speaks of older footage in it; nightjar check --rebuild mends it".into());
+                    self.find(
+                        9,
+                        &row.path,
+                        "the index speaks of older footage in it; nightjar check --rebuild mends it".into(),
+                    );
                 }
                 _ => {}
             }
         }
         for (path, row) in known {
-            let words = format!("is in the index and not on the card: footage from {} is gone", row.start().unwrap_or_default());
+            let words = format!(
+                "is in the index and not on the card: footage from {} is gone",
+                row.start().unwrap_or_default()
+            );
             self.find(9, &path, words);
         }
         self.holes(&index, &rows);
@@ -376,7 +410,9 @@ impl Check {
             let between = row.end().zip(next.and_then(SlabRow::start));
             for (from, to) in inside.chain(between).filter(|(a, b)| *b - *a >= GAP_US) {
                 if index.gaps(&row.stream, from, to).is_empty() {
-                    let words = format!("nothing explains why there is no footage from {from} to {to}; the next start does");
+                    let words = format!(
+                        "nothing explains why there is no footage from {from} to {to}; the next start does"
+                    );
                     self.find(8, &row.path, words);
                 }
             }

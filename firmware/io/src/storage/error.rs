@@ -44,7 +44,9 @@ pub enum StorageError {
         wanted: u64,
     },
     /// The folder is not there.
-    #[error("[storage] path {path}: the disk is missing: {source}; plug it in or mount it, recording goes on by itself")]
+    #[error(
+        "[storage] path {path}: the disk is missing: {source}; plug it in or mount it, recording goes on by itself"
+    )]
     Missing {
         /// The folder.
         path: PathBuf,
@@ -74,13 +76,17 @@ pub enum StorageError {
         wanted: String,
     },
     /// The file system is mounted read-only.
-    #[error("[storage] path {path}: the disk is read-only: it is worn out, locked or was damaged; check it with fsck, else replace it")]
+    #[error(
+        "[storage] path {path}: the disk is read-only: it is worn out, locked or was damaged; check it with fsck, else replace it"
+    )]
     ReadOnly {
         /// The folder.
         path: PathBuf,
     },
     /// A write-out failed: what was written may be gone.
-    #[error("the disk failed to write out footage: it is worn out, full or was pulled; recording goes on when it answers again")]
+    #[error(
+        "the disk failed to write out footage: it is worn out, full or was pulled; recording goes on when it answers again"
+    )]
     Doubtful,
     /// No disk is there at this moment.
     #[error("the disk with the footage is missing; plug it in, recording goes on by itself")]

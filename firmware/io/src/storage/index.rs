@@ -58,7 +58,11 @@ impl Index {
         let stamp = |opens: u64| format!("{id} {opens}");
         let index = match Self::open_as_is(dir) {
             // counted once more when the power went between the two
-            Ok(index) if index.text("volume").is_none_or(|was| was == stamp(opens) || was == stamp(opens + 1)) => index,
+            Ok(index)
+                if index.text("volume").is_none_or(|was| was == stamp(opens) || was == stamp(opens + 1)) =>
+            {
+                index
+            }
             found => {
                 match found {
                     Ok(_) => {
@@ -160,7 +164,11 @@ impl Index {
     }
 
     /// Forgets an event that is told under another time now: it stands in the same place.
-    pub(super) fn remove_event_at(&self, id: EventId, record: Option<(u64, u64)>) -> Result<(), StorageError> {
+    pub(super) fn remove_event_at(
+        &self,
+        id: EventId,
+        record: Option<(u64, u64)>,
+    ) -> Result<(), StorageError> {
         if self.event(id).is_some_and(|entry| entry.record == record) {
             self.events.remove(event_key(id))?;
         }
@@ -169,7 +177,13 @@ impl Index {
 
     /// Moves what happened to the stream of a slab in `from..=to` by `micros`: gaps that begin then, and the camera's
     /// events, but for those that stand in other slabs.
-    pub(super) fn restamp(&self, row: &SlabRow, from: Wall, to: Wall, micros: i64) -> Result<(), StorageError> {
+    pub(super) fn restamp(
+        &self,
+        row: &SlabRow,
+        from: Wall,
+        to: Wall,
+        micros: i64,
+    ) -> Result<(), StorageError> {
         let stream = &row.stream;
         let after = to.plus_micros(1);
         for gap in self.gaps(stream, from, after).into_iter().filter(|g| g.from >= from) {
@@ -178,7 +192,8 @@ impl Index {
             self.put_gap(&Gap { from, to, ..gap })?;
         }
         if stream.1 == nightjar_types::StreamKind::Main {
-            let is_here = |e: &EventEntry| e.record.is_none_or(|(generation, _)| generation == row.generation);
+            let is_here =
+                |e: &EventEntry| e.record.is_none_or(|(generation, _)| generation == row.generation);
             let all: Vec<EventEntry> =
                 self.events(from, after, None).filter(|e| e.event.camera == stream.0 && is_here(e)).collect();
             for entry in all {
@@ -219,7 +234,12 @@ impl Index {
     }
 
     /// Forgets gaps of a stream from before `until` and events of its camera from before `camera`: their footage is gone.
-    pub(super) fn forget_before(&self, stream: &StreamId, until: Wall, camera: Wall) -> Result<(), StorageError> {
+    pub(super) fn forget_before(
+        &self,
+        stream: &StreamId,
+        until: Wall,
+        camera: Wall,
+    ) -> Result<(), StorageError> {
         for old in self.events(Wall(0), camera, None).filter(|e| e.event.camera == stream.0) {
             self.events.remove(event_key(old.event.id))?;
         }

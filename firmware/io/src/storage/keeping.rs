@@ -8,8 +8,8 @@ use super::shelf::Deletion;
 use nightjar_record::catalog::{LEAST_SLABS, SMALLEST_SLAB, StreamId};
 use nightjar_record::forecast::{self, Forecasts, Life};
 use nightjar_record::{Hold, HoldError};
-use nightjar_types::config::Keep;
 use nightjar_types::Wall;
+use nightjar_types::config::Keep;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering::Relaxed;
 

@@ -43,10 +43,12 @@ impl Registers {
         let written = text("stat").and_then(|t| t.split_whitespace().nth(6)?.parse::<u64>().ok());
         // JESD84-B51, EXT_CSD 268 and 269: 0x01 is 0 to 10 % used, 0x0b is beyond the end
         let used = text("device/life_time").and_then(|t| {
-            let steps = t.split_whitespace().filter_map(|s| u8::from_str_radix(s.trim_start_matches("0x"), 16).ok());
+            let steps =
+                t.split_whitespace().filter_map(|s| u8::from_str_radix(s.trim_start_matches("0x"), 16).ok());
             steps.max().filter(|s| *s > 0).map(|s| s.saturating_mul(10).min(110))
         });
-        let near = text("device/pre_eol_info").and_then(|t| u8::from_str_radix(t.trim().trim_start_matches("0x"), 16).ok());
+        let near = text("device/pre_eol_info")
+            .and_then(|t| u8::from_str_radix(t.trim().trim_start_matches("0x"), 16).ok());
         Self {
             device: disk.file_name().map(|n| n.to_string_lossy().into_owned()),
             size_bytes: number(text("size")).map(|s| s * SECTOR),

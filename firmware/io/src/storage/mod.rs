@@ -17,6 +17,8 @@ mod restamp;
 mod ring;
 mod shelf;
 mod slab_file;
+mod slabs;
+mod stream;
 mod thin;
 mod volume;
 
@@ -24,9 +26,9 @@ pub use clips::{Clip, Extras, Film};
 pub use error::StorageError;
 pub use keeping::{CardLife, Held, HoldFault};
 pub use life::Registers;
-pub use nightjar_record::{Hold, Trigger};
 pub use nightjar_record::catalog::StreamId;
 pub use nightjar_record::timelapse::Pace;
+pub use nightjar_record::{Hold, Trigger};
 pub use options::{Now, Options, StreamPlan};
 pub use queue::{CardSender, EventSender};
 pub use read::{KeyPicture, Library};
@@ -170,7 +172,8 @@ fn write_out(shelf: &Shelf, is_last: bool) {
     let Ok(mounted) = shelf.mounted() else { return };
     let beats = shelf.ahead.load(Relaxed);
     let now = (shelf.options.clock)().mono;
-    let is_due = is_last || now.0 >= shelf.flush_at.load(Relaxed) || shelf.is_index_urgent.swap(false, Relaxed);
+    let is_due =
+        is_last || now.0 >= shelf.flush_at.load(Relaxed) || shelf.is_index_urgent.swap(false, Relaxed);
     let was_dirty = shelf.is_index_dirty.swap(false, Relaxed);
     let is_dirty = was_dirty && is_due;
     let synced = error::io_at("write out", &mounted.volume.root, mounted.volume.disk.sync());

@@ -2,8 +2,8 @@
 
 use super::error::{StorageError, io_at};
 use super::index::Index;
-use super::restamp::{CLOCKS, ToldClock};
 use super::recover::{self, Recovered};
+use super::restamp::{CLOCKS, ToldClock};
 use super::shelf::{Mounted, Shelf};
 use super::volume::{Volume, Wanted};
 use nightjar_record::hold::Hold;
@@ -36,14 +36,18 @@ pub(super) fn mount(shelf: &Shelf) -> Result<Found, StorageError> {
     let wanted = options.volume.clone().or(was).or(known);
     let wanted = wanted.map_or(Wanted::Any, Wanted::Only);
     if wanted == Wanted::Any {
-        options.place.prepare().map_err(|source| StorageError::NotWritable {
-            path: options.place.path().into(),
-            source,
-        })?;
+        options
+            .place
+            .prepare()
+            .map_err(|source| StorageError::NotWritable { path: options.place.path().into(), source })?;
     }
     let volume = Volume::open(&*options.place, &wanted)?;
     if let Some(file) = options.known.as_ref().filter(|_| wanted == Wanted::Any) {
-        io_at("write", file, std::fs::write(file, &volume.id).and_then(|()| std::fs::File::open(file)?.sync_all()))?;
+        io_at(
+            "write",
+            file,
+            std::fs::write(file, &volume.id).and_then(|()| std::fs::File::open(file)?.sync_all()),
+        )?;
     }
     let _ = shelf.volume.set(volume.id.clone()); // at a later mount it is the same
     let holds = read_holds(&volume)?;
@@ -81,7 +85,9 @@ fn read_small(volume: &Volume, path: &str) -> Result<Option<Vec<u8>>, StorageErr
 fn read_json<T: DeserializeOwned>(volume: &Volume, path: &str) -> Result<Option<T>, StorageError> {
     let Some(bytes) = read_small(volume, path)? else { return Ok(None) };
     let read = serde_json::from_slice(&bytes);
-    Ok(read.inspect_err(|e| tracing::error!(error = %e, "{path} is not what it was; restore it from a copy")).ok())
+    Ok(read
+        .inspect_err(|e| tracing::error!(error = %e, "{path} is not what it was; restore it from a copy"))
+        .ok())
 }
 
 fn read_holds(volume: &Volume) -> Result<Vec<Hold>, StorageError> {

@@ -8,7 +8,7 @@ use super::slab_file::SlabFile;
 use super::volume::{SLABS, Volume};
 use nightjar_media::boxes::free_head;
 use nightjar_record::catalog::{JOIN_US, StreamId};
-use nightjar_record::layout::{Flags, Hash, HEAD_LEN, Wear};
+use nightjar_record::layout::{Flags, HEAD_LEN, Hash, Wear};
 use nightjar_record::scan::{self, Depth};
 use nightjar_record::{Catalog, Kind, ReadAt, RecordHead, Scanned, Sign, SlabRow, SlabWriter, name};
 use nightjar_types::{Event, Gap, GapCause, Wall};
@@ -127,7 +127,8 @@ impl Recovery<'_> {
         };
         self.catalog.raise_generation(found.generation + 1);
         self.found.insert(found.generation);
-        let belongs = name::parse(path).is_some_and(|(c, s)| c == found.slab.camera && s == found.slab.stream);
+        let belongs =
+            name::parse(path).is_some_and(|(c, s)| c == found.slab.camera && s == found.slab.stream);
         let is_half_thinned = !found.slab.replaces.is_empty() && found.seal.is_none();
         if !belongs || is_half_thinned || found.records.is_empty() {
             tracing::info!(slab = path, "was being made when the recorder ended; goes back to the pool");
@@ -305,7 +306,11 @@ fn clip_overlaps(catalog: &mut Catalog) {
 
 /// Makes the gap records fit the footage: none lies over it, and a hole that they do not tell of was a power cut, whose
 /// record did not reach the card.
-pub(super) fn explain_holes(catalog: &Catalog, index: &Index, streams: &[StreamId]) -> Result<(), StorageError> {
+pub(super) fn explain_holes(
+    catalog: &Catalog,
+    index: &Index,
+    streams: &[StreamId],
+) -> Result<(), StorageError> {
     for stream in streams {
         let spans = catalog.coverage(stream, Wall(0), Wall(i64::MAX));
         let (Some(first), Some(last)) = (spans.first(), spans.last()) else { continue };
@@ -331,7 +336,13 @@ pub(super) fn explain_holes(catalog: &Catalog, index: &Index, streams: &[StreamI
             }
             if to - from >= HOLE_US || (from == pair[0].1 && to > from) {
                 let (camera, kind) = stream.clone();
-                index.put_gap(&Gap { camera, stream: kind, from, to: Some(to), cause: GapCause::PowerCut })?;
+                index.put_gap(&Gap {
+                    camera,
+                    stream: kind,
+                    from,
+                    to: Some(to),
+                    cause: GapCause::PowerCut,
+                })?;
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The clock was set: this boot's footage, gaps and events are moved to where they belong, and names follow. Each slab is
 //! moved by one small record behind its seal, so a power cut leaves it either there or here.
 
-use super::card::{Card, Open};
+use super::card::Card;
 use super::error::{StorageError, io_at};
 use super::index::Index;
 use super::mount::HOLDS;
@@ -9,6 +9,7 @@ use super::options::Now;
 use super::recover::{explain_holes, index_events};
 use super::ring::{COOLING, settle};
 use super::slab_file::SlabFile;
+use super::stream::Open;
 use nightjar_record::catalog::StreamId;
 use nightjar_record::layout::Begun;
 use nightjar_record::scan::{self, Depth};
@@ -103,7 +104,10 @@ impl Card {
         if step.abs() < STEP_US {
             return;
         }
-        tracing::warn!(step_s = step / 1_000_000, "the clock was set; this boot's footage is moved to where it belongs");
+        tracing::warn!(
+            step_s = step / 1_000_000,
+            "the clock was set; this boot's footage is moved to where it belongs"
+        );
         if self.old_offsets.len() == MAX_OFFSETS {
             self.old_offsets.remove(0);
         }
@@ -319,7 +323,9 @@ impl Card {
         let moved = |w: Wall| w.plus_micros(shift);
         let others = catalog.rows().filter(|r| r.stream == row.stream && r.begun.boot != row.begun.boot);
         let overlaps = others
-            .filter(|r| r.start() < Some(moved(end)) && r.end() > Some(moved(start)) && self.shift_of(&r.begun) == 0)
+            .filter(|r| {
+                r.start() < Some(moved(end)) && r.end() > Some(moved(start)) && self.shift_of(&r.begun) == 0
+            })
             .filter_map(|r| r.end())
             .max();
         if let Some(end) = overlaps {
@@ -366,13 +372,14 @@ impl Card {
 /// Gaps that lead up to the first footage of a stream's time line: nothing recorded is before them.
 fn leading_gaps(index: &Index, catalog: &Catalog, row: &SlabRow, start: Wall) -> Vec<Gap> {
     let is_near = |a: Wall, b: Wall| (a - b).abs() < NEAR_US;
-    let is_end = |at: Wall| {
-        catalog.rows().any(|r| r.stream == row.stream && r.spans.iter().any(|s| is_near(s.1, at)))
-    };
+    let is_end =
+        |at: Wall| catalog.rows().any(|r| r.stream == row.stream && r.spans.iter().any(|s| is_near(s.1, at)));
     let (mut all, mut at) = (Vec::new(), start);
     loop {
         let mut before = index.gaps(&row.stream, Wall(0), at.plus_micros(NEAR_US)).into_iter();
-        let Some(gap) = before.rfind(|g| g.from < at && g.to.is_some_and(|to| is_near(to, at))) else { return all };
+        let Some(gap) = before.rfind(|g| g.from < at && g.to.is_some_and(|to| is_near(to, at))) else {
+            return all;
+        };
         if is_end(gap.from) {
             return all;
         }

@@ -1,10 +1,10 @@
 //! Where the next slab comes from: the pool is grown to the quota, old footage is retired before its place is needed, and
 //! a slab is written over only when the card knows that its old footage is gone.
 
-use super::card::Stream;
 use super::error::StorageError;
 use super::options::Now;
 use super::shelf::{Mounted, Shelf};
+use super::stream::Stream;
 use nightjar_record::catalog::{Exchange, LEAST_SLABS, SMALLEST_SLAB, StreamId, slab_len};
 use nightjar_record::{SlabRow, Take, name};
 use nightjar_types::config::Keep;
@@ -69,7 +69,12 @@ impl Ring {
     }
 
     /// What is due besides writing. True when the card was changed.
-    pub(super) fn upkeep(&mut self, shelf: &Shelf, streams: &[Stream], now: &Now) -> Result<bool, StorageError> {
+    pub(super) fn upkeep(
+        &mut self,
+        shelf: &Shelf,
+        streams: &[Stream],
+        now: &Now,
+    ) -> Result<bool, StorageError> {
         let mounted = shelf.mounted()?;
         let epoch = shelf.epoch.load(Relaxed);
         self.cooling.retain(|(ready, number, len)| {
@@ -79,7 +84,8 @@ impl Ring {
             }
             !is_ready
         });
-        let (done, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.sealed).into_iter().partition(|(ready, _)| *ready <= epoch);
+        let (done, rest): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.sealed).into_iter().partition(|(ready, _)| *ready <= epoch);
         self.sealed = rest;
         for (_, row) in done {
             // as it is now: marks may have come since
@@ -230,7 +236,13 @@ impl Ring {
         self.cooling.iter().map(|c| u64::from(c.2)).sum()
     }
 
-    fn expire(&mut self, shelf: &Shelf, m: &Mounted, streams: &[Stream], now: &Now) -> Result<bool, StorageError> {
+    fn expire(
+        &mut self,
+        shelf: &Shelf,
+        m: &Mounted,
+        streams: &[Stream],
+        now: &Now,
+    ) -> Result<bool, StorageError> {
         if now.mono < self.expire_at {
             return Ok(false);
         }
@@ -285,7 +297,13 @@ impl Ring {
     }
 
     /// Gives back one slab a beat while there is more than the quota allows.
-    fn shrink(&mut self, shelf: &Shelf, m: &Mounted, streams: &[Stream], now: &Now) -> Result<bool, StorageError> {
+    fn shrink(
+        &mut self,
+        shelf: &Shelf,
+        m: &Mounted,
+        streams: &[Stream],
+        now: &Now,
+    ) -> Result<bool, StorageError> {
         let quota = shelf.quota.load(Relaxed);
         let bytes = shelf.catalog().bytes() + self.cooling_bytes();
         if bytes <= quota {
@@ -361,7 +379,12 @@ impl Ring {
 }
 
 /// The footage of a slab that is out of the catalog is forgotten, its file waits in the pool.
-pub(super) fn retire(shelf: &Shelf, m: &Mounted, row: &SlabRow, why: &str) -> Result<(u64, u32), StorageError> {
+pub(super) fn retire(
+    shelf: &Shelf,
+    m: &Mounted,
+    row: &SlabRow,
+    why: &str,
+) -> Result<(u64, u32), StorageError> {
     let number = m.fresh_number();
     m.volume.rename(&row.path, &name::pool_path(number))?;
     shelf.forget(row, why);

@@ -234,7 +234,8 @@ impl Shelf {
     pub(super) fn forget(&self, row: &SlabRow, why: &str) {
         let oldest = self.catalog().oldest(Some(&row.stream)).or(row.end()).unwrap_or_default();
         // events are the camera's: they stay as long as any of its streams shows them
-        let of_camera = self.catalog().rows().filter(|r| r.stream.0 == row.stream.0).filter_map(SlabRow::start).min();
+        let of_camera =
+            self.catalog().rows().filter(|r| r.stream.0 == row.stream.0).filter_map(SlabRow::start).min();
         self.index(|index| {
             index.remove_slab(row.generation)?;
             // older footage of another worth or size stays: then there is a hole from now on
@@ -270,7 +271,11 @@ impl Shelf {
         self.index(|index| {
             index.put_gap(&Gap { camera, stream, from, to: Some(to), cause: GapCause::Lost })?;
             // one that the index does not vouch for yet is put there when it does
-            if index.slab(generation).is_some_and(|known| known.is_sealed) { index.put_slab(&row) } else { Ok(()) }
+            if index.slab(generation).is_some_and(|known| known.is_sealed) {
+                index.put_slab(&row)
+            } else {
+                Ok(())
+            }
         });
     }
 

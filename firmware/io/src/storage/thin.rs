@@ -74,7 +74,11 @@ impl Card {
             return self.begin_thinning(&mounted, now);
         };
         let is_whole = self.copy_some(&mounted, &mut job)?;
-        if is_whole { self.finish(&mounted, job)? } else { self.thin.job = Some(job) }
+        if is_whole {
+            self.finish(&mounted, job)?
+        } else {
+            self.thin.job = Some(job)
+        }
         Ok(true)
     }
 
@@ -139,7 +143,8 @@ impl Card {
         };
         let generation = self.shelf.catalog_mut().fresh_generation();
         let params = StreamParams { audio: None, ..found.slab.params.clone() };
-        let start = found.records.iter().find(|r| r.head.is_key()).map_or(found.slab.begun.wall, |r| r.head.wall);
+        let start =
+            found.records.iter().find(|r| r.head.is_key()).map_or(found.slab.begun.wall, |r| r.head.wall);
         let head = SlabHead {
             params: params.clone(),
             origin_ticks: ticks_of(start),
@@ -275,7 +280,8 @@ fn keys_of(found: &Scanned) -> Keys {
         let of_span = spans.iter().find(|s| s.0 <= at && at < s.1).map_or(at, |s| s.1);
         keys.get(n + 1).map_or(of_span, |next| next.head.wall.min(of_span))
     };
-    let ticks = |n: usize, at: Wall| (ticks_of(end(n, at)) - ticks_of(at)).clamp(1, i64::from(u32::MAX)) as u32;
+    let ticks =
+        |n: usize, at: Wall| (ticks_of(end(n, at)) - ticks_of(at)).clamp(1, i64::from(u32::MAX)) as u32;
     keys.iter().enumerate().map(|(n, r)| (*r, ticks(n, r.head.wall))).collect()
 }
 

@@ -45,9 +45,10 @@ impl Volume {
         };
         let disk = place.mount().map_err(missing)?;
         let found = match disk.read_small(MARKER) {
-            Ok(bytes) => Some(parse(&bytes).map_err(|reason| {
-                StorageError::BadVolume { path: root.join(MARKER), reason }
-            })?),
+            Ok(bytes) => Some(
+                parse(&bytes)
+                    .map_err(|reason| StorageError::BadVolume { path: root.join(MARKER), reason })?,
+            ),
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
             Err(e) => return io_at("read", root.join(MARKER), Err(e)),
         };
@@ -125,7 +126,10 @@ impl Volume {
         start: nightjar_types::Wall,
     ) -> String {
         let path = |again| name::slab_path(&stream.0, stream.1, start, again);
-        (0..).map(path).find(|p| !self.disk.exists(p)).expect("a folder has fewer files than there are numbers")
+        (0..)
+            .map(path)
+            .find(|p| !self.disk.exists(p))
+            .expect("a folder has fewer files than there are numbers")
     }
 }
 
@@ -163,7 +167,9 @@ mod tests {
         drop(volume);
         drop(Volume::open(&place, &Wanted::Only(id.clone())).unwrap());
         let other = Wanted::Only("0123456789abcdef".into());
-        assert!(matches!(Volume::open(&place, &other), Err(StorageError::Foreign { found, .. }) if found == id));
+        assert!(
+            matches!(Volume::open(&place, &other), Err(StorageError::Foreign { found, .. }) if found == id)
+        );
         std::fs::write(dir.path().join(MARKER), "something else").unwrap();
         assert!(matches!(Volume::open(&place, &Wanted::Any), Err(StorageError::BadVolume { .. })));
     }
@@ -174,6 +180,10 @@ mod tests {
         let place = Folder(dir.path().into());
         let only = Wanted::Only("0123456789abcdef".into());
         assert!(matches!(Volume::open(&place, &only), Err(StorageError::NoVolume { .. })));
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing was written below the mount point");
+        assert_eq!(
+            std::fs::read_dir(dir.path()).unwrap().count(),
+            0,
+            "nothing was written below the mount point"
+        );
     }
 }

@@ -183,12 +183,6 @@ impl Sim {
         Arc::new(Socket(self.clone()))
     }
 
-    /// From now on a write-out hangs until it is let go.
-    pub fn block_sync(&self, is_blocked: bool) {
-        self.state().is_sync_blocked = is_blocked;
-        self.sync_free.notify_all();
-    }
-
     fn enter(&self, mount: u64, kind: &'static str) -> io::Result<(MutexGuard<'_, State>, Verdict)> {
         let mut s = self.state();
         if s.mount != mount || !s.is_there {
@@ -254,11 +248,6 @@ impl State {
     /// All faults are over.
     pub fn calm(&mut self) {
         (self.plan, self.failing, self.no_space_until) = (None, None, 0);
-    }
-
-    /// A fault is planned or lasts.
-    pub fn is_failing(&self) -> bool {
-        self.failing.is_some() || self.no_space_until > self.calls || !self.is_there
     }
 
     pub fn is_there(&self) -> bool {
@@ -368,11 +357,6 @@ impl State {
             self.seen.names.iter().map(|(path, ino)| (is_slab(path), len(ino))).collect();
         let waiting = slabs.iter().filter(|s| !s.0).map(|s| s.1).sum();
         (slabs.iter().map(|s| s.1).sum(), waiting, slabs.len())
-    }
-
-    /// A small file, as a person or another program writes it.
-    pub fn put_small(&mut self, path: &str, bytes: &[u8]) {
-        self.small.insert(path.into(), bytes.into());
     }
 
     /// What the scan of a freshly opened card found is what must be there from now on.

@@ -616,7 +616,7 @@ impl World {
             self.feed(n);
         }
         self.happen(stepped);
-        if self.ticks % BEAT_TICKS != 0 {
+        if !self.ticks.is_multiple_of(BEAT_TICKS) {
             return;
         }
         stepped.beat();

@@ -129,7 +129,18 @@ impl Rig {
         let of_options = clock.clone();
         options.clock = Arc::new(move || of_options.now());
         options.boot = [1; 16];
-        Self { dir, _dir: temp, clock, faults, options, cameras, writes_out: true, truth: 0, frames: 0, storage: None }
+        Self {
+            dir,
+            _dir: temp,
+            clock,
+            faults,
+            options,
+            cameras,
+            writes_out: true,
+            truth: 0,
+            frames: 0,
+            storage: None,
+        }
     }
 
     pub(crate) fn opened(quota: u64, streams: Vec<StreamPlan>) -> Self {

@@ -138,7 +138,13 @@ impl Catalog {
         }
     }
 
-    fn step(&self, len: u32, now: Wall, keep: &dyn Fn(&StreamId) -> Keep, free: &[(u64, u32)]) -> Option<Step> {
+    fn step(
+        &self,
+        len: u32,
+        now: Wall,
+        keep: &dyn Fn(&StreamId) -> Keep,
+        free: &[(u64, u32)],
+    ) -> Option<Step> {
         let is_ahead = self.line.is_ahead_of(now);
         let line = if is_ahead { Cow::Owned(self.line.by_generation()) } else { Cow::Borrowed(&self.line) };
         let lanes = line.lanes((!is_ahead).then_some(now), keep);

@@ -89,7 +89,9 @@ fn a_set_clock_counts_from_the_next_key_frame_on() {
     let old = s.unit(unit(10_800, true, 3 * HOUR + 120_000)).unwrap();
     let new = s.end_session().unwrap();
     assert_eq!((old.video.len(), old.wall(), old.begins_clock), (3, Wall(5 * HOUR), false));
-    assert!(new.begins_clock && new.wall() >= Wall(3 * HOUR + 120_000) && new.wall() < Wall(3 * HOUR + 121_000));
+    assert!(
+        new.begins_clock && new.wall() >= Wall(3 * HOUR + 120_000) && new.wall() < Wall(3 * HOUR + 121_000)
+    );
 }
 
 proptest! {
