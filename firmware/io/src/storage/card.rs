@@ -117,9 +117,10 @@ impl Card {
         let was = if found.was_clean { GapCause::Stopped } else { GapCause::PowerCut };
         for n in 0..self.streams.len() {
             let end = self.shelf.catalog().last_end(&self.streams[n].id);
+            let floor = end.map(|end| self.floor_of(n, end));
             let s = &mut self.streams[n];
-            if let Some(end) = end {
-                s.cutter.raise_floor(end);
+            if let Some((end, floor)) = end.zip(floor) {
+                s.cutter.raise_floor(floor);
                 (s.end, s.is_new, s.shift_us) = (end, false, 0); // all of it is moved by now
             }
             let cause = match (end, self.has_mounted, s.plan.mode) {

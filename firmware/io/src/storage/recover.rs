@@ -126,6 +126,13 @@ impl Recovery<'_> {
             return self.give_back(path, &file, len);
         };
         self.catalog.raise_generation(found.generation + 1);
+        if self.is_being_recycled(path, &file, len, &found)? {
+            tracing::info!(
+                slab = path,
+                "was being written over when the recorder ended; goes back to the pool"
+            );
+            return self.give_back(path, &file, len);
+        }
         self.found.insert(found.generation);
         let belongs =
             name::parse(path).is_some_and(|(c, s)| c == found.slab.camera && s == found.slab.stream);
@@ -164,15 +171,26 @@ impl Recovery<'_> {
         }
     }
 
+    /// A deleted slab under its next name, partly written over: its start did not reach the card, what follows it did. The
+    /// table and the last records do not show that.
+    fn is_being_recycled(
+        &self,
+        path: &str,
+        file: &SlabFile,
+        len: u64,
+        found: &Scanned,
+    ) -> Result<bool, StorageError> {
+        // what the index knows was not deleted: its times were being moved
+        if named_as(path, found).is_none() || self.index.slab(found.generation).is_some() {
+            return Ok(false);
+        }
+        let whole = scan::scan(file, len, Depth::Full)?;
+        Ok(whole.is_none_or(|whole| whole.records.len() < found.records.len()))
+    }
+
     /// Gives a slab the name that fits its times: they were moved, or it is what a recycled file held before the power went.
     fn named_by_time(&self, path: &str, stream: &StreamId, found: &Scanned) -> Result<String, StorageError> {
-        let first = found.records.iter().find(|r| r.head.kind == Kind::Fragment);
-        let start = first.map_or(found.slab.begun.wall, |r| r.head.wall);
-        let right = name::slab_path(&stream.0, stream.1, start, 0);
-        let stem = |p: &str| p.trim_end_matches(".mp4").split('_').next().map(str::to_string);
-        if stem(path) == stem(&right) {
-            return Ok(path.to_string());
-        }
+        let Some(start) = named_as(path, found) else { return Ok(path.to_string()) };
         // an index that is older than its deletion vouches for what was there under that very name
         self.index.remove_slab(found.generation)?;
         let right = self.volume.free_path(stream, start);
@@ -278,6 +296,15 @@ impl Recovery<'_> {
         }
         chains
     }
+}
+
+/// When a slab begins whose name says otherwise.
+fn named_as(path: &str, found: &Scanned) -> Option<Wall> {
+    let first = found.records.iter().find(|r| r.head.kind == Kind::Fragment);
+    let start = first.map_or(found.slab.begun.wall, |r| r.head.wall);
+    let right = name::slab_path(&found.slab.camera, found.slab.stream, start, 0);
+    let stem = |p: &str| p.trim_end_matches(".mp4").split('_').next().map(str::to_string);
+    (stem(path) != stem(&right)).then_some(start)
 }
 
 /// The length that a slab file of `len` bytes must have had.

@@ -17,7 +17,7 @@ use nightjar_record::writer;
 use nightjar_record::{Catalog, Scanned, Sign, SlabRow, SlabWriter};
 use nightjar_types::{AccessUnit, Event, Gap, Mono, Wall};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -174,6 +174,17 @@ impl Card {
                 self.seal(n); // its camera is away, or nothing happens: nothing else would end it
             }
         }
+        let met: Vec<usize> = (0..self.streams.len()).filter(|n| self.is_recorded_over(*n)).collect();
+        if !met.is_empty() {
+            for n in met {
+                if self.streams[n].slab.as_ref().is_some_and(|open| self.shift_of(&open.begun) != 0) {
+                    self.seal(n); // else its stream would have to wait for it
+                }
+            }
+            self.restamp_all()?;
+            self.explain_holes();
+            return Ok(true);
+        }
         let had = !self.restamps.is_empty();
         let epoch = self.shelf.epoch.load(Relaxed);
         for _ in 0..A_BEAT {
@@ -185,6 +196,34 @@ impl Card {
             self.explain_holes();
         }
         Ok(had)
+    }
+
+    /// Newer footage of the stream has come to where a slab stands that waits to be moved: no more waiting then.
+    fn is_recorded_over(&self, n: usize) -> bool {
+        let catalog = self.shelf.catalog();
+        let of_stream = |r: &&SlabRow| r.stream == self.streams[n].id && r.start().is_some();
+        let waiting = self.restamps.iter().filter_map(|w| catalog.get(w.generation)).filter(of_stream);
+        let waiting: HashSet<u64> = waiting.map(|r| r.generation).collect();
+        if waiting.is_empty() {
+            return false;
+        }
+        let mut rows: Vec<&SlabRow> = catalog.rows().filter(of_stream).collect();
+        rows.sort_by_key(|r| r.start());
+        let is_met =
+            |a: &SlabRow, b: &SlabRow| waiting.contains(&a.generation) || waiting.contains(&b.generation);
+        rows.windows(2).any(|p| p[0].end() > p[1].start() && is_met(p[0], p[1]))
+    }
+
+    /// Behind what the stream's next footage is to be laid, on a card whose footage ends at `end`. While the clock is being
+    /// set that is only this boot's: what another boot recorded on a clock that was ahead must not draw it there.
+    pub(super) fn floor_of(&self, n: usize, end: Wall) -> Wall {
+        let s = &self.streams[n];
+        if s.shift_us == 0 {
+            return end;
+        }
+        let catalog = self.shelf.catalog();
+        let ours = catalog.rows().filter(|r| r.stream == s.id && r.begun.boot == self.shelf.options.boot);
+        ours.filter_map(SlabRow::end).max().unwrap_or(end)
     }
 
     /// Moves all that stand where the clock was wrong, before anything else is done with a card that was just found.
@@ -226,6 +265,7 @@ impl Card {
         let path = mounted.volume.free_path(&row.stream, from.plus_micros(shift));
         mounted.volume.rename(&row.path, &path)?;
         self.shelf.catalog_mut().restamped(generation, path.clone(), shift);
+        self.clip_overlaps_of(generation);
         if let Some(row) = self.shelf.catalog().get(generation).cloned() {
             self.ring.reseal(&self.shelf, row);
         }
@@ -241,6 +281,31 @@ impl Card {
         });
         tracing::info!(slab = row.path, to = path, "moved");
         Ok(())
+    }
+
+    /// A write that failed though it was done was repeated in another slab, and one of the two was moved apart from the other
+    /// until now: the later slab has the footage, as at every start.
+    fn clip_overlaps_of(&self, generation: u64) {
+        let mut clipped = Vec::new();
+        {
+            let mut catalog = self.shelf.catalog_mut();
+            let Some(row) = catalog.get(generation).cloned() else { return };
+            let (Some(from), Some(to)) = (row.start(), row.end()) else { return };
+            let others: Vec<SlabRow> =
+                catalog.overlapping(&row.stream, from, to).into_iter().cloned().collect();
+            let is_waiting = |r: &SlabRow| self.restamps.iter().any(|w| w.generation == r.generation);
+            for other in others.iter().filter(|r| r.generation != generation && r.is_sealed && !is_waiting(r))
+            {
+                let (first, next) = if other.start() <= row.start() { (other, &row) } else { (&row, other) };
+                if let (Some(limit), Some(end)) = (next.start(), first.end()) {
+                    tracing::warn!(slab = first.path, "overlaps the next; the next one's footage counts");
+                    clipped.extend(catalog.lost(first.generation, limit, end).cloned());
+                }
+            }
+        }
+        for row in clipped.iter().filter(|r| self.ring.is_vouched(r.generation)) {
+            self.shelf.index(|index| index.put_slab(row));
+        }
     }
 
     /// How far the newest footage of a stream is to be moved. `None` when nothing was ever recorded.

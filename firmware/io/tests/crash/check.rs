@@ -124,7 +124,8 @@ fn slabs(sim: &Sim, asked: &Asked, wrong: &mut Vec<String>) -> Found {
         if let Some(first) = fragments.clone().next() {
             let right = name::slab_path(&stream.0, stream.1, first.head.wall, 0);
             let stem = |p: &str| p.trim_end_matches(".mp4").split('_').next().map(str::to_string);
-            if stem(path) != stem(&right) {
+            // the record that moved it may be what is rotten
+            if stem(path) != stem(&right) && !inode.is_rotten {
                 tell(format!("begins as {right} (moved by {} s)", slab.shift_us / 1_000_000));
             }
         } else if !inode.is_rotten {
