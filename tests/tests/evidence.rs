@@ -165,8 +165,10 @@ fn events_are_chapters() {
         let events = page["events"].as_array().cloned().unwrap_or_default();
         let start = |e: &Value| e["start_ms"].as_i64().unwrap();
         let cover = coverage(&admin, "cam01", "main");
-        let last = cover["spans"].as_array()?.last()?["to_ms"].as_i64()?;
-        events.into_iter().find(|e| start(e) + 2_000 < last)
+        let span = cover["spans"].as_array()?.last()?;
+        let (first, last) = (span["from_ms"].as_i64()?, span["to_ms"].as_i64()?);
+        // the sub stream, which is looked at, may begin before the main stream
+        events.into_iter().find(|e| start(e) >= first && start(e) + 2_000 < last)
     });
     let at = event["start_ms"].as_i64().unwrap();
     let path = format!("/api/v1/cameras/cam01/video.mp4?from={}&to={}", at - 500, at + 1_500);
