@@ -180,9 +180,11 @@ fn events_are_chapters() {
     let chapters = told["chapters"].as_array().unwrap();
     let own = chapters.iter().find(|c| {
         let seconds: f64 = c["start_time"].as_str().unwrap().parse().unwrap();
-        ((seconds * 1_000.0) as i64 - (at - start)).abs() <= 2
+        // things of other classes may come into the picture with the person
+        let is_person = c["tags"]["title"].as_str().is_some_and(|t| t.starts_with("person "));
+        is_person && ((seconds * 1_000.0) as i64 - (at - start)).abs() <= 2
     });
     let title = own.unwrap_or_else(|| panic!("{event}: {told}"))["tags"]["title"].as_str().unwrap();
-    assert!(title.starts_with("person ") && title.ends_with(" %"), "{title}");
+    assert!(title.ends_with(" %"), "{title}");
     probe::assert_plays(&clip);
 }
