@@ -29,9 +29,9 @@ const START: i64 = 1_795_233_600_000_000;
 /// Bytes of a slab of a 4 Mbit/s camera.
 const SLAB: u32 = 64 << 20;
 /// Fragments of a beat each that such a slab holds.
-const FRAGMENTS: usize = 178;
+const FRAGMENTS: usize = 148;
 /// A beat, µs.
-const BEAT_US: i64 = 750_000;
+const BEAT_US: i64 = 900_000;
 /// Cameras that the slabs belong to.
 const CAMERAS: usize = 24;
 /// Pictures that are nothing but zeros: holes in a sparse file, and hashed like any other.

@@ -1,6 +1,6 @@
 //! Everything that touches the outside: cameras in, card and relays out, the eye beside. The shells around the pure crates.
 
-mod beat;
+pub mod beat;
 pub mod clock;
 pub mod device_key;
 pub mod eye_link;

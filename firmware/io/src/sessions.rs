@@ -153,10 +153,9 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Starts every stream on a thread of its own runtime.
-    pub fn start(streams: Vec<Stream>) -> io::Result<Self> {
+    /// Starts every stream on one thread with a runtime of its own, which keeps `beat`.
+    pub fn start(streams: Vec<Stream>, beat: Arc<Beat>) -> io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
-        let beat = Arc::new(Beat::default());
         let of_runtime = beat.clone();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

@@ -115,7 +115,7 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     let address = console::address(server.scheme(), server.addr());
 
     let stage = tokio::spawn(stage.run(seen, commanded, stopped.clone()));
-    let sessions = Sessions::start(streams)?;
+    let sessions = Sessions::start(streams, storage.reading())?;
     let supervisor = tokio::spawn(supervisor::run(gauges, updates, audit.clone(), stopped.clone()));
     let mut web_stopped = stopped.clone();
     let web = tokio::spawn(async move {

@@ -34,6 +34,7 @@ pub use queue::{CardSender, EventSender};
 pub use read::{KeyPicture, Library};
 pub use shelf::Deletion;
 
+use crate::beat::Beat;
 use shelf::Shelf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -70,6 +71,11 @@ impl Storage {
     /// The way to the card for stream `n` of those in the options.
     pub fn sender(&self, n: usize) -> CardSender {
         CardSender::new(self.shelf.queue.clone(), n as u16)
+    }
+
+    /// The beat in which cameras are to be read, so that what has arrived is here when the card writes.
+    pub fn reading(&self) -> Arc<Beat> {
+        self.shelf.queue.reading.clone()
     }
 
     /// Reads footage, gaps and events.

@@ -79,7 +79,7 @@ impl Options {
         Self {
             place: Arc::new(Folder(path.into())),
             quota,
-            sync: Duration::from_millis(750),
+            sync: Duration::from_millis(900),
             memory: 32 << 20,
             holds: 0.25,
             volume: None,

@@ -1,5 +1,6 @@
 //! The hop recorder → card: units in, bounded by bytes; when full, whole groups of pictures are left out and counted.
 
+use crate::beat::Beat;
 use nightjar_record::Trigger;
 use nightjar_types::{AccessUnit, GapCause, Mono, StreamParams};
 use std::collections::VecDeque;
@@ -35,26 +36,38 @@ pub(super) struct Queue {
     budget: usize,
     waiting: Mutex<Waiting>,
     wake: Condvar,
+    /// Of those who read the cameras.
+    pub(super) reading: Arc<Beat>,
     pub(super) dropped_units: AtomicU64,
 }
 
 impl Queue {
     pub(super) fn new(budget: u64) -> Self {
         let budget = usize::try_from(budget).unwrap_or(usize::MAX);
-        Self { budget, waiting: Mutex::default(), wake: Condvar::new(), dropped_units: AtomicU64::new(0) }
+        Self {
+            budget,
+            waiting: Mutex::default(),
+            wake: Condvar::new(),
+            reading: Arc::default(),
+            dropped_units: AtomicU64::new(0),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Waits a beat, or less when much has come in. True: this beat is the last.
+    /// Waits a beat, or less when much has come in; then for what has arrived at this machine. True: this beat is the last.
     pub(super) fn wait(&self, beat: Duration) -> bool {
         let is_calm = |w: &mut Waiting| w.bytes < self.budget / 2 && !w.is_stopping;
-        match self.wake.wait_timeout_while(self.lock(), beat, is_calm) {
+        let is_stopping = match self.wake.wait_timeout_while(self.lock(), beat, is_calm) {
             Ok((guard, _)) => guard.is_stopping,
             Err(poisoned) => poisoned.into_inner().0.is_stopping,
+        };
+        if !is_stopping {
+            self.reading.drain();
         }
+        is_stopping
     }
 
     /// Waits a beat, whatever comes in. True: this beat is the last.

@@ -357,6 +357,9 @@ impl Ring {
             if ready * 2 < spare && waiting > ready {
                 shelf.is_index_urgent.store(true, Relaxed); // a slab is wanted sooner than the index would be written out
             }
+            if waiting * 2 > spare {
+                continue; // several at once: each time, folders and inodes are written whatever the number
+            }
             let is_stuck = now.mono < self.grow_at && at_hand(shelf, len) != len;
             for _ in waiting..spare {
                 if is_stuck || !is_grown(shelf.catalog().bytes(), self.cooling_bytes()) {

@@ -50,7 +50,7 @@ impl Default for Storage {
         Self {
             path: "/var/lib/nightjar/footage".into(),
             quota: ByteSize(8 << 30),
-            sync: Span::millis(750),
+            sync: Span::millis(900),
             memory: ByteSize(32 << 20),
             holds: 0.25,
             volume: None,
