@@ -33,7 +33,10 @@ impl Card {
                 self.begin_gap(n, GapCause::Storage);
                 continue;
             }
-            let is_cut = s.slab.as_ref().is_none_or(|o| f.begins_clock || o.writer.must_cut_before(f));
+            let is_cut = s
+                .slab
+                .as_ref()
+                .is_none_or(|o| f.begins_clock || strays(&o.begun, f) || o.writer.must_cut_before(f));
             if f.begins_clock {
                 self.on_new_clock(n);
             }
@@ -98,7 +101,9 @@ impl Card {
         let mut done = Vec::new();
         let mut marks = Flags::default();
         for f in s.ready.iter().take(room) {
-            if !done.is_empty() && (f.begins_clock || open.writer.must_cut_before(f)) {
+            if !done.is_empty()
+                && (f.begins_clock || strays(&open.begun, f) || open.writer.must_cut_before(f))
+            {
                 break;
             }
             let mark = |until: Mono, flag| if until > f.arrived { flag } else { Flags::default() };
@@ -291,4 +296,11 @@ impl Card {
             self.shelf.index(|index| row.map_or(Ok(()), |row| index.put_slab(&row)));
         }
     }
+}
+
+/// A slab is moved as a whole when the clock is set, by how far off its beginning is. So while that may come, footage that is
+/// off by another amount (it was laid behind other footage, say) goes into a slab of its own.
+fn strays(begun: &Begun, f: &Fragment) -> bool {
+    let off = |wall: Wall, mono: Mono| wall.0 - mono.0 as i64;
+    !begun.is_sure && (off(f.wall(), f.arrived) - off(begun.wall, begun.mono)).abs() >= STEP_US
 }
