@@ -113,7 +113,9 @@ impl Card {
         }
         self.old_offsets.push(offset - step);
         for n in 0..self.streams.len() {
-            let shift = self.shift_of_newest(n).unwrap_or(step);
+            // footage that is gone from the card by now: this boot's stood where the clock was, other's ahead of it stays
+            let gone = if self.streams[n].end > now.wall.plus_micros(-step) { 0 } else { step };
+            let shift = self.shift_of_newest(n).unwrap_or(gone);
             self.streams[n].cutter.clock_set(shift);
             self.streams[n].roll.clock_set(step);
             self.clock_set(n, shift);
