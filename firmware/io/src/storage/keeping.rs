@@ -168,6 +168,7 @@ impl Library {
                 return Err(StorageError::TooLarge { path, wanted: bytes >> 20, there: there >> 20 });
             }
         }
+        shelf.wanted.store(bytes, Relaxed);
         shelf.quota.store(bytes, Relaxed);
         Ok(())
     }

@@ -25,6 +25,8 @@ const EXPIRE_EVERY: Duration = Duration::from_secs(10);
 const PLAUSIBLE_US: i64 = 2 * 86_400_000_000;
 /// After a full disk the pool is not grown for this long.
 const GROW_AGAIN: Duration = Duration::from_secs(60);
+/// Room that footage leaves on its disk: for the index while it is compacted, for the state folder, for its owner.
+const LEFT_FREE: u64 = 32 << 20;
 /// What is written until a slab that is retired now can be written over: write-outs of the index are this far apart, seconds.
 const AHEAD_S: u64 = 7;
 /// Waiting slabs of a size are at most this part of the quota.
@@ -43,29 +45,48 @@ pub(super) struct Ring {
     unvouched: BTreeSet<u64>,
     expire_at: Mono,
     grow_at: Mono,
+    /// The disk had no room for the quota when that was looked at last …
+    is_short: bool,
+    /// … and is looked at again.
+    fit_at: Mono,
 }
 
 impl Ring {
     /// Checks the quota and reserves the pool, as far as it goes quickly.
     pub(super) fn begin(&mut self, shelf: &Shelf, streams: &[Stream], now: &Now) -> Result<(), StorageError> {
         let mounted = shelf.mounted()?;
-        let quota = shelf.quota.load(Relaxed);
+        let wanted = shelf.wanted.load(Relaxed);
         let least = streams.len() as u64 * LEAST_SLABS * u64::from(SMALLEST_SLAB);
-        if quota < least {
+        if wanted < least {
             let streams = streams.len() as u64;
-            return Err(StorageError::TooSmall { streams, least: least >> 20, wanted: quota >> 20 });
+            return Err(StorageError::TooSmall { streams, least: least >> 20, wanted: wanted >> 20 });
         }
-        let have = shelf.catalog().bytes();
-        let there = super::error::io_at("stat", &mounted.volume.root, mounted.volume.disk.room())?;
-        if have == 0 && quota > there {
-            let path = mounted.volume.root.clone();
-            return Err(StorageError::TooLarge { path, wanted: quota >> 20, there: there >> 20 });
+        if let Some(short) = self.fit(shelf, &mounted, now)?
+            && shelf.quota.load(Relaxed) < least
+        {
+            return Err(short);
         }
+        let (have, quota) = (shelf.catalog().bytes(), shelf.quota.load(Relaxed));
         if have < quota {
             tracing::info!(mib = (quota - have) >> 20, "reserving footage space");
         }
         self.grow(shelf, &mounted, streams, now, GROW_FIRST)?;
         Ok(())
+    }
+
+    /// The quota, or what the disk has room for when that is less: better less footage than none. Says so then.
+    fn fit(&mut self, shelf: &Shelf, m: &Mounted, now: &Now) -> Result<Option<StorageError>, StorageError> {
+        let wanted = shelf.wanted.load(Relaxed);
+        let have = shelf.catalog().bytes() + self.cooling_bytes();
+        let room = super::error::io_at("stat", &m.volume.root, m.volume.disk.room())?;
+        let there = have.saturating_add(room.saturating_sub(LEFT_FREE));
+        shelf.quota.store(wanted.min(there), Relaxed);
+        self.fit_at = now.mono + GROW_AGAIN;
+        let path = m.volume.root.clone();
+        let short = StorageError::TooLarge { path, wanted: wanted >> 20, there: there >> 20 };
+        self.is_short = wanted > there;
+        shelf.set_short(self.is_short.then_some(&short));
+        Ok(self.is_short.then_some(short))
     }
 
     /// What is due besides writing. True when the card was changed.
@@ -92,6 +113,9 @@ impl Ring {
             self.unvouched.remove(&row.generation);
             let row = shelf.catalog().get(row.generation).cloned();
             shelf.index(|index| row.map_or(Ok(()), |row| index.put_slab(&row)));
+        }
+        if self.is_short && now.mono >= self.fit_at {
+            self.fit(shelf, &mounted, now)?;
         }
         let mut changed = self.expire(shelf, &mounted, streams, now)?;
         changed |= self.grow(shelf, &mounted, streams, now, GROW_FOR)?;
@@ -278,7 +302,9 @@ impl Ring {
         while now.mono >= self.grow_at && clock().mono.since(now.mono) < time {
             let left = quota.saturating_sub(shelf.catalog().bytes() + self.cooling_bytes());
             let Some(len) = next_len(shelf, streams, left) else {
-                shelf.set_short(None);
+                if !self.is_short {
+                    shelf.set_short(None);
+                }
                 break;
             };
             let number = m.fresh_number();

@@ -70,6 +70,9 @@ pub(super) struct Shelf {
     pub(super) options: Options,
     pub(super) queue: Arc<Queue>,
     pub(super) stats: Stats,
+    /// Bytes that are to be reserved for footage, as configured.
+    pub(super) wanted: AtomicU64,
+    /// … and as far as the disk has room.
     pub(super) quota: AtomicU64,
     /// Id of the volume that was mounted first.
     pub(super) volume: OnceLock<String>,
@@ -109,6 +112,7 @@ impl Shelf {
         Self {
             queue: Arc::new(Queue::new(options.memory)),
             stats: Stats::default(),
+            wanted: AtomicU64::new(options.quota),
             quota: AtomicU64::new(options.quota),
             volume: OnceLock::new(),
             ahead: AtomicU32::new(0),

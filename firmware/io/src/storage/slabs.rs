@@ -302,5 +302,6 @@ impl Card {
 /// off by another amount (it was laid behind other footage, say) goes into a slab of its own.
 fn strays(begun: &Begun, f: &Fragment) -> bool {
     let off = |wall: Wall, mono: Mono| wall.0 - mono.0 as i64;
-    !begun.is_sure && (off(f.wall(), f.arrived) - off(begun.wall, begun.mono)).abs() >= STEP_US
+    let is_known = !begun.is_sure && begun.mono != Mono(0);
+    is_known && (off(f.wall(), f.arrived) - off(begun.wall, begun.mono)).abs() >= STEP_US
 }

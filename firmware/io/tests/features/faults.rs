@@ -15,6 +15,8 @@ pub(crate) struct Faults {
     pub(crate) writes: AtomicI32,
     /// Making a file fails with this number.
     pub(crate) creates: AtomicI32,
+    /// Bytes that the disk has left for files; 0: as many as there really are.
+    pub(crate) room: AtomicU64,
     /// The folder is not there.
     pub(crate) is_away: AtomicI32,
     /// Changes that succeed; the next one fails and so does everything then. Negative: without end.
@@ -110,6 +112,11 @@ impl Disk for FaultyDisk {
     fn create(&self, path: &str, len: u64) -> io::Result<Box<dyn DiskFile>> {
         self.faults.pass(&self.faults.creates)?;
         self.faults.changes()?;
+        match self.faults.room.load(SeqCst) {
+            0 => {}
+            room if room < len => return Err(io::Error::from_raw_os_error(libc::ENOSPC)),
+            _ => drop(self.faults.room.fetch_sub(len, SeqCst)),
+        }
         self.faults.created.fetch_add(1, SeqCst);
         Ok(self.file(self.inner.create(path, len)?))
     }
@@ -156,7 +163,10 @@ impl Disk for FaultyDisk {
     }
     fn room(&self) -> io::Result<u64> {
         self.faults.reads()?;
-        self.inner.room()
+        match self.faults.room.load(SeqCst) {
+            0 => self.inner.room(),
+            room => Ok(room),
+        }
     }
     fn lock(&self, path: &str) -> io::Result<()> {
         self.inner.lock(path)

@@ -45,6 +45,32 @@ fn the_quota_is_raised_and_lowered_while_recording_goes_on() {
 }
 
 #[test]
+fn a_disk_smaller_than_the_quota_is_recorded_on_as_far_as_it_goes_and_that_is_said() {
+    let front = main_of("front");
+    let mut rig = Rig::new(1 << 40, vec![StreamPlan::always(front.clone())]);
+    rig.faults.room.store(34 * MIB, SeqCst);
+    let none = rig.open().unwrap_err();
+    assert!(
+        matches!(none, StorageError::TooLarge { .. }) && none.to_string().contains("use a larger disk"),
+        "not even the least fits: {none}"
+    );
+    rig.faults.room.store(80 * MIB, SeqCst);
+    rig.open().unwrap();
+    rig.cameras[0].size = 60_000;
+    rig.run(200);
+    let status = rig.library().status();
+    assert_eq!((status.state, status.quota_bytes), ("full", 48 * MIB), "something is left for others");
+    assert!(status.error.unwrap().contains("lower the quota or use a larger disk"));
+    assert_eq!(rig.bytes(), 48 * MIB);
+    rig.faults.room.fetch_add(16 * MIB, SeqCst);
+    rig.run_until(90, |rig| rig.bytes() == 64 * MIB);
+    rig.run(60);
+    assert_eq!(rig.covered(&front).len(), 1, "without a gap");
+    assert_eq!(rig.cameras[0].refused, 0);
+    rig.close_clean();
+}
+
+#[test]
 fn a_lowered_quota_leaves_what_is_open_and_held() {
     let streams: Vec<_> = ["a", "b", "c", "d"].into_iter().map(|c| StreamPlan::always(main_of(c))).collect();
     let mut rig = Rig::opened(128 * MIB, streams);
