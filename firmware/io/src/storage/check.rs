@@ -8,6 +8,7 @@ use super::recover::{self, row_of, slab_paths};
 use super::slab_file::SlabFile;
 use super::volume::{SLABS, Volume, Wanted};
 use crate::clock;
+use nightjar_record::catalog::ROUNDING_US;
 use nightjar_record::catalog::StreamId;
 use nightjar_record::layout::{Hash, Wear};
 use nightjar_record::scan::{self, Depth};
@@ -24,8 +25,6 @@ use std::time::Duration;
 const MAX_FINDINGS: usize = 1_000;
 /// A hole from this length on needs a gap record, µs.
 const GAP_US: i64 = 1_000_000;
-/// Two slabs of a stream may overlap by this: rounding of 90 kHz ticks to microseconds, µs.
-const ROUNDING_US: i64 = 50;
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
