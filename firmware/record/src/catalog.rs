@@ -17,13 +17,12 @@ mod take;
 pub(crate) mod tests;
 
 pub use size::{LARGEST_SLAB, LEAST_SLABS, SMALLEST_SLAB, default_rate, slab_len};
-
-/// Times are written in 90 kHz ticks and in µs: two that are the same may differ by so much, µs.
-pub const ROUNDING_US: i64 = 50;
 pub use take::{Exchange, Take};
 
 use line::Line;
 
+/// Times are written in 90 kHz ticks and in µs: two that are the same may differ by so much, µs.
+pub const ROUNDING_US: i64 = 50;
 /// Footage closer than this is one span: a jitter of the camera's clock is no hole, µs.
 pub const JOIN_US: i64 = 500_000;
 
