@@ -8,9 +8,12 @@ use crate::inference::Rota;
 use crate::looker::{Look, UNSURE_SHARE};
 use crate::outbox::Outbox;
 use crate::{error::Error, jpeg};
-use nightjar_detect::{Attention, BestShot, Lost, MotionGate, Picture, Tracked, Tracker, TrackerConfig};
+use nightjar_detect::regions;
+use nightjar_detect::{
+    Attention, BestShot, Inputs, Lost, MotionGate, Picture, Planner, Tracked, Tracker, TrackerConfig, View,
+};
 use nightjar_types::eye::FromEye;
-use nightjar_types::{Detection, Mono};
+use nightjar_types::{BBox, Detection, Mono};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,12 +30,21 @@ pub(crate) struct Candidate {
     motion: f32,
     picture: Picture,
     min_score: f32,
+    /// Where it moves.
+    regions: Vec<BBox>,
+    /// What the model looks at; chosen when it is taken.
+    views: Vec<View>,
 }
 
 impl Candidate {
     /// The pixels.
     pub(crate) fn picture(&self) -> &Picture {
         &self.picture
+    }
+
+    /// Which parts of it to look at.
+    pub(crate) fn views(&self) -> &[View] {
+        &self.views
     }
 
     /// Down to which score things are worth knowing.
@@ -48,7 +60,9 @@ pub(crate) struct Surroundings {
     pub(crate) counters: Arc<Counters>,
     pub(crate) rota: Arc<Rota>,
     pub(crate) labels: Arc<[String]>,
-    /// Least time between two looks at one stream.
+    /// The model's input sizes.
+    pub(crate) inputs: Inputs,
+    /// Mean time between two runs of the model for one stream, at least.
     pub(crate) spacing: Duration,
 }
 
@@ -65,6 +79,7 @@ struct State {
     min_score: f32,
     gate: MotionGate,
     attention: Attention,
+    planner: Planner,
     tracker: Tracker,
     best: HashMap<u32, BestShot>,
     waiting: VecDeque<(Mono, f32)>,
@@ -80,6 +95,7 @@ impl Watch {
             min_score: 1.0,
             gate: MotionGate::new(),
             attention: Attention::new(around.spacing),
+            planner: Planner::default(),
             tracker: Tracker::new(TrackerConfig::new(1.0)),
             best: HashMap::new(),
             waiting: VecDeque::new(),
@@ -97,6 +113,7 @@ impl Watch {
         state.tracker.configure(TrackerConfig::new(min_score));
         state.gate = MotionGate::new();
         state.attention = Attention::new(self.around.spacing);
+        state.planner = Planner::default();
         state.generation
     }
 
@@ -129,7 +146,9 @@ impl Watch {
             state.waiting.push_back((mono, motion.share));
         } else {
             let min_score = state.min_score;
-            let next = Candidate { generation, mono, motion: motion.share, picture, min_score };
+            let (regions, views) = (regions(state.gate.cells()), Vec::new());
+            let next =
+                Candidate { generation, mono, motion: motion.share, picture, min_score, regions, views };
             if let Some(older) = state.candidate.replace(next) {
                 counters.superseded.add(1);
                 state.waiting.push_back((older.mono, older.motion));
@@ -148,9 +167,14 @@ impl Watch {
         if state.in_model {
             return None;
         }
-        let candidate = state.candidate.take()?;
+        let mut candidate = state.candidate.take()?;
+        let (mono, size) = (candidate.mono, candidate.picture.size());
+        let mut places = std::mem::take(&mut candidate.regions);
+        places.extend(state.tracker.expected(mono));
+        candidate.views = state.planner.views(mono, size, self.around.inputs, &places);
+        state.planner.looked(mono, size, &candidate.views);
+        state.attention.looked(mono, candidate.views.len());
         state.in_model = true;
-        state.attention.looked(candidate.mono);
         Some(candidate)
     }
 
@@ -172,7 +196,8 @@ impl Watch {
         };
         self.around.counters.inferred(look.ms);
         let mono = candidate.mono;
-        let lost = state.tracker.look(mono, &look.found);
+        let lost =
+            state.tracker.look_at(mono, &look.found, &in_picture(&candidate.views, &candidate.picture));
         let tracked = state.tracker.at(mono);
         self.around.outbox.send_if_room(FromEye::Frame {
             stream: self.stream,
@@ -252,6 +277,11 @@ impl Watch {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Which parts of the picture were looked at, as the tracker wants it.
+pub(crate) fn in_picture(views: &[View], picture: &Picture) -> Vec<BBox> {
+    views.iter().map(|v| v.rect.in_picture(picture.size())).collect()
 }
 
 /// Tracks as the recorder is told of them: sure enough, or confirmed before; not when they have been missed for a while.
