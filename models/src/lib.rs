@@ -14,10 +14,10 @@ use sha2::{Digest, Sha256};
 
 /// Every card: its id and its text.
 pub const CARDS: &[(&str, &str)] = &[
-    ("nanodet-g-coco12-w8", include_str!("../cards/nanodet-g-coco12-w8.toml")),
-    ("nanodet-g-coco12-f32", include_str!("../cards/nanodet-g-coco12-f32.toml")),
     ("ssdlite-mnv2-coco12-w8", include_str!("../cards/ssdlite-mnv2-coco12-w8.toml")),
     ("ssdlite-mnv2-coco12-f32", include_str!("../cards/ssdlite-mnv2-coco12-f32.toml")),
+    ("nanodet-g-coco12-w8", include_str!("../cards/nanodet-g-coco12-w8.toml")),
+    ("nanodet-g-coco12-f32", include_str!("../cards/nanodet-g-coco12-f32.toml")),
 ];
 
 /// The card that runs when none is named.

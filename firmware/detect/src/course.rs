@@ -8,6 +8,8 @@
 const OFF: f32 = 0.06;
 const PUSH: f32 = 0.6;
 const FIRST: f32 = 1.5;
+/// How far a shift that two pictures show is off.
+const SHIFT_OFF: f32 = 0.03;
 
 /// Course along one coordinate.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,6 +39,29 @@ impl Course {
     /// Where it is `seconds` later.
     pub(crate) fn place(&self, seconds: f32) -> f32 {
         self.place + self.speed * seconds
+    }
+
+    /// How far it goes in so many seconds.
+    pub(crate) fn way(&self, seconds: f32) -> f32 {
+        self.speed * seconds
+    }
+
+    /// Gone by `shift` in `seconds`, as two pictures show: tells more of the speed than of the place.
+    pub(crate) fn shifted(&mut self, shift: f32, seconds: f32, size: f32) {
+        let (t, push) = (seconds, (PUSH * size).powi(2));
+        let way = self.way(t);
+        let unsure = t * t * self.speed_speed + push * t.powi(3) / 3.0;
+        let total = unsure + (SHIFT_OFF * size).powi(2);
+        if total <= f32::MIN_POSITIVE {
+            return;
+        }
+        let with_speed = t * self.speed_speed + push * t * t / 2.0;
+        let (gain, gain_speed) = (unsure / total, with_speed / total);
+        self.place += way + gain * (shift - way);
+        self.speed += gain_speed * (shift - way);
+        self.place_place += (1.0 - gain) * (unsure + 2.0 * t * self.place_speed.max(0.0));
+        self.place_speed = (1.0 - gain) * (self.place_speed + with_speed);
+        self.speed_speed = (self.speed_speed + push * t - gain_speed * with_speed).max(0.0);
     }
 
     /// Seen at `place`, `seconds` after the last time.
@@ -94,6 +119,23 @@ mod tests {
                 prop_assert!(course.place(1.0).is_finite(), "{course:?}");
             }
         }
+    }
+
+    #[test]
+    fn shifts_carry_a_thing_whose_speed_changes() {
+        let (mut led, mut alone) = (Course::new(0.2, 0.1), Course::new(0.2, 0.1));
+        for i in 1..10 {
+            led.see(0.2 + 0.01 * i as f32, 0.1, 0.1);
+            alone.see(0.2 + 0.01 * i as f32, 0.1, 0.1);
+        }
+        // It turns back.
+        for _ in 0..4 {
+            led.shifted(-0.01, 0.1, 0.1);
+        }
+        assert!((led.place(0.0) - 0.25).abs() < 0.015, "{led:?}");
+        assert!(alone.place(0.4) > 0.32);
+        led.see(0.25, 0.1, 0.1);
+        assert!((led.place(0.0) - 0.25).abs() < 0.01, "what is seen counts more: {led:?}");
     }
 
     #[test]

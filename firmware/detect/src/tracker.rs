@@ -6,6 +6,7 @@
 
 use crate::Found;
 use crate::course::Course;
+use crate::flow::Sketch;
 use nightjar_types::{BBox, Mono};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -102,12 +103,14 @@ pub struct Tracker {
     config: TrackerConfig,
     tracks: Vec<Track>,
     next_id: u32,
+    /// The picture before, and its time.
+    sketch: Option<(Mono, Sketch)>,
 }
 
 impl Tracker {
     /// No tracks; the first confirmed one gets number 1.
     pub fn new(config: TrackerConfig) -> Self {
-        Self { config, tracks: Vec::new(), next_id: 1 }
+        Self { config, tracks: Vec::new(), next_id: 1, sketch: None }
     }
 
     /// Other thresholds from now on; tracks and numbers stay.
@@ -143,6 +146,17 @@ impl Tracker {
         }
         self.check_invariants();
         lost
+    }
+
+    /// Carries every track on to the picture of `now` by what has moved since the picture before. To be called for each
+    /// picture in order, before [`Tracker::look`] when it is looked at too; without it tracks go on at constant velocity.
+    pub fn follow(&mut self, now: Mono, sketch: Sketch) {
+        if let Some((before, old)) = &self.sketch {
+            for track in &mut self.tracks {
+                track.follow(*before, now, |place, guess| old.shift(&sketch, place, guess));
+            }
+        }
+        self.sketch = Some((now, sketch));
     }
 
     /// Where the tracks are at `now`, unconfirmed ones too; confirmed ones first.
@@ -275,15 +289,38 @@ impl Track {
     }
 
     fn predicted(&self, now: Mono) -> BBox {
-        let ahead = now.since(self.at).min(HORIZON).as_secs_f32();
+        let ahead = self.ahead(now);
         let [x, y] = self.course.map(|c| c.place(ahead));
         let [w, h] = self.size;
         BBox { x: x - w / 2.0, y: y - h / 2.0, w, h }
     }
 
+    /// Seconds from the state's time to `now`, as far as the speed is trusted.
+    fn ahead(&self, now: Mono) -> f32 {
+        let trusted = self.last_hit() + HORIZON;
+        now.min(trusted).since(self.at).as_secs_f32()
+    }
+
+    fn follow(&mut self, before: Mono, now: Mono, shift: impl Fn(&BBox, [f32; 2]) -> Option<[f32; 2]>) {
+        let ahead = self.ahead(now);
+        if self.at != before || ahead <= 0.0 {
+            return;
+        }
+        let guess = [0, 1].map(|i| self.course[i].way(ahead));
+        let shift = shift(&self.predicted(before), guess).unwrap_or(guess);
+        for (course, shift) in self.course.iter_mut().zip(shift) {
+            course.shifted(shift, ahead, mean_side(self.size));
+        }
+        self.at = now;
+    }
+
     fn hit(&mut self, now: Mono, found: &Found) {
         // Two looks in one instant carry no speed.
-        let passed = now.since(self.at).as_secs_f32().max(0.02);
+        let passed = if self.at == self.last_hit() {
+            now.since(self.at).as_secs_f32().max(0.02)
+        } else {
+            now.since(self.at).as_secs_f32()
+        };
         let (seen, size) = (centre(&found.bbox), [found.bbox.w, found.bbox.h]);
         for (course, place) in self.course.iter_mut().zip(seen) {
             course.see(place, passed, mean_side(size));
@@ -485,7 +522,12 @@ mod tests {
         for i in 40..42 {
             lost.extend(t.look_at(at(i * 100), &[thing(0, 0.8, 0.1, 0.3)], &[both]));
         }
-        assert_eq!(lost, [Lost { id: 2, seen: at(400) }], "missed where it was looked for");
+        assert_eq!(
+            lost.iter().map(|l| l.seen).collect::<Vec<_>>(),
+            [at(400)],
+            "missed where it was looked for"
+        );
+        assert!(t.at(at(4100)).iter().all(|t| t.bbox.x < 0.5));
     }
 
     proptest! {

@@ -9,7 +9,9 @@ use crate::model::Model;
 use crate::watch::{detections, in_picture};
 use gstreamer::{self as gst, prelude::*};
 use gstreamer_app::AppSink;
-use nightjar_detect::{Attention, MotionGate, Picture, Planner, Rect, Tracker, TrackerConfig, View, regions};
+use nightjar_detect::{
+    Attention, MotionGate, Picture, Planner, Rect, Sketch, Tracker, TrackerConfig, View, regions,
+};
 use nightjar_types::{Detection, Mono};
 use serde::Serialize;
 use std::io::{BufWriter, ErrorKind, Write};
@@ -61,6 +63,7 @@ pub(crate) fn run(args: &cli::Detect) -> Result<(), Error> {
         let moved = gate.see(picture.luma()).moved || !args.gate;
         let inferred = number % args.every == 0
             && attention.wants(mono, moved, tracker.has_confirmed(), tracker.has_unsure());
+        tracker.follow(mono, Sketch::of(picture.luma()));
         let (mut ms, mut runs) = (0.0, 0);
         if inferred {
             let size = picture.size();

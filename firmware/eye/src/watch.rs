@@ -1,7 +1,8 @@
 //! Decoded pictures of one stream → what the recorder hears: frames in order, snapshots, lost tracks.
 //!
 //! The motion gate decides which picture becomes the candidate for the model; the newest candidate wins. Pictures that
-//! are not looked at wait only while one before them is in the model, so that frames go out in order.
+//! are not looked at wait only while one before them is in the model, so that frames go out in order, and the tracker
+//! follows in that order what moves from one to the next.
 
 use crate::counters::Counters;
 use crate::inference::Rota;
@@ -10,7 +11,8 @@ use crate::outbox::Outbox;
 use crate::{error::Error, jpeg};
 use nightjar_detect::regions;
 use nightjar_detect::{
-    Attention, BestShot, Inputs, Lost, MotionGate, Picture, Planner, Tracked, Tracker, TrackerConfig, View,
+    Attention, BestShot, Inputs, Lost, MotionGate, Picture, Planner, Sketch, Tracked, Tracker, TrackerConfig,
+    View,
 };
 use nightjar_types::eye::FromEye;
 use nightjar_types::{BBox, Detection, Mono};
@@ -30,6 +32,7 @@ pub(crate) struct Candidate {
     motion: f32,
     picture: Picture,
     min_score: f32,
+    sketch: Option<Sketch>,
     /// Where it moves.
     regions: Vec<BBox>,
     /// What the model looks at; chosen when it is taken.
@@ -82,9 +85,17 @@ struct State {
     planner: Planner,
     tracker: Tracker,
     best: HashMap<u32, BestShot>,
-    waiting: VecDeque<(Mono, f32)>,
+    waiting: VecDeque<Waiting>,
     candidate: Option<Candidate>,
     in_model: bool,
+}
+
+/// A picture that is not looked at, until its frame may be sent.
+struct Waiting {
+    mono: Mono,
+    motion: f32,
+    /// None when there was nothing to follow.
+    sketch: Option<Sketch>,
 }
 
 impl Watch {
@@ -142,16 +153,27 @@ impl Watch {
         if !motion.moved {
             counters.quiet.add(1);
         }
+        // A picture without tracks that is not looked at is nobody's before; one that is looked at may be.
+        let follows = wanted || confirmed || unsure || state.candidate.is_some() || state.in_model;
+        let sketch = follows.then(|| Sketch::of(picture.luma()));
         if !wanted {
-            state.waiting.push_back((mono, motion.share));
+            state.waiting.push_back(Waiting { mono, motion: motion.share, sketch });
         } else {
             let min_score = state.min_score;
             let (regions, views) = (regions(state.gate.cells()), Vec::new());
-            let next =
-                Candidate { generation, mono, motion: motion.share, picture, min_score, regions, views };
+            let next = Candidate {
+                generation,
+                mono,
+                motion: motion.share,
+                picture,
+                min_score,
+                sketch,
+                regions,
+                views,
+            };
             if let Some(older) = state.candidate.replace(next) {
                 counters.superseded.add(1);
-                state.waiting.push_back((older.mono, older.motion));
+                state.waiting.push_back(Waiting::from(older));
             }
         }
         self.send_waiting(&mut state);
@@ -179,7 +201,7 @@ impl Watch {
     }
 
     /// The model has looked at a candidate that [`Watch::take`] gave.
-    pub(crate) fn looked(&self, candidate: Candidate, look: Result<Look, Error>) {
+    pub(crate) fn looked(&self, mut candidate: Candidate, look: Result<Look, Error>) {
         let mut state = self.lock();
         state.in_model = false;
         if state.generation != candidate.generation {
@@ -189,7 +211,7 @@ impl Watch {
             Ok(look) => look,
             Err(error) => {
                 tracing::error!(stream = self.stream, %error, "the model failed on a picture");
-                state.waiting.push_front((candidate.mono, candidate.motion));
+                state.waiting.push_front(Waiting::from(candidate));
                 self.send_waiting(&mut state);
                 return;
             }
@@ -252,13 +274,16 @@ impl Watch {
 
     /// Sends what no longer has to wait: nothing is in the model, and the candidate is newer.
     fn send_waiting(&self, state: &mut State) {
-        while let Some(&(mono, motion)) = state.waiting.front() {
-            let before_candidate = state.candidate.as_ref().is_none_or(|c| mono < c.mono);
+        while let Some(first) = state.waiting.front() {
+            let before_candidate = state.candidate.as_ref().is_none_or(|c| first.mono < c.mono);
             let free = !state.in_model && before_candidate;
             if !free && state.waiting.len() <= WAITING {
                 return;
             }
-            state.waiting.pop_front();
+            let Some(Waiting { mono, motion, sketch }) = state.waiting.pop_front() else { return };
+            if let Some(sketch) = sketch {
+                state.tracker.follow(mono, sketch);
+            }
             self.around.outbox.send_if_room(FromEye::Frame {
                 stream: self.stream,
                 mono,
@@ -276,6 +301,13 @@ impl Watch {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl From<Candidate> for Waiting {
+    fn from(passed_over: Candidate) -> Self {
+        let Candidate { mono, motion, sketch, .. } = passed_over;
+        Self { mono, motion, sketch }
     }
 }
 
