@@ -5,8 +5,9 @@
 use crate::picture::Plane;
 use nightjar_types::BBox;
 
-/// Columns that are aimed at: a person of 1/20 of the picture's width has 16.
-const COLUMNS: usize = 320;
+/// Columns that are aimed at: a person of 1/20 of the picture's width has 13. On the pedestrian clip at three looks a second
+/// 200, 256 and 320 of them are equally good.
+const COLUMNS: usize = 256;
 /// What is left out at each side of a box, as a share of it: corners show what is behind.
 const RIM: f32 = 0.1;
 /// Luma steps from which on a pixel has changed.

@@ -307,20 +307,20 @@ impl Track {
             return;
         }
         let guess = [0, 1].map(|i| self.course[i].way(ahead));
-        let shift = shift(&self.predicted(before), guess).unwrap_or(guess);
-        for (course, shift) in self.course.iter_mut().zip(shift) {
-            course.shifted(shift, ahead, mean_side(self.size));
+        let (shift, side) = (shift(&self.predicted(before), guess), mean_side(self.size));
+        for (i, course) in self.course.iter_mut().enumerate() {
+            match shift {
+                Some(shift) => course.shifted(shift[i], ahead, side),
+                None => course.pass(ahead, side),
+            }
         }
         self.at = now;
     }
 
     fn hit(&mut self, now: Mono, found: &Found) {
         // Two looks in one instant carry no speed.
-        let passed = if self.at == self.last_hit() {
-            now.since(self.at).as_secs_f32().max(0.02)
-        } else {
-            now.since(self.at).as_secs_f32()
-        };
+        let least = if self.at == self.last_hit() { 0.02 } else { 0.0 };
+        let passed = now.since(self.at).as_secs_f32().max(least);
         let (seen, size) = (centre(&found.bbox), [found.bbox.w, found.bbox.h]);
         for (course, place) in self.course.iter_mut().zip(seen) {
             course.see(place, passed, mean_side(size));
@@ -479,6 +479,39 @@ mod tests {
         }
         let now = t.at(at(3500));
         assert_eq!((now.len(), now[0].id), (1, Some(1)));
+    }
+
+    #[test]
+    fn who_turns_back_between_two_looks_is_followed() {
+        let sketch = |x: usize| {
+            let mut data = vec![90; 320 * 180];
+            for (i, byte) in data.iter_mut().enumerate() {
+                let (column, row) = (i % 320, i / 320);
+                if (x..x + 24).contains(&column) && (60..108).contains(&row) {
+                    *byte = (40 + (column - x) * 37 % 150 + row * 53 % 60) as u8;
+                }
+            }
+            Sketch::of(crate::Plane { data: &data, width: 320, height: 180, stride: 320 })
+        };
+        let place =
+            |x: usize| BBox { x: x as f32 / 320.0, y: 60.0 / 180.0, w: 24.0 / 320.0, h: 48.0 / 180.0 };
+        let (mut led, mut alone) = (tracker(), tracker());
+        let mut x: usize = 60;
+        for i in 0..8 {
+            x = 60 + 4 * i;
+            let found = [Found { class: 0, score: 0.8, bbox: place(x) }];
+            led.follow(at(i as u64 * 100), sketch(x));
+            led.look(at(i as u64 * 100), &found);
+            alone.look(at(i as u64 * 100), &found);
+        }
+        // Slows down, stands, goes back.
+        for (i, step) in (8..).zip([2, 0, -2, -3, -4]) {
+            x = (x as i32 + step) as usize;
+            led.follow(at(i * 100), sketch(x));
+        }
+        let (led, alone) = (led.at(at(1200))[0].bbox, alone.at(at(1200))[0].bbox);
+        assert!(led.iou(&place(x)) > 0.7, "{led:?} at {:?}", place(x));
+        assert!(alone.iou(&place(x)) < 0.4);
     }
 
     #[test]
