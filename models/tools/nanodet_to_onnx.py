@@ -45,7 +45,7 @@ class Detector:
     # -- small pieces
 
     def constant(self, name, value):
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        self.constants.append(numpy_helper.from_array(np.array(value, order="C"), name))
         return name
 
     def node(self, op, inputs, output, **attributes):

@@ -218,6 +218,9 @@ impl Watch {
         };
         self.around.counters.inferred(look.ms);
         let mono = candidate.mono;
+        if let Some(sketch) = candidate.sketch.take() {
+            state.tracker.follow(mono, sketch);
+        }
         let lost =
             state.tracker.look_at(mono, &look.found, &in_picture(&candidate.views, &candidate.picture));
         let tracked = state.tracker.at(mono);
