@@ -84,13 +84,13 @@ fn three_runs_a_second_and_prediction_say_nearly_what_a_run_a_frame_says() {
 }
 
 #[test]
-fn the_better_model_finds_whom_the_cheaper_one_is_sure_of_and_more() {
+fn two_models_agree_about_whom_they_are_sure_of() {
     let folder = tempfile::tempdir().unwrap();
     let input = clip(&folder, 40, "null");
-    let (better, cheaper) =
-        (detect(&input, &["--whole"]), detect(&input, &["--whole", "--card", "ssdlite-mnv2-coco12-w8"]));
-    let (there, back) = (found(&better, 0.3, &cheaper, 0.6), found(&cheaper, 0.3, &better, 0.6));
-    assert!(there > 0.8 && there >= back, "{there:.3} of the cheaper one's, {back:.3} of the better one's");
+    let dear = detect(&input, &["--whole"]);
+    let cheap = detect(&input, &["--whole", "--card", "ssdlite-mnv2-coco12-w8"]);
+    let (there, back) = (found(&dear, 0.3, &cheap, 0.6), found(&cheap, 0.3, &dear, 0.6));
+    assert!(there > 0.85 && back > 0.85, "{there:.3} of the cheaper one's, {back:.3} of the dearer one's");
 }
 
 #[test]
