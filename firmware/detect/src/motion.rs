@@ -5,6 +5,7 @@
 //! background after some seconds of pictures.
 
 use crate::picture::Plane;
+use crate::regions::Cells;
 
 /// Columns of cells that are aimed at: a person 1/20 of the picture wide covers several.
 const COLUMNS: usize = 96;
@@ -84,6 +85,12 @@ impl MotionGate {
         Motion { share: moving as f32 / self.cells.len() as f32, moved: moving >= LEAST_CELLS }
     }
 
+    /// The cells that were off in the picture seen last; none when that one was all new.
+    pub fn cells(&self) -> Cells<'_> {
+        let side = (self.size.0 / COLUMNS).max(MIN_CELL);
+        Cells { off: &self.off, columns: self.size.0.div_ceil(side), side, picture: self.size }
+    }
+
     /// The median difference from the background: things move in less than half of a picture, light changes in all.
     fn shared_change(&mut self) -> i32 {
         self.scratch.clear();
@@ -104,6 +111,7 @@ impl MotionGate {
     }
 
     fn learn_anew(&mut self) {
+        self.off.clear();
         self.cells.clear();
         self.cells.extend(self.levels.iter().map(|&background| Cell { background, noise: 0 }));
     }

@@ -3,6 +3,7 @@
 //! The luma plane alone feeds the motion gate, so a quiet picture is never converted to RGB.
 
 use crate::Error;
+use nightjar_types::BBox;
 
 /// Largest side that is accepted, in pixels. H.264 level 6.2 ends at 8192 by 4320.
 pub const MAX_SIDE: usize = 8192;
@@ -65,6 +66,42 @@ impl Default for Colour {
     }
 }
 
+/// A part of a picture, in its pixels. Left and top are even: colour is half as fine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rect {
+    /// Left edge.
+    pub x: usize,
+    /// Top edge.
+    pub y: usize,
+    /// Width.
+    pub w: usize,
+    /// Height.
+    pub h: usize,
+}
+
+impl Rect {
+    /// All of a picture of this width and height.
+    pub fn whole((w, h): (usize, usize)) -> Self {
+        Self { x: 0, y: 0, w, h }
+    }
+
+    /// Where it lies in a picture of this width and height, as fractions.
+    pub fn in_picture(&self, (width, height): (usize, usize)) -> BBox {
+        let part = |of: usize, whole: usize| of as f32 / whole as f32;
+        BBox {
+            x: part(self.x, width),
+            y: part(self.y, height),
+            w: part(self.w, width),
+            h: part(self.h, height),
+        }
+    }
+
+    /// The same part of a colour plane.
+    fn halved(&self) -> Self {
+        Self { x: self.x / 2, y: self.y / 2, w: self.w.div_ceil(2), h: self.h.div_ceil(2) }
+    }
+}
+
 /// One plane of samples, borrowed.
 #[derive(Debug, Clone, Copy)]
 pub struct Plane<'a> {
@@ -82,6 +119,12 @@ impl<'a> Plane<'a> {
     /// The plane's row `y`, `width` samples.
     pub fn row(&self, y: usize) -> &'a [u8] {
         &self.data[y * self.stride..][..self.width]
+    }
+
+    /// The part of it in `rect`, which must lie in it.
+    pub fn part(&self, rect: Rect) -> Plane<'a> {
+        let data = &self.data[rect.y * self.stride + rect.x..];
+        Plane { data, width: rect.w, height: rect.h, stride: self.stride }
     }
 
     fn copied(&self, name: &'static str) -> Result<Vec<u8>, Error> {
@@ -180,6 +223,20 @@ impl Picture {
         [&self.u, &self.v].map(|data| Plane { data, width, height, stride: width })
     }
 
+    /// Luma and colour differences of a part of it.
+    ///
+    /// # Panics
+    /// When the part does not lie in the picture.
+    pub fn part(&self, rect: Rect) -> [Plane<'_>; 3] {
+        assert!(
+            rect.x + rect.w <= self.width && rect.y + rect.h <= self.height,
+            "{rect:?} in {:?}",
+            self.size()
+        );
+        let [u, v] = self.chroma().map(|plane| plane.part(rect.halved()));
+        [self.luma().part(rect), u, v]
+    }
+
     /// The luma samples, packed, to paint on.
     pub fn luma_mut(&mut self) -> &mut [u8] {
         &mut self.y
@@ -217,6 +274,15 @@ mod tests {
         let uv = [10, 20, 11, 21, 12, 22, 13, 23];
         let b = Picture::from_nv12((3, 3), (&y, 4), (&uv, 4), Colour::default()).unwrap();
         assert_eq!(a, b);
+    }
+
+    #[test]
+    fn a_part_holds_the_samples_of_its_place() {
+        let (y, c): (Vec<u8>, Vec<u8>) = ((0..48).collect(), (100..112).collect());
+        let whole = Picture::from_i420((8, 6), (&y, 8), (&c, 4), (&c, 4), Colour::default()).unwrap();
+        let [luma, u, _] = whole.part(Rect { x: 2, y: 4, w: 3, h: 2 });
+        assert_eq!((luma.row(0), luma.row(1)), (&y[34..37], &y[42..45]));
+        assert_eq!((u.width, u.height, u.row(0)), (2, 1, &c[9..11]));
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Found things, picture by picture → tracks with numbers that are never used twice.
 //!
-//! Each track predicts its box at constant velocity. Sure things are matched to all tracks first, by overlap or else by
+//! Each track predicts its box ([`course`](crate::course)). Sure things are matched to all tracks first, by overlap or else by
 //! nearness, best pair first; then unsure ones to confirmed tracks still without a match (the two stages of ByteTrack, Zhang et al. 2022).
 //! A track is confirmed by three hits and lost after two seconds without one.
 
 use crate::Found;
+use crate::course::Course;
+use crate::flow::Sketch;
 use nightjar_types::{BBox, Mono};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -27,9 +29,14 @@ const MISSES: u32 = 2;
 const MISS_TRUST: f32 = 0.7;
 /// Longest time that a velocity is trusted.
 const HORIZON: Duration = Duration::from_secs(1);
-/// Shares of a surprise that go into place and velocity (alpha-beta filter).
-const PLACE_GAIN: f32 = 0.75;
-const SPEED_GAIN: f32 = 0.3;
+/// Shares of a new look's size and score that go into the track's.
+const SIZE_GAIN: f32 = 0.5;
+const SCORE_GAIN: f32 = 0.5;
+/// A track was looked at when this share of its predicted box lay in one view: only then can it have been missed.
+const IN_VIEW: f32 = 0.8;
+
+/// All of the picture, and what is thought to have just left it.
+const WHOLE: BBox = BBox { x: -1.0, y: -1.0, w: 3.0, h: 3.0 };
 
 /// Thresholds of one tracker.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -56,7 +63,7 @@ pub struct Tracked {
     pub id: Option<u32>,
     /// Index into the card's labels.
     pub class: u16,
-    /// Score of its last hit, less for every look since that missed it, 0..1.
+    /// Mean of its hits' scores, newer ones counting more, less for every look since that missed it, 0..1.
     pub score: f32,
     /// Where it was found, when that was at this moment; else where it is thought to be. Cut at the picture's edges.
     pub bbox: BBox,
@@ -80,10 +87,10 @@ struct Track {
     score: f32,
     /// The box of the last hit, as the model gave it.
     seen: BBox,
-    /// Centre x, centre y, width, height at `at`, smoothed.
-    state: [f32; 4],
-    /// Of the centre, a second.
-    speed: [f32; 2],
+    /// Of the centre, x and y.
+    course: [Course; 2],
+    /// Width and height, smoothed.
+    size: [f32; 2],
     at: Mono,
     hits: VecDeque<Mono>,
     in_a_row: usize,
@@ -96,12 +103,14 @@ pub struct Tracker {
     config: TrackerConfig,
     tracks: Vec<Track>,
     next_id: u32,
+    /// The picture before, and its time.
+    sketch: Option<(Mono, Sketch)>,
 }
 
 impl Tracker {
     /// No tracks; the first confirmed one gets number 1.
     pub fn new(config: TrackerConfig) -> Self {
-        Self { config, tracks: Vec::new(), next_id: 1 }
+        Self { config, tracks: Vec::new(), next_id: 1, sketch: None }
     }
 
     /// Other thresholds from now on; tracks and numbers stay.
@@ -113,13 +122,18 @@ impl Tracker {
     ///
     /// Things below the sure score should be among `found`, down to where they are mostly noise: they keep tracks alive.
     pub fn look(&mut self, now: Mono, found: &[Found]) -> Vec<Lost> {
+        self.look_at(now, found, &[WHOLE])
+    }
+
+    /// The same when only parts of the picture were looked at: tracks elsewhere are not missed by it.
+    pub fn look_at(&mut self, now: Mono, found: &[Found], views: &[BBox]) -> Vec<Lost> {
         let mut free: Vec<Option<Found>> = found.iter().copied().map(Some).collect();
         let mut hit = vec![false; self.tracks.len()];
         let sure = self.config.sure;
         self.assign(now, &mut free, &mut hit, SURE_IOU, REACH, |_, f| f.score >= sure);
         self.assign(now, &mut free, &mut hit, UNSURE_IOU, 0.0, |t, _| t.id.is_some());
         for (track, hit) in self.tracks.iter_mut().zip(hit) {
-            if !hit {
+            if !hit && views.iter().any(|v| share_in(&track.predicted(now), v) >= IN_VIEW) {
                 track.misses += 1;
                 track.in_a_row = 0;
             }
@@ -132,6 +146,17 @@ impl Tracker {
         }
         self.check_invariants();
         lost
+    }
+
+    /// Carries every track on to the picture of `now` by what has moved since the picture before. To be called for each
+    /// picture in order, before [`Tracker::look`] when it is looked at too; without it tracks go on at constant velocity.
+    pub fn follow(&mut self, now: Mono, sketch: Sketch) {
+        if let Some((before, old)) = &self.sketch {
+            for track in &mut self.tracks {
+                track.follow(*before, now, |place, guess| old.shift(&sketch, place, guess));
+            }
+        }
+        self.sketch = Some((now, sketch));
     }
 
     /// Where the tracks are at `now`, unconfirmed ones too; confirmed ones first.
@@ -150,6 +175,11 @@ impl Tracker {
         out.retain(|t| t.bbox.area() > 0.0);
         out.sort_by_key(|t| t.id.unwrap_or(u32::MAX));
         out
+    }
+
+    /// Where every track is thought to be, confirmed or not.
+    pub fn expected(&self, now: Mono) -> impl Iterator<Item = BBox> {
+        self.tracks.iter().map(move |t| inside(t.predicted(now))).filter(|b| b.area() > 0.0)
     }
 
     /// There is a confirmed track.
@@ -238,13 +268,15 @@ impl Tracker {
 
 impl Track {
     fn new(now: Mono, found: &Found) -> Self {
+        let ([x, y], size) = (centre(&found.bbox), [found.bbox.w, found.bbox.h]);
+        let side = mean_side(size);
         Self {
             id: None,
             class: found.class,
             score: found.score,
             seen: found.bbox,
-            state: centred(&found.bbox),
-            speed: [0.0; 2],
+            course: [Course::new(x, side), Course::new(y, side)],
+            size,
             at: now,
             hits: VecDeque::from([now]),
             in_a_row: 1,
@@ -256,32 +288,48 @@ impl Track {
         self.hits.back().copied().unwrap_or(self.at)
     }
 
-    fn predicted_state(&self, now: Mono) -> [f32; 4] {
-        let ahead = now.since(self.at).min(HORIZON).as_secs_f32();
-        let [x, y, w, h] = self.state;
-        [x + self.speed[0] * ahead, y + self.speed[1] * ahead, w, h]
-    }
-
     fn predicted(&self, now: Mono) -> BBox {
-        let [x, y, w, h] = self.predicted_state(now);
+        let ahead = self.ahead(now);
+        let [x, y] = self.course.map(|c| c.place(ahead));
+        let [w, h] = self.size;
         BBox { x: x - w / 2.0, y: y - h / 2.0, w, h }
     }
 
-    fn hit(&mut self, now: Mono, found: &Found) {
-        let predicted = self.predicted_state(now);
-        let seen = centred(&found.bbox);
-        // Two looks in one instant carry no speed.
-        let passed = now.since(self.at).as_secs_f32().max(0.02);
-        // The second hit gives the first idea of a speed: take it whole.
-        let gain = if self.hits.len() == 1 { 1.0 } else { SPEED_GAIN };
-        for axis in 0..2 {
-            self.speed[axis] += gain * (seen[axis] - predicted[axis]) / passed;
+    /// Seconds from the state's time to `now`, as far as the speed is trusted.
+    fn ahead(&self, now: Mono) -> f32 {
+        let trusted = self.last_hit() + HORIZON;
+        now.min(trusted).since(self.at).as_secs_f32()
+    }
+
+    fn follow(&mut self, before: Mono, now: Mono, shift: impl Fn(&BBox, [f32; 2]) -> Option<[f32; 2]>) {
+        let ahead = self.ahead(now);
+        if self.at != before || ahead <= 0.0 {
+            return;
         }
-        for (i, place) in self.state.iter_mut().enumerate() {
-            *place = predicted[i] + PLACE_GAIN * (seen[i] - predicted[i]);
+        let guess = [0, 1].map(|i| self.course[i].way(ahead));
+        let (shift, side) = (shift(&self.predicted(before), guess), mean_side(self.size));
+        for (i, course) in self.course.iter_mut().enumerate() {
+            match shift {
+                Some(shift) => course.shifted(shift[i], ahead, side),
+                None => course.pass(ahead, side),
+            }
+        }
+        self.at = now;
+    }
+
+    fn hit(&mut self, now: Mono, found: &Found) {
+        // Two looks in one instant carry no speed.
+        let least = if self.at == self.last_hit() { 0.02 } else { 0.0 };
+        let passed = now.since(self.at).as_secs_f32().max(least);
+        let (seen, size) = (centre(&found.bbox), [found.bbox.w, found.bbox.h]);
+        for (course, place) in self.course.iter_mut().zip(seen) {
+            course.see(place, passed, mean_side(size));
+        }
+        for (own, seen) in self.size.iter_mut().zip(size) {
+            *own += SIZE_GAIN * (seen - *own);
         }
         self.at = now.max(self.at);
-        self.score = found.score;
+        self.score += SCORE_GAIN * (found.score - self.score);
         self.seen = found.bbox;
         self.misses = 0;
         self.in_a_row += 1;
@@ -306,13 +354,25 @@ fn near(a: &BBox, b: &BBox, reach: f32) -> Option<f32> {
     if !like(a.w, b.w) || !like(a.h, b.h) {
         return None;
     }
-    let ([ax, ay, ..], [bx, by, ..]) = (centred(a), centred(b));
+    let ([ax, ay], [bx, by]) = (centre(a), centre(b));
     let apart = (ax - bx).hypot(ay - by) / (a.area() * b.area()).sqrt().sqrt();
     (apart < reach).then(|| 1.0 - apart / reach)
 }
 
-fn centred(b: &BBox) -> [f32; 4] {
-    [b.x + b.w / 2.0, b.y + b.h / 2.0, b.w, b.h]
+fn centre(b: &BBox) -> [f32; 2] {
+    [b.x + b.w / 2.0, b.y + b.h / 2.0]
+}
+
+fn mean_side([w, h]: [f32; 2]) -> f32 {
+    (w * h).max(0.0).sqrt()
+}
+
+/// Which share of a box lies in a view.
+fn share_in(b: &BBox, view: &BBox) -> f32 {
+    let w = (b.x + b.w).min(view.x + view.w) - b.x.max(view.x);
+    let h = (b.y + b.h).min(view.y + view.h) - b.y.max(view.y);
+    let area = b.area();
+    if area > 0.0 { w.max(0.0) * h.max(0.0) / area } else { 0.0 }
 }
 
 /// Cut at the picture's edges.
@@ -422,6 +482,39 @@ mod tests {
     }
 
     #[test]
+    fn who_turns_back_between_two_looks_is_followed() {
+        let sketch = |x: usize| {
+            let mut data = vec![90; 320 * 180];
+            for (i, byte) in data.iter_mut().enumerate() {
+                let (column, row) = (i % 320, i / 320);
+                if (x..x + 24).contains(&column) && (60..108).contains(&row) {
+                    *byte = (40 + (column - x) * 37 % 150 + row * 53 % 60) as u8;
+                }
+            }
+            Sketch::of(crate::Plane { data: &data, width: 320, height: 180, stride: 320 })
+        };
+        let place =
+            |x: usize| BBox { x: x as f32 / 320.0, y: 60.0 / 180.0, w: 24.0 / 320.0, h: 48.0 / 180.0 };
+        let (mut led, mut alone) = (tracker(), tracker());
+        let mut x: usize = 60;
+        for i in 0..8 {
+            x = 60 + 4 * i;
+            let found = [Found { class: 0, score: 0.8, bbox: place(x) }];
+            led.follow(at(i as u64 * 100), sketch(x));
+            led.look(at(i as u64 * 100), &found);
+            alone.look(at(i as u64 * 100), &found);
+        }
+        // Slows down, stands, goes back.
+        for (i, step) in (8..).zip([2, 0, -2, -3, -4]) {
+            x = (x as i32 + step) as usize;
+            led.follow(at(i * 100), sketch(x));
+        }
+        let (led, alone) = (led.at(at(1200))[0].bbox, alone.at(at(1200))[0].bbox);
+        assert!(led.iou(&place(x)) > 0.7, "{led:?} at {:?}", place(x));
+        assert!(alone.iou(&place(x)) < 0.4);
+    }
+
+    #[test]
     fn two_who_cross_stay_two() {
         let mut t = tracker();
         for i in 0..30u8 {
@@ -443,6 +536,31 @@ mod tests {
         t.look(at(300), &[thing(0, 0.8, 0.3, 0.3), thing(1, 0.9, 0.6, 0.6)]);
         assert_eq!(t.end(), [Lost { id: 1, seen: at(300) }]);
         assert!(t.at(at(300)).is_empty());
+    }
+
+    #[test]
+    fn what_no_view_showed_was_not_missed() {
+        let mut t = tracker();
+        for i in 0..5 {
+            t.look(at(i * 100), &[thing(0, 0.8, 0.1, 0.3), thing(0, 0.8, 0.7, 0.3)]);
+        }
+        let left = BBox { x: 0.0, y: 0.0, w: 0.5, h: 1.0 };
+        for i in 5..40 {
+            assert!(t.look_at(at(i * 100), &[thing(0, 0.8, 0.1, 0.3)], &[left]).is_empty(), "{i}");
+        }
+        assert_eq!(t.at(at(3900)).iter().map(|t| t.misses).collect::<Vec<_>>(), [0, 0]);
+        assert_eq!(t.expected(at(3900)).count(), 2);
+        let both = BBox { w: 1.0, ..left };
+        let mut lost = Vec::new();
+        for i in 40..42 {
+            lost.extend(t.look_at(at(i * 100), &[thing(0, 0.8, 0.1, 0.3)], &[both]));
+        }
+        assert_eq!(
+            lost.iter().map(|l| l.seen).collect::<Vec<_>>(),
+            [at(400)],
+            "missed where it was looked for"
+        );
+        assert!(t.at(at(4100)).iter().all(|t| t.bbox.x < 0.5));
     }
 
     proptest! {

@@ -15,6 +15,7 @@ const AFTER: &str = "\
 Examples:
   nightjar-eye detect --input clip.mp4
   nightjar-eye detect --input clip.mp4 --json > boxes.jsonl
+  nightjar-eye detect --input clip.mp4 --rate 3
   nightjar-eye bench
 
 Environment:
@@ -54,12 +55,18 @@ pub(crate) struct Detect {
     /// Any file that GStreamer decodes.
     #[arg(long, value_name = "FILE")]
     pub(crate) input: PathBuf,
-    /// One JSON object a frame: {"frame","pts_ms","inference_ms","inferred","boxes":[{"label","score","x","y","w","h","track"}]}, boxes as fractions of the picture.
+    /// One JSON object a frame: {"frame","pts_ms","inference_ms","inferred","runs","boxes":[{"label","score","x","y","w","h","track"}]}, boxes as fractions of the picture.
     #[arg(long)]
     pub(crate) json: bool,
     /// Run the model on every Nth frame; the tracker fills in the others.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) every: u64,
+    /// At most N model runs a second of the file, crops counted each; the tracker fills in between [default: every frame].
+    #[arg(long, value_name = "N", value_parser = rate)]
+    pub(crate) rate: Option<f32>,
+    /// Look at whole pictures only, never at crops around what moves.
+    #[arg(long)]
+    pub(crate) whole: bool,
     /// Run the model only when the recorder would: motion, or a while without a look.
     #[arg(long)]
     pub(crate) gate: bool,
@@ -75,7 +82,7 @@ pub(crate) struct Serve {
     /// Threads that run the model.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
     pub(crate) threads: u8,
-    /// Most model runs a second and stream.
+    /// Most model runs a second and stream, crops counted each.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub(crate) rate: u16,
 }
@@ -93,6 +100,13 @@ pub(crate) struct Bench {
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+fn rate(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(r) if (0.01..=1000.0).contains(&r) => Ok(r),
+        _ => Err("write a number from 0.01 to 1000".into()),
+    }
 }
 
 fn fraction(text: &str) -> Result<f32, String> {

@@ -4,12 +4,14 @@ use crate::cli;
 use crate::clock::Stopwatch;
 use crate::error::Error;
 use crate::frame;
-use crate::looker::{Looker, UNSURE_SHARE};
+use crate::looker::{self, Looker, UNSURE_SHARE};
 use crate::model::Model;
-use crate::watch::detections;
+use crate::watch::{detections, in_picture};
 use gstreamer::{self as gst, prelude::*};
 use gstreamer_app::AppSink;
-use nightjar_detect::{Attention, MotionGate, Picture, Tracker, TrackerConfig};
+use nightjar_detect::{
+    Attention, MotionGate, Picture, Planner, Rect, Sketch, Tracker, TrackerConfig, View, regions,
+};
 use nightjar_types::{Detection, Mono};
 use serde::Serialize;
 use std::io::{BufWriter, ErrorKind, Write};
@@ -29,6 +31,8 @@ struct Line<'a> {
     pts_ms: u64,
     inference_ms: f32,
     inferred: bool,
+    /// How often the model ran on this frame: once a view.
+    runs: usize,
     boxes: Vec<Box<'a>>,
 }
 
@@ -50,22 +54,30 @@ pub(crate) fn run(args: &cli::Detect) -> Result<(), Error> {
     let mut looker = Looker::open(&args.model.runtime, &model)?;
     let min_score = args.min_score.unwrap_or(model.card.postprocess.min_score);
     let mut tracker = Tracker::new(TrackerConfig::new(min_score));
-    let (mut gate, mut attention) = (MotionGate::new(), Attention::default());
+    let spacing = args.rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f32(1.0 / rate));
+    let (mut gate, mut attention) = (MotionGate::new(), Attention::new(spacing));
+    let (inputs, mut planner) = (looker::inputs(&model), Planner::default());
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut number = 0;
     while let Some((mono, picture)) = file.next()? {
-        let due = number % args.every == 0;
-        let inferred = due
-            && (!args.gate || {
-                let moved = gate.see(picture.luma()).moved;
-                attention.wants(mono, moved, tracker.has_confirmed(), tracker.has_unsure())
-            });
-        let mut ms = 0.0;
+        let moved = gate.see(picture.luma()).moved || !args.gate;
+        let inferred = number % args.every == 0
+            && attention.wants(mono, moved, tracker.has_confirmed(), tracker.has_unsure());
+        tracker.follow(mono, Sketch::of(picture.luma()));
+        let (mut ms, mut runs) = (0.0, 0);
         if inferred {
-            attention.looked(mono);
-            let look = looker.look(&picture, min_score * UNSURE_SHARE)?;
-            tracker.look(mono, &look.found);
-            ms = look.ms;
+            let size = picture.size();
+            let views = if args.whole {
+                vec![View { rect: Rect::whole(size), small: false }]
+            } else {
+                let places = regions(gate.cells()).into_iter().chain(tracker.expected(mono));
+                planner.views(mono, size, inputs, &places.collect::<Vec<_>>())
+            };
+            planner.looked(mono, size, &views);
+            attention.looked(mono, views.len());
+            let look = looker.look_in(&picture, min_score * UNSURE_SHARE, &views)?;
+            tracker.look_at(mono, &look.found, &in_picture(&views, &picture));
+            (ms, runs) = (look.ms, views.len());
         }
         let seen = detections(&tracker.at(mono), min_score, &model.card.labels);
         let line = Line {
@@ -73,6 +85,7 @@ pub(crate) fn run(args: &cli::Detect) -> Result<(), Error> {
             pts_ms: mono.0 / 1000,
             inference_ms: (ms * 100.0).round() / 100.0,
             inferred,
+            runs,
             boxes: seen.iter().map(Box::of).collect(),
         };
         match print(&mut out, &line, args.json) {

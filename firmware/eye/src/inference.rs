@@ -54,7 +54,7 @@ impl Rota {
 pub(crate) fn run(rota: &Rota, mut looker: Looker) -> ! {
     loop {
         let (watch, candidate) = rota.next();
-        let look = looker.look(candidate.picture(), candidate.min_score());
+        let look = looker.look_in(candidate.picture(), candidate.min_score(), candidate.views());
         watch.looked(candidate, look);
         // A candidate that came while this one was in the model could not be taken then.
         rota.ring();

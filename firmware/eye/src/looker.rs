@@ -1,10 +1,10 @@
-//! Picture → found things: preparation, model, thresholds, and how long it took.
+//! Picture, and which parts of it → found things: preparation, model, thresholds, and how long it took.
 
 use crate::clock::Stopwatch;
 use crate::detector::{self, Detector};
 use crate::error::Error;
 use crate::model::Model;
-use nightjar_detect::{Candidates, Found, Picture, Preparation};
+use nightjar_detect::{Candidates, Found, Inputs, Picture, Preparation, Rect, View, boxes};
 
 /// Preparations for this many picture sizes are kept: cameras come in few sizes, and each holds two tables.
 const SIZES: usize = 8;
@@ -14,8 +14,9 @@ pub(crate) const UNSURE_SHARE: f32 = 0.6;
 /// A model ready to look at pictures.
 pub(crate) struct Looker {
     detector: Box<dyn Detector>,
+    /// For whole pictures; crops come in every size, and the weights for one are soon made.
     preparations: Vec<Preparation>,
-    input: (usize, usize),
+    inputs: Inputs,
     classes: usize,
     nms_iou: f32,
 }
@@ -25,8 +26,13 @@ pub(crate) struct Looker {
 pub(crate) struct Look {
     /// Best first.
     pub(crate) found: Vec<Found>,
-    /// Preparation, model and thresholds together.
+    /// Preparation, model and thresholds together, all runs.
     pub(crate) ms: f32,
+}
+
+/// The sizes of a model's inputs.
+pub(crate) fn inputs(model: &Model) -> Inputs {
+    Inputs { usual: model.card.input_size(), small: model.card.small_input_size() }
 }
 
 impl Looker {
@@ -35,27 +41,61 @@ impl Looker {
         Ok(Self {
             detector: detector::open(runtime, model)?,
             preparations: Vec::new(),
-            input: model.card.input_size(),
+            inputs: inputs(model),
             classes: model.card.labels.len(),
             nms_iou: model.card.postprocess.nms_iou,
         })
     }
 
-    /// Things of at least `min_score`.
+    /// Things of at least `min_score` in the whole picture.
     pub(crate) fn look(&mut self, picture: &Picture, min_score: f32) -> Result<Look, Error> {
+        self.look_in(picture, min_score, &[View { rect: Rect::whole(picture.size()), small: false }])
+    }
+
+    /// Things of at least `min_score` in these views of the picture; the model runs once a view.
+    pub(crate) fn look_in(
+        &mut self,
+        picture: &Picture,
+        min_score: f32,
+        views: &[View],
+    ) -> Result<Look, Error> {
         let watch = Stopwatch::start();
-        let size = picture.size();
+        let mut found = Vec::new();
+        for view in views {
+            found.extend(self.see(picture, min_score, *view)?);
+        }
+        if views.len() > 1 {
+            found = boxes::merge(found, self.nms_iou);
+        }
+        Ok(Look { found, ms: watch.ms() })
+    }
+
+    fn see(&mut self, picture: &Picture, min_score: f32, view: View) -> Result<Vec<Found>, Error> {
+        let (size, rect) = (picture.size(), view.rect);
+        let input = self.inputs.small.filter(|_| view.small).unwrap_or(self.inputs.usual);
+        let is_whole = rect == Rect::whole(size) && !view.small;
+        let mut for_crop = None;
+        let preparation = if is_whole {
+            self.for_whole(size)
+        } else {
+            for_crop.insert(Preparation::new((rect.w, rect.h), input))
+        };
+        let letterbox = preparation.letterbox();
+        let prepared = preparation.run_part(picture, rect);
+        let output = self.detector.run(&prepared, view.small)?;
+        let rule = Candidates { min_score, nms_iou: self.nms_iou };
+        let found = rule.read(&output.boxes, &output.scores, self.classes, &letterbox)?;
+        Ok(boxes::from_crop(&found, rect, size))
+    }
+
+    fn for_whole(&mut self, size: (usize, usize)) -> &mut Preparation {
         let at = self.preparations.iter().position(|p| p.fits(size)).unwrap_or_else(|| {
             if self.preparations.len() == SIZES {
                 self.preparations.remove(0);
             }
-            self.preparations.push(Preparation::new(size, self.input));
+            self.preparations.push(Preparation::new(size, self.inputs.usual));
             self.preparations.len() - 1
         });
-        let preparation = &mut self.preparations[at];
-        let output = self.detector.run(&preparation.run(picture))?;
-        let rule = Candidates { min_score, nms_iou: self.nms_iou };
-        let found = rule.read(&output.boxes, &output.scores, self.classes, &preparation.letterbox())?;
-        Ok(Look { found, ms: watch.ms() })
+        &mut self.preparations[at]
     }
 }

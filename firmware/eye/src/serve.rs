@@ -4,7 +4,7 @@ use crate::cli;
 use crate::counters::Counters;
 use crate::error::Error;
 use crate::inference::{self, Rota};
-use crate::looker::Looker;
+use crate::looker::{self, Looker};
 use crate::model::Model;
 use crate::outbox::{self, Outbox};
 use crate::still::{Question, Stills};
@@ -135,6 +135,7 @@ impl Service {
             counters: Arc::new(Counters::default()),
             rota,
             labels: model.card.labels.clone().into(),
+            inputs: looker::inputs(model),
             spacing: Duration::from_secs(1) / u32::from(args.rate),
         };
         Ok(Self { around, stills, watches: HashMap::new(), streams: HashMap::new() })

@@ -1,16 +1,21 @@
 //! Decoded pictures of one stream → what the recorder hears: frames in order, snapshots, lost tracks.
 //!
 //! The motion gate decides which picture becomes the candidate for the model; the newest candidate wins. Pictures that
-//! are not looked at wait only while one before them is in the model, so that frames go out in order.
+//! are not looked at wait only while one before them is in the model, so that frames go out in order, and the tracker
+//! follows in that order what moves from one to the next.
 
 use crate::counters::Counters;
 use crate::inference::Rota;
 use crate::looker::{Look, UNSURE_SHARE};
 use crate::outbox::Outbox;
 use crate::{error::Error, jpeg};
-use nightjar_detect::{Attention, BestShot, Lost, MotionGate, Picture, Tracked, Tracker, TrackerConfig};
+use nightjar_detect::regions;
+use nightjar_detect::{
+    Attention, BestShot, Inputs, Lost, MotionGate, Picture, Planner, Sketch, Tracked, Tracker, TrackerConfig,
+    View,
+};
 use nightjar_types::eye::FromEye;
-use nightjar_types::{Detection, Mono};
+use nightjar_types::{BBox, Detection, Mono};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,12 +32,22 @@ pub(crate) struct Candidate {
     motion: f32,
     picture: Picture,
     min_score: f32,
+    sketch: Option<Sketch>,
+    /// Where it moves.
+    regions: Vec<BBox>,
+    /// What the model looks at; chosen when it is taken.
+    views: Vec<View>,
 }
 
 impl Candidate {
     /// The pixels.
     pub(crate) fn picture(&self) -> &Picture {
         &self.picture
+    }
+
+    /// Which parts of it to look at.
+    pub(crate) fn views(&self) -> &[View] {
+        &self.views
     }
 
     /// Down to which score things are worth knowing.
@@ -48,7 +63,9 @@ pub(crate) struct Surroundings {
     pub(crate) counters: Arc<Counters>,
     pub(crate) rota: Arc<Rota>,
     pub(crate) labels: Arc<[String]>,
-    /// Least time between two looks at one stream.
+    /// The model's input sizes.
+    pub(crate) inputs: Inputs,
+    /// Mean time between two runs of the model for one stream, at least.
     pub(crate) spacing: Duration,
 }
 
@@ -65,11 +82,20 @@ struct State {
     min_score: f32,
     gate: MotionGate,
     attention: Attention,
+    planner: Planner,
     tracker: Tracker,
     best: HashMap<u32, BestShot>,
-    waiting: VecDeque<(Mono, f32)>,
+    waiting: VecDeque<Waiting>,
     candidate: Option<Candidate>,
     in_model: bool,
+}
+
+/// A picture that is not looked at, until its frame may be sent.
+struct Waiting {
+    mono: Mono,
+    motion: f32,
+    /// None when there was nothing to follow.
+    sketch: Option<Sketch>,
 }
 
 impl Watch {
@@ -80,6 +106,7 @@ impl Watch {
             min_score: 1.0,
             gate: MotionGate::new(),
             attention: Attention::new(around.spacing),
+            planner: Planner::default(),
             tracker: Tracker::new(TrackerConfig::new(1.0)),
             best: HashMap::new(),
             waiting: VecDeque::new(),
@@ -97,6 +124,7 @@ impl Watch {
         state.tracker.configure(TrackerConfig::new(min_score));
         state.gate = MotionGate::new();
         state.attention = Attention::new(self.around.spacing);
+        state.planner = Planner::default();
         state.generation
     }
 
@@ -125,14 +153,27 @@ impl Watch {
         if !motion.moved {
             counters.quiet.add(1);
         }
+        // A picture without tracks that is not looked at is nobody's before; one that is looked at may be.
+        let follows = wanted || confirmed || unsure || state.candidate.is_some() || state.in_model;
+        let sketch = follows.then(|| Sketch::of(picture.luma()));
         if !wanted {
-            state.waiting.push_back((mono, motion.share));
+            state.waiting.push_back(Waiting { mono, motion: motion.share, sketch });
         } else {
             let min_score = state.min_score;
-            let next = Candidate { generation, mono, motion: motion.share, picture, min_score };
+            let (regions, views) = (regions(state.gate.cells()), Vec::new());
+            let next = Candidate {
+                generation,
+                mono,
+                motion: motion.share,
+                picture,
+                min_score,
+                sketch,
+                regions,
+                views,
+            };
             if let Some(older) = state.candidate.replace(next) {
                 counters.superseded.add(1);
-                state.waiting.push_back((older.mono, older.motion));
+                state.waiting.push_back(Waiting::from(older));
             }
         }
         self.send_waiting(&mut state);
@@ -148,14 +189,19 @@ impl Watch {
         if state.in_model {
             return None;
         }
-        let candidate = state.candidate.take()?;
+        let mut candidate = state.candidate.take()?;
+        let (mono, size) = (candidate.mono, candidate.picture.size());
+        let mut places = std::mem::take(&mut candidate.regions);
+        places.extend(state.tracker.expected(mono));
+        candidate.views = state.planner.views(mono, size, self.around.inputs, &places);
+        state.planner.looked(mono, size, &candidate.views);
+        state.attention.looked(mono, candidate.views.len());
         state.in_model = true;
-        state.attention.looked(candidate.mono);
         Some(candidate)
     }
 
     /// The model has looked at a candidate that [`Watch::take`] gave.
-    pub(crate) fn looked(&self, candidate: Candidate, look: Result<Look, Error>) {
+    pub(crate) fn looked(&self, mut candidate: Candidate, look: Result<Look, Error>) {
         let mut state = self.lock();
         state.in_model = false;
         if state.generation != candidate.generation {
@@ -165,14 +211,18 @@ impl Watch {
             Ok(look) => look,
             Err(error) => {
                 tracing::error!(stream = self.stream, %error, "the model failed on a picture");
-                state.waiting.push_front((candidate.mono, candidate.motion));
+                state.waiting.push_front(Waiting::from(candidate));
                 self.send_waiting(&mut state);
                 return;
             }
         };
         self.around.counters.inferred(look.ms);
         let mono = candidate.mono;
-        let lost = state.tracker.look(mono, &look.found);
+        if let Some(sketch) = candidate.sketch.take() {
+            state.tracker.follow(mono, sketch);
+        }
+        let lost =
+            state.tracker.look_at(mono, &look.found, &in_picture(&candidate.views, &candidate.picture));
         let tracked = state.tracker.at(mono);
         self.around.outbox.send_if_room(FromEye::Frame {
             stream: self.stream,
@@ -227,13 +277,16 @@ impl Watch {
 
     /// Sends what no longer has to wait: nothing is in the model, and the candidate is newer.
     fn send_waiting(&self, state: &mut State) {
-        while let Some(&(mono, motion)) = state.waiting.front() {
-            let before_candidate = state.candidate.as_ref().is_none_or(|c| mono < c.mono);
+        while let Some(first) = state.waiting.front() {
+            let before_candidate = state.candidate.as_ref().is_none_or(|c| first.mono < c.mono);
             let free = !state.in_model && before_candidate;
             if !free && state.waiting.len() <= WAITING {
                 return;
             }
-            state.waiting.pop_front();
+            let Some(Waiting { mono, motion, sketch }) = state.waiting.pop_front() else { return };
+            if let Some(sketch) = sketch {
+                state.tracker.follow(mono, sketch);
+            }
             self.around.outbox.send_if_room(FromEye::Frame {
                 stream: self.stream,
                 mono,
@@ -252,6 +305,18 @@ impl Watch {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl From<Candidate> for Waiting {
+    fn from(passed_over: Candidate) -> Self {
+        let Candidate { mono, motion, sketch, .. } = passed_over;
+        Self { mono, motion, sketch }
+    }
+}
+
+/// Which parts of the picture were looked at, as the tracker wants it.
+pub(crate) fn in_picture(views: &[View], picture: &Picture) -> Vec<BBox> {
+    views.iter().map(|v| v.rect.in_picture(picture.size())).collect()
 }
 
 /// Tracks as the recorder is told of them: sure enough, or confirmed before; not when they have been missed for a while.

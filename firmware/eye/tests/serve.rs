@@ -12,7 +12,7 @@ use support::{Clip, Recorder, at, eye, finish, models, pedestrians, picture_size
 #[test]
 fn shakes_hands_answers_a_ping_and_ends_with_the_socket() {
     let (mut recorder, model) = Recorder::greeted();
-    assert_eq!(model.card, "ssdlite-mnv2-coco12-w8");
+    assert_eq!(model.card, "nanodet-g-coco12-w8");
     assert_eq!(model.sha256.len(), 64);
     assert!(model.labels.contains(&"person".to_owned()));
     assert_eq!(recorder.counters().decoded, 0);
@@ -43,12 +43,12 @@ fn a_missing_or_foreign_model_file_stops_it_with_one_clear_line() {
     let missing = Recorder::start(folder.path(), &[]);
     let (code, said) = finish(missing.child);
     assert_eq!(code, Some(3));
-    assert!(said.contains("ssdlite-mnv2-coco12-w8.onnx") && said.contains("no such file"), "{said}");
-    std::fs::write(folder.path().join("ssdlite-mnv2-coco12-w8.onnx"), b"not a model").unwrap();
+    assert!(said.contains("nanodet-g-coco12-w8.onnx") && said.contains("no such file"), "{said}");
+    std::fs::write(folder.path().join("nanodet-g-coco12-w8.onnx"), b"not a model").unwrap();
     let foreign = Recorder::start(folder.path(), &[]);
     let (code, said) = finish(foreign.child);
     assert_eq!((code, said.lines().count()), (Some(3), 1), "{said}");
-    for part in ["ssdlite-mnv2-coco12-w8.onnx", "expected sha256", "found", "cargo xtask setup"] {
+    for part in ["nanodet-g-coco12-w8.onnx", "expected sha256", "found", "cargo xtask setup"] {
         assert!(said.contains(part), "{said}");
     }
 }

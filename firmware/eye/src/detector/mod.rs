@@ -15,8 +15,8 @@ pub(crate) struct Output {
 
 /// Runs one model. Each inference thread has its own.
 pub(crate) trait Detector: Send {
-    /// `input` is the card's input tensor, planes R, G, B.
-    fn run(&mut self, input: &[u8]) -> Result<Output, Error>;
+    /// `input` is the card's input tensor, or with `small` its smaller one: planes R, G, B.
+    fn run(&mut self, input: &[u8], small: bool) -> Result<Output, Error>;
 }
 
 /// Makes a detector from a verified model.
