@@ -155,7 +155,11 @@ impl Rig {
                 is_news.then_some(state)
             });
             if state.restarts > last {
-                assert_eq!(state.restarts, last + 1, "the state is looked at more often than eyes are started");
+                assert_eq!(
+                    state.restarts,
+                    last + 1,
+                    "the state is looked at more often than eyes are started"
+                );
                 let (noticed, back, seeing) = (Duration::ZERO, Duration::ZERO, None);
                 let words = state.error.clone().unwrap_or_default();
                 restarts.push(Restart { kind: kind(last), noticed, back, seeing, words });

@@ -44,8 +44,15 @@ fn report(what: &str, restarts: &[Restart], pictures: &[usize], grown: u64) {
     let mut kinds: Vec<&str> = restarts.iter().map(|r| r.kind.as_str()).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    println!("\n{what}: {} faults; pictures on the card {pictures:?}, 0 lost; recorder grew by {} KiB", restarts.len(), grown >> 10);
-    println!("{:<28} {:>5} {:>12} {:>10} {:>10} {:>12}   last words", "fault", "times", "noticed max", "back p50", "back max", "seeing max");
+    println!(
+        "\n{what}: {} faults; pictures on the card {pictures:?}, 0 lost; recorder grew by {} KiB",
+        restarts.len(),
+        grown >> 10
+    );
+    println!(
+        "{:<28} {:>5} {:>12} {:>10} {:>10} {:>12}   last words",
+        "fault", "times", "noticed max", "back p50", "back max", "seeing max"
+    );
     let ms = |d: Duration| format!("{} ms", d.as_millis());
     for kind in kinds {
         let of: Vec<&Restart> = restarts.iter().filter(|r| r.kind == kind).collect();
@@ -56,7 +63,10 @@ fn report(what: &str, restarts: &[Restart], pictures: &[usize], grown: u64) {
         let words: String = of.last().unwrap().words.chars().take(110).collect();
         println!(
             "{kind:<28} {:>5} {:>12} {:>10} {:>10} {seeing:>12}   {words}",
-            of.len(), ms(noticed), ms(back[back.len() / 2]), ms(*back.last().unwrap())
+            of.len(),
+            ms(noticed),
+            ms(back[back.len() / 2]),
+            ms(*back.last().unwrap())
         );
     }
     let unexplained: Vec<_> = restarts.iter().filter(|r| r.words.trim().is_empty()).collect();

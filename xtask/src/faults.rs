@@ -14,7 +14,9 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
     test.env("NIGHTJAR_FAULT_RUNS", runs.to_string()).env("NIGHTJAR_SEED", seed.to_string());
     let status = test.env("NIGHTJAR_FAULT_CHECK", "1").status().context("can't start cargo")?;
     if !status.success() {
-        bail!("a picture was lost, an eye came back late or a restart was not explained: it stands above (--seed {seed})");
+        bail!(
+            "a picture was lost, an eye came back late or a restart was not explained: it stands above (--seed {seed})"
+        );
     }
     Ok(())
 }

@@ -103,8 +103,7 @@ mod tests {
     #[test]
     fn what_is_in_work_stands_in_the_black_box() {
         let file = tempfile::tempfile().unwrap();
-        let marks =
-            Arc::new(Marks { slots: Mutex::default(), file: Some(file.try_clone().unwrap()) });
+        let marks = Arc::new(Marks { slots: Mutex::default(), file: Some(file.try_clone().unwrap()) });
         let written = || {
             let mut bytes = vec![0; black_box::SIZE];
             let n = file.read_at(&mut bytes, 0).unwrap();

@@ -92,7 +92,10 @@ fn plugin_folders() -> Vec<PathBuf> {
         "LD_LIBRARY_PATH",
     ];
     let values = NAMES.iter().filter_map(std::env::var_os);
-    values.flat_map(|value| std::env::split_paths(&value).collect::<Vec<_>>()).filter(|p| p.is_absolute()).collect()
+    values
+        .flat_map(|value| std::env::split_paths(&value).collect::<Vec<_>>())
+        .filter(|p| p.is_absolute())
+        .collect()
 }
 
 /// Standard input as the socket that it must be.

@@ -40,12 +40,14 @@ fn attempts(folder: &Path, port: u16) -> Vec<(&'static str, Box<dyn FnOnce() -> 
         ("create a file", Box::new(move || File::create(new).is_ok())),
         ("create a file in /dev/shm", Box::new(|| File::create("/dev/shm/nightjar-eye-test").is_ok())),
         ("write a file", Box::new(move || OpenOptions::new().write(true).open(truncated).is_ok())),
-        ("write through /proc", Box::new(|| {
-            OpenOptions::new().write(true).open("/proc/self/oom_score_adj").is_ok()
-        })),
-        ("change a file's mode", Box::new(move || {
-            fs::set_permissions(moded, fs::Permissions::from_mode(0o777)).is_ok()
-        })),
+        (
+            "write through /proc",
+            Box::new(|| OpenOptions::new().write(true).open("/proc/self/oom_score_adj").is_ok()),
+        ),
+        (
+            "change a file's mode",
+            Box::new(move || fs::set_permissions(moded, fs::Permissions::from_mode(0o777)).is_ok()),
+        ),
         ("rename", Box::new(move || fs::rename(renamed, folder_of(&hard).join("elsewhere")).is_ok())),
         ("link", Box::new(move || fs::hard_link(&linked, folder_of(&linked).join("hard")).is_ok())),
         ("symlink", Box::new(move || std::os::unix::fs::symlink("/etc", soft).is_ok())),
@@ -54,23 +56,33 @@ fn attempts(folder: &Path, port: u16) -> Vec<(&'static str, Box<dyn FnOnce() -> 
         ("read a secret", Box::new(move || fs::read(secret).is_ok())),
         ("read the system's users", Box::new(|| fs::read("/etc/passwd").is_ok())),
         ("look around in /", Box::new(|| fs::read_dir("/").is_ok())),
-        ("read another process's environment", Box::new(move || {
-            fs::read(format!("/proc/{}/environ", parent.as_raw_nonzero())).is_ok()
-        })),
+        (
+            "read another process's environment",
+            Box::new(move || fs::read(format!("/proc/{}/environ", parent.as_raw_nonzero())).is_ok()),
+        ),
         ("run a program", Box::new(|| Command::new("/bin/true").status().is_ok())),
         ("run itself", Box::new(|| Command::new("/proc/self/exe").arg("--list").output().is_ok())),
-        ("end its parent", Box::new(move || {
-            rustix::process::test_kill_process(parent).is_ok()
-                || rustix::process::kill_process(parent, Signal::WINCH).is_ok()
-        })),
-        ("raise its limits", Box::new(|| {
-            let none = Rlimit { current: None, maximum: None };
-            rustix::process::setrlimit(Resource::Data, none).is_ok()
-        })),
-        ("take more memory than allowed", Box::new(|| {
-            let mut taken: Vec<u8> = Vec::new();
-            taken.try_reserve_exact(MEMORY as usize).is_ok()
-        })),
+        (
+            "end its parent",
+            Box::new(move || {
+                rustix::process::test_kill_process(parent).is_ok()
+                    || rustix::process::kill_process(parent, Signal::WINCH).is_ok()
+            }),
+        ),
+        (
+            "raise its limits",
+            Box::new(|| {
+                let none = Rlimit { current: None, maximum: None };
+                rustix::process::setrlimit(Resource::Data, none).is_ok()
+            }),
+        ),
+        (
+            "take more memory than allowed",
+            Box::new(|| {
+                let mut taken: Vec<u8> = Vec::new();
+                taken.try_reserve_exact(MEMORY as usize).is_ok()
+            }),
+        ),
     ]
 }
 
@@ -84,9 +96,11 @@ fn needs() -> Vec<(&'static str, bool)> {
         ("a thread", std::thread::spawn(|| 7).join().is_ok_and(|n| n == 7)),
         ("memory", vec![1u8; 32 << 20].iter().map(|b| u64::from(*b)).sum::<u64>() == 32 << 20),
         ("libraries", fs::read_dir("/usr/lib").is_ok_and(|mut files| files.next().is_some())),
-        ("its own file", rustix::fs::memfd_create("x", rustix::fs::MemfdFlags::CLOEXEC).is_ok_and(|fd| {
-            File::from(fd).write_all_at(b"x", 9).is_ok()
-        })),
+        (
+            "its own file",
+            rustix::fs::memfd_create("x", rustix::fs::MemfdFlags::CLOEXEC)
+                .is_ok_and(|fd| File::from(fd).write_all_at(b"x", 9).is_ok()),
+        ),
     ]
 }
 
@@ -108,8 +122,14 @@ fn within() {
     for (name, works) in needs() {
         writeln!(out, "{name}: {}", if works { "works" } else { "BROKEN" }).unwrap();
     }
-    let in_thread = std::thread::spawn(|| UdpSocket::bind("127.0.0.1:0").is_ok() || File::create("/tmp/x").is_ok());
-    writeln!(out, "a thread's socket or file: {}", if in_thread.join().unwrap() { "DONE" } else { "refused" }).unwrap();
+    let in_thread =
+        std::thread::spawn(|| UdpSocket::bind("127.0.0.1:0").is_ok() || File::create("/tmp/x").is_ok());
+    writeln!(
+        out,
+        "a thread's socket or file: {}",
+        if in_thread.join().unwrap() { "DONE" } else { "refused" }
+    )
+    .unwrap();
 }
 
 #[test]

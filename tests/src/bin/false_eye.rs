@@ -2,7 +2,9 @@
 //! the seed and from how often it was started, which it counts in FILE; it writes there what it is about to do.
 
 use nightjar_tests::seed::Seed;
-use nightjar_types::eye::{EyeCounters, FromEye, ModelInfo, PROTOCOL, Sandbox, ToEye, body_len, decode, encode};
+use nightjar_types::eye::{
+    EyeCounters, FromEye, ModelInfo, PROTOCOL, Sandbox, ToEye, body_len, decode, encode,
+};
 use nightjar_types::{BBox, Detection, Mono};
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
@@ -14,25 +16,94 @@ type Misdeed = fn(&mut Stage) -> !;
 
 /// Every way to misbehave, by its name in the table of results.
 const MISDEEDS: &[(&str, Misdeed)] = &[
-    ("random bytes", |s| { let noise = s.seed.bytes(4096); s.raw(&noise); s.wait() }),
-    ("a length of 4 GiB", |s| { s.raw(&u32::MAX.to_le_bytes()); s.wait() }),
-    ("half a message, then gone", |s| { let whole = s.frame(0, s.mono, 0.5); s.raw(&whole[..whole.len() / 2]); exit(0) }),
-    ("half a message, then silence", |s| { let whole = s.frame(0, s.mono, 0.5); s.raw(&whole[..whole.len() / 2]); s.wait() }),
-    ("a stream that is none", |s| { let n = s.seed.between(2, 1 << 32) as u32; let said = s.frame(n, s.mono, 0.5); s.raw(&said); s.wait() }),
-    ("a box that is no number", |s| { let said = s.frame(0, s.mono, f32::NAN); s.raw(&said); s.wait() }),
-    ("a box without end", |s| { let said = s.frame(0, s.mono, f32::INFINITY); s.raw(&said); s.wait() }),
-    ("a picture of tomorrow", |s| { let said = s.frame(0, Mono(u64::MAX), 0.5); s.raw(&said); s.wait() }),
-    ("words of 7 MiB", |s| { s.say(&FromEye::Decoder { stream: 0, element: Err("x".repeat(7 << 20)) }); s.wait() }),
-    ("a snapshot that is none", |s| { let jpeg = s.seed.bytes(900).into(); s.say(&FromEye::Snapshot { stream: 0, track: 1, mono: s.mono, score: 0.5, jpeg }); s.wait() }),
-    ("an answer to no question", |s| { s.say(&FromEye::Pong { nonce: u64::MAX, counters: EyeCounters::default(), busy: Vec::new() }); s.wait() }),
-    ("hello again", |s| { s.hello(PROTOCOL); s.wait() }),
-    ("a flood", |s| { let said = s.frame(0, s.mono, 0.5); loop { s.raw(&said); } }),
-    ("a byte at a time", |s| { let said = s.frame(0, s.mono, 0.5); said.iter().cycle().for_each(|b| { s.raw(&[*b]); std::thread::sleep(Duration::from_secs(1)) }); exit(0) }),
-    ("closes its socket and lives", |s| { let _ = s.socket.shutdown(std::net::Shutdown::Both); s.wait() }),
+    ("random bytes", |s| {
+        let noise = s.seed.bytes(4096);
+        s.raw(&noise);
+        s.wait()
+    }),
+    ("a length of 4 GiB", |s| {
+        s.raw(&u32::MAX.to_le_bytes());
+        s.wait()
+    }),
+    ("half a message, then gone", |s| {
+        let whole = s.frame(0, s.mono, 0.5);
+        s.raw(&whole[..whole.len() / 2]);
+        exit(0)
+    }),
+    ("half a message, then silence", |s| {
+        let whole = s.frame(0, s.mono, 0.5);
+        s.raw(&whole[..whole.len() / 2]);
+        s.wait()
+    }),
+    ("a stream that is none", |s| {
+        let n = s.seed.between(2, 1 << 32) as u32;
+        let said = s.frame(n, s.mono, 0.5);
+        s.raw(&said);
+        s.wait()
+    }),
+    ("a box that is no number", |s| {
+        let said = s.frame(0, s.mono, f32::NAN);
+        s.raw(&said);
+        s.wait()
+    }),
+    ("a box without end", |s| {
+        let said = s.frame(0, s.mono, f32::INFINITY);
+        s.raw(&said);
+        s.wait()
+    }),
+    ("a picture of tomorrow", |s| {
+        let said = s.frame(0, Mono(u64::MAX), 0.5);
+        s.raw(&said);
+        s.wait()
+    }),
+    ("words of 7 MiB", |s| {
+        s.say(&FromEye::Decoder { stream: 0, element: Err("x".repeat(7 << 20)) });
+        s.wait()
+    }),
+    ("a snapshot that is none", |s| {
+        let jpeg = s.seed.bytes(900).into();
+        s.say(&FromEye::Snapshot { stream: 0, track: 1, mono: s.mono, score: 0.5, jpeg });
+        s.wait()
+    }),
+    ("an answer to no question", |s| {
+        s.say(&FromEye::Pong { nonce: u64::MAX, counters: EyeCounters::default(), busy: Vec::new() });
+        s.wait()
+    }),
+    ("hello again", |s| {
+        s.hello(PROTOCOL);
+        s.wait()
+    }),
+    ("a flood", |s| {
+        let said = s.frame(0, s.mono, 0.5);
+        loop {
+            s.raw(&said);
+        }
+    }),
+    ("a byte at a time", |s| {
+        let said = s.frame(0, s.mono, 0.5);
+        said.iter().cycle().for_each(|b| {
+            s.raw(&[*b]);
+            std::thread::sleep(Duration::from_secs(1))
+        });
+        exit(0)
+    }),
+    ("closes its socket and lives", |s| {
+        let _ = s.socket.shutdown(std::net::Shutdown::Both);
+        s.wait()
+    }),
     ("an exit code", |s| exit([0, 1, 2, 3, 4, 5, 101][s.seed.between(0, 7) as usize])),
-    ("a line of 3 MiB, then code 3", |_| { eprintln!("nightjar-eye: {}", "y".repeat(3 << 20)); exit(3) }),
-    ("ten thousand lines", |s| { for n in 0..10_000 { eprintln!("line {n}"); } let _ = s.socket.shutdown(std::net::Shutdown::Both); exit(1) }),
-    ("a crash", |_| { std::process::abort() }),
+    ("a line of 3 MiB, then code 3", |_| {
+        eprintln!("nightjar-eye: {}", "y".repeat(3 << 20));
+        exit(3)
+    }),
+    ("ten thousand lines", |s| {
+        for n in 0..10_000 {
+            eprintln!("line {n}");
+        }
+        let _ = s.socket.shutdown(std::net::Shutdown::Both);
+        exit(1)
+    }),
+    ("a crash", |_| std::process::abort()),
     ("another protocol", |_| unreachable!("it is said at once")),
     ("gone before hello", |_| unreachable!("it is gone at once")),
 ];
@@ -45,7 +116,9 @@ struct Stage {
 
 fn main() {
     let words: Vec<String> = std::env::args().collect();
-    let value = |key: &str| words.iter().position(|w| w == key).and_then(|at| words.get(at + 1)).expect("both options");
+    let value = |key: &str| {
+        words.iter().position(|w| w == key).and_then(|at| words.get(at + 1)).expect("both options")
+    };
     let plan = value("--plan");
     let lines = std::fs::read_to_string(plan).unwrap_or_default();
     let start = lines.lines().count() as u64;
@@ -54,11 +127,15 @@ fn main() {
     let chosen = if start < MISDEEDS.len() as u64 { start } else { seed.between(0, MISDEEDS.len() as u64) };
     let (name, misdeed) = MISDEEDS[chosen as usize];
     std::fs::write(plan, format!("{lines}{name}\n")).expect("the plan can be written");
-    let socket = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned().expect("the recorder's socket"));
+    let socket =
+        UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned().expect("the recorder's socket"));
     let mut stage = Stage { socket, seed, mono: Mono(0) };
     match name {
         "gone before hello" => exit(0),
-        "another protocol" => { stage.hello(PROTOCOL + 1); stage.wait() }
+        "another protocol" => {
+            stage.hello(PROTOCOL + 1);
+            stage.wait()
+        }
         _ => {}
     }
     stage.hello(PROTOCOL);
@@ -102,7 +179,8 @@ impl Stage {
     fn frame(&self, stream: u32, mono: Mono, x: f32) -> Vec<u8> {
         let bbox = BBox { x, y: 0.1, w: 0.1, h: 0.2 };
         let detections = vec![Detection { label: "person".into(), score: 0.9, bbox, track: Some(1) }];
-        let frame = FromEye::Frame { stream, mono, inferred: true, inference_ms: 1.0, motion: 0.1, detections };
+        let frame =
+            FromEye::Frame { stream, mono, inferred: true, inference_ms: 1.0, motion: 0.1, detections };
         encode(&frame).expect("it fits")
     }
 

@@ -129,7 +129,8 @@ impl Foreign {
         let (watch, mut text) = (Stopwatch::start(), Vec::new());
         loop {
             let late = || bad(format!("did not answer within {} s", deadline.as_secs()));
-            let left = deadline.checked_sub(watch.passed()).filter(|left| !left.is_zero()).ok_or_else(late)?;
+            let left =
+                deadline.checked_sub(watch.passed()).filter(|left| !left.is_zero()).ok_or_else(late)?;
             self.from.get_ref().set_read_timeout(Some(left))?;
             let chunk = match self.from.fill_buf() {
                 Ok([]) => return Err(bad("ended".into())),
@@ -216,14 +217,25 @@ fn output(things: &[Thing], labels: &[String]) -> Result<Output, String> {
     if things.len() > THINGS {
         return Err(format!("found {} things in one picture; at most {THINGS}", things.len()));
     }
-    let mut output =
-        Output { boxes: Vec::with_capacity(things.len() * 4), scores: Vec::with_capacity(things.len() * labels.len()) };
+    let mut output = Output {
+        boxes: Vec::with_capacity(things.len() * 4),
+        scores: Vec::with_capacity(things.len() * labels.len()),
+    };
     for Thing { label, score, x, y, w, h } in things {
         let class = labels.iter().position(|l| l == label);
         let class = class.ok_or_else(|| format!("found a \"{label:.64}\", which is none of its labels"))?;
         let inside = |v: f32| (-0.01..=1.01).contains(&v);
-        if !(inside(*score) && inside(*x) && inside(*y) && inside(x + w) && inside(y + h) && *w >= 0.0 && *h >= 0.0) {
-            return Err(format!("found a {label} at {x}, {y}, {w}, {h} with {score}: all are fractions, 0 to 1"));
+        if !(inside(*score)
+            && inside(*x)
+            && inside(*y)
+            && inside(x + w)
+            && inside(y + h)
+            && *w >= 0.0
+            && *h >= 0.0)
+        {
+            return Err(format!(
+                "found a {label} at {x}, {y}, {w}, {h} with {score}: all are fractions, 0 to 1"
+            ));
         }
         output.boxes.extend([*y, *x, y + h, x + w].map(|v| v.clamp(0.0, 1.0)));
         output.scores.extend((0..labels.len()).map(|n| if n == class { score.clamp(0.0, 1.0) } else { 0.0 }));
@@ -249,7 +261,8 @@ mod tests {
         let heard: Vec<FromDetector> =
             example("< ").iter().map(|l| serde_json::from_str(l).unwrap()).collect();
         let labels = vec!["lamp".to_owned(), "fire".to_owned()];
-        let hello = FromDetector::Hello { protocol: 1, name: "bright".into(), labels, width: 320, height: 240 };
+        let hello =
+            FromDetector::Hello { protocol: 1, name: "bright".into(), labels, width: 320, height: 240 };
         let lamp = Thing { label: "lamp".into(), score: 0.9, x: 0.25, y: 0.1, w: 0.05, h: 0.1 };
         let found = FromDetector::Found { id: 1, things: vec![lamp] };
         assert_eq!(heard, [hello, found, FromDetector::Found { id: 2, things: vec![] }]);
@@ -267,7 +280,9 @@ mod tests {
         let out = output(&[thing("b", 0.25), thing("a", 0.0)], &labels).unwrap();
         assert_eq!(out.boxes, [0.5, 0.25, 1.0, 0.75, 0.5, 0.0, 1.0, 0.5]);
         assert_eq!(out.scores, [0.0, 0.5, 0.5, 0.0]);
-        for (wrong, part) in [(thing("c", 0.0), "\"c\""), (thing("a", 0.9), "fractions"), (thing("a", f32::NAN), "NaN")] {
+        for (wrong, part) in
+            [(thing("c", 0.0), "\"c\""), (thing("a", 0.9), "fractions"), (thing("a", f32::NAN), "NaN")]
+        {
             let why = output(&[wrong], &labels).err().unwrap();
             assert!(why.contains(part), "{why}");
         }
@@ -280,6 +295,8 @@ mod tests {
         assert!(check_hello("", &labels, (320, 240)).is_err());
         assert!(check_hello("n", &[], (320, 240)).is_err());
         assert!(check_hello("n", &["\n".to_owned()], (320, 240)).is_err());
-        assert!(check_hello("n", &labels, (0, 240)).is_err() && check_hello("n", &labels, (320, 9999)).is_err());
+        assert!(
+            check_hello("n", &labels, (0, 240)).is_err() && check_hello("n", &labels, (320, 9999)).is_err()
+        );
     }
 }

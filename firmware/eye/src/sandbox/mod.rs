@@ -22,8 +22,19 @@ const FILES: u64 = 1024;
 
 /// What decoders load while they run: plugins, drivers and their settings. Never the recorder's configuration or footage.
 const READABLE: &[&str] = &[
-    "/usr", "/lib", "/lib64", "/lib32", "/opt/vc", "/etc/ld.so.cache", "/etc/drirc", "/sys", "/proc/self",
-    "/proc/cpuinfo", "/proc/meminfo", "/dev/null", "/dev/urandom",
+    "/usr",
+    "/lib",
+    "/lib64",
+    "/lib32",
+    "/opt/vc",
+    "/etc/ld.so.cache",
+    "/etc/drirc",
+    "/sys",
+    "/proc/self",
+    "/proc/cpuinfo",
+    "/proc/meminfo",
+    "/dev/null",
+    "/dev/urandom",
 ];
 
 /// Beginnings of names in `/dev`: V4L2 decoders, their media controllers and memory; VA; Rockchip's and the Pi's own.

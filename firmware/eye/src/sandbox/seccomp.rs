@@ -32,7 +32,8 @@ fn calls(has_hardware: bool) -> Result<Calls, seccompiler::BackendError> {
     let one = |condition| SeccompRule::new(vec![condition?]);
     // Reading; and both ways, never creating or shortening, when there is hardware that wants to be talked to.
     let opening = |flags: u8| -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
-        const MAKES: i32 = libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND | (libc::O_TMPFILE & !libc::O_DIRECTORY);
+        const MAKES: i32 =
+            libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND | (libc::O_TMPFILE & !libc::O_DIRECTORY);
         let modes = [libc::O_RDONLY, libc::O_RDWR];
         let wanted = modes.iter().take(if has_hardware { 2 } else { 1 });
         wanted

@@ -166,7 +166,10 @@ impl Link {
         let evidence = Evidence { marks: suspects, hung: hangs.is_some() };
         let caught = self.shared.culprits().died(&evidence, clock::mono());
         if let Some(Suspect::Stream(n)) = caught {
-            tracing::error!(camera = self.camera(n), "its pictures ended the eye again and again: quarantine");
+            tracing::error!(
+                camera = self.camera(n),
+                "its pictures ended the eye again and again: quarantine"
+            );
         }
         if at.is_empty() || hangs.is_some() { why } else { format!("{why} while {}", at.join(" and ")) }
     }
@@ -227,11 +230,15 @@ impl Link {
         let mut before: Vec<Busy> = Vec::new();
         loop {
             let message = match timeout(limits.silence, receive(from)).await {
-                Err(_) => return format!("it hangs: no sign of life for {} s", limits.silence.as_secs_f32()).into(),
+                Err(_) => {
+                    return format!("it hangs: no sign of life for {} s", limits.silence.as_secs_f32()).into();
+                }
                 Ok(Err(fault)) => return fault,
                 Ok(Ok(message)) => message,
             };
-            if let Err(why) = self.sieve.lock().unwrap_or_else(PoisonError::into_inner).check(&message, clock::mono()) {
+            if let Err(why) =
+                self.sieve.lock().unwrap_or_else(PoisonError::into_inner).check(&message, clock::mono())
+            {
                 return format!("what it says makes no sense: {why}").into();
             }
             match message {
@@ -307,8 +314,10 @@ impl Link {
         }
         for (n, mailbox) in self.shared.mailboxes.iter().enumerate() {
             let stream = n as u32;
-            let was_withheld =
-                std::mem::replace(&mut withheld[n], self.shared.culprits().is_withheld(Suspect::Stream(stream)));
+            let was_withheld = std::mem::replace(
+                &mut withheld[n],
+                self.shared.culprits().is_withheld(Suspect::Stream(stream)),
+            );
             if withheld[n] {
                 drop(mailbox.take());
                 continue;

@@ -208,7 +208,9 @@ impl Eye {
         params.config.hash(&mut hasher);
         let source = hasher.finish();
         if self.shared.culprits().is_withheld(Suspect::Still(source)) {
-            return Err("single pictures of this stream ended the eye three times; see the Health page".into());
+            return Err(
+                "single pictures of this stream ended the eye three times; see the Health page".into()
+            );
         }
         let (answer, answered) = oneshot::channel();
         let request = {

@@ -75,7 +75,8 @@ impl Process {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         // A kernel without anonymous files leaves us without the evidence, not without the eye.
-        let black_box = rustix::fs::memfd_create("nightjar-eye-at-work", MemfdFlags::CLOEXEC).map(File::from).ok();
+        let black_box =
+            rustix::fs::memfd_create("nightjar-eye-at-work", MemfdFlags::CLOEXEC).map(File::from).ok();
         let theirs_too = black_box.as_ref().and_then(|file| file.try_clone().ok());
         let mut command = Command::new(&config.program);
         command
@@ -90,7 +91,9 @@ impl Process {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .process_group(0); // a Ctrl-C on the console is the recorder's to obey
-        if let Some(registry) = config.registry.as_ref().filter(|_| std::env::var_os("GST_REGISTRY").is_none()) {
+        if let Some(registry) =
+            config.registry.as_ref().filter(|_| std::env::var_os("GST_REGISTRY").is_none())
+        {
             command.env("GST_REGISTRY", registry);
         }
         let mut child = command.spawn()?;
@@ -163,8 +166,12 @@ fn is_crash(status: ExitStatus) -> bool {
 fn describe(why: String, status: ExitStatus) -> String {
     let meaning = match (status.code(), status.signal()) {
         (Some(PANICKED), _) => "a bug of its own",
-        (_, Some(signal)) if signal == Signal::ABORT.as_raw() => "it gave up, as when it may have no more memory",
-        (_, Some(signal)) if signal == Signal::KILL.as_raw() => "it was killed, by a person or for want of memory",
+        (_, Some(signal)) if signal == Signal::ABORT.as_raw() => {
+            "it gave up, as when it may have no more memory"
+        }
+        (_, Some(signal)) if signal == Signal::KILL.as_raw() => {
+            "it was killed, by a person or for want of memory"
+        }
         _ => "",
     };
     let comma = if meaning.is_empty() { "" } else { ", " };
@@ -219,7 +226,9 @@ mod tests {
 
     #[test]
     fn a_kill_from_outside_is_no_evidence_and_a_crash_is() {
-        for (raw, crash) in [(9, false), (15, false), (6, true), (11, true), (101 << 8, true), (1 << 8, false)] {
+        for (raw, crash) in
+            [(9, false), (15, false), (6, true), (11, true), (101 << 8, true), (1 << 8, false)]
+        {
             assert_eq!(is_crash(ended(raw)), crash, "{raw}");
         }
         let why = describe("the connection broke".into(), ended(6));
