@@ -57,7 +57,7 @@ impl Rig {
         let dir = tempfile::Builder::new().prefix("nightjar-rig-").tempdir().expect("a temporary folder");
         let ids = ["front", "yard"];
         let streams: Vec<StreamId> =
-            ids.iter().map(|id| (Name::new(id).expect("a name"), StreamKind::Main)).collect();
+            ids.iter().map(|id| (Name::new(*id).expect("a name"), StreamKind::Main)).collect();
         let plans = streams.iter().cloned().map(StreamPlan::always).collect();
         let footage = dir.path().join("footage");
         std::fs::create_dir_all(&footage).expect("the temporary folder takes it");
@@ -148,6 +148,10 @@ impl Rig {
     #[track_caller]
     pub fn follow(&self, count: u64, kind: impl Fn(u64) -> String) -> Vec<Restart> {
         let (mut restarts, mut died, mut last): (Vec<Restart>, Option<Instant>, u64) = (Vec::new(), None, 0);
+        let kind_only = |n: u64| {
+            let (noticed, back, seeing) = (Duration::ZERO, Duration::ZERO, None);
+            Restart { kind: kind(n), noticed, back, seeing, words: "(not looked at in time)".into() }
+        };
         while last < count || died.is_some() {
             let state = until_fine("the next eye", || {
                 let state = self.eye.state();
@@ -155,11 +159,10 @@ impl Rig {
                 is_news.then_some(state)
             });
             if state.restarts > last {
-                assert_eq!(
-                    state.restarts,
-                    last + 1,
-                    "the state is looked at more often than eyes are started"
-                );
+                // On a machine that has much else to do two ends may lie between two looks.
+                let missed = (last..state.restarts - 1).map(kind_only);
+                restarts.extend(missed);
+                last = state.restarts - 1;
                 let (noticed, back, seeing) = (Duration::ZERO, Duration::ZERO, None);
                 let words = state.error.clone().unwrap_or_default();
                 restarts.push(Restart { kind: kind(last), noticed, back, seeing, words });
@@ -178,12 +181,12 @@ impl Rig {
     pub fn stop_and_count(self) -> Vec<usize> {
         self.sessions.stop();
         let library = self.storage.library();
-        self.storage.stop().expect("the storage stops well");
         for id in &self.streams {
             let gaps: Vec<_> = library.gaps(id, Wall(0), Wall(i64::MAX));
             let holes: Vec<_> = gaps.iter().filter(|gap| gap.to.is_some()).collect();
             assert!(holes.is_empty(), "{}: {holes:?}", id.0);
         }
+        self.storage.stop().expect("the storage stops well");
         assert_eq!(library.counters(), (0, 0), "units dropped on their way to the card, faults of the card");
         let _ = self.stop.send(true);
         self.runtime.shutdown_timeout(Duration::from_secs(5));

@@ -36,7 +36,7 @@ fn resident() -> u64 {
 /// A line of `/proc/PID/status` in KiB.
 fn kib(pid: u32, name: &str) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    text.lines().find_map(|l| l.strip_prefix(name))?.split_whitespace().nth(0)?.parse().ok()
+    text.lines().find_map(|l| l.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
 }
 
 /// A table by kind of fault; fails on a restart without words, or late ones when that is what is measured.

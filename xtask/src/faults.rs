@@ -8,9 +8,14 @@ use anyhow::{Context, Result, bail};
 /// Runs it: a third with the real eye, the rest with one that answers garbage.
 pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
     let (runs, seed): (u64, u64) = (options.number("runs", 1000)?, options.number("seed", 1)?);
+    let mut build = run::cargo(place);
+    run::loud(
+        "build",
+        build.args(["build", "--workspace"]),
+        "the compiler's message above names the file and the line",
+    )?;
     let mut test = run::cargo(place);
-    test.args(["test", "-p", "nightjar-tests", "-p", "nightjar-eye", "-p", "nightjar"]);
-    test.args(["--bins", "--test", "faults", "--", "--nocapture", "--test-threads=1", "cost_no_picture"]);
+    test.args(["test", "--workspace", "--test", "faults", "--", "--nocapture", "--test-threads=1"]);
     test.env("NIGHTJAR_FAULT_RUNS", runs.to_string()).env("NIGHTJAR_SEED", seed.to_string());
     let status = test.env("NIGHTJAR_FAULT_CHECK", "1").status().context("can't start cargo")?;
     if !status.success() {

@@ -6,6 +6,7 @@
 mod sandbox;
 mod support;
 
+use nightjar_types::VideoCodec;
 use nightjar_types::eye::{FromEye, PROTOCOL, ToEye};
 use rustix::process::{Resource, Rlimit, Signal};
 use std::collections::BTreeMap;
@@ -36,7 +37,7 @@ fn attempts(folder: &Path, port: u16) -> Vec<(&'static str, Box<dyn FnOnce() -> 
         ("bind UDP", Box::new(|| UdpSocket::bind("127.0.0.1:0").is_ok())),
         ("connect by a path", Box::new(move || UnixStream::connect(socket).is_ok())),
         ("listen on a path", Box::new(move || UnixListener::bind(listening).is_ok())),
-        ("make any socket", Box::new(|| UnixDatagram::unbound().is_ok() || UnixStream::pair().is_ok())),
+        ("make any socket", Box::new(|| UnixDatagram::unbound().is_ok())),
         ("create a file", Box::new(move || File::create(new).is_ok())),
         ("create a file in /dev/shm", Box::new(|| File::create("/dev/shm/nightjar-eye-test").is_ok())),
         ("write a file", Box::new(move || OpenOptions::new().write(true).open(truncated).is_ok())),
@@ -204,7 +205,18 @@ fn the_real_program_is_held_in_before_it_says_hello() {
     assert_eq!(limit("Max open files"), "1024");
     let kb = |name: &str| status(pid, name).split_whitespace().next().and_then(|n| n.parse::<u64>().ok());
     println!("idle: VmData {:?} kB, VmRSS {:?} kB, VmSize {:?} kB", kb("VmData"), kb("VmRSS"), kb("VmSize"));
-    assert_eq!(recorder.hang_up().0, Some(0));
+    let clip = support::Clip::made(VideoCodec::H264, 10);
+    recorder.open(1, &clip, 0.5);
+    for (i, (is_key, data)) in clip.units.iter().enumerate() {
+        let mono = support::at(100 * i as u64);
+        recorder.unit(1, mono, *is_key, data);
+        recorder.frame(1, mono);
+    }
+    println!("at work: VmData {:?} kB, VmRSS {:?} kB", kb("VmData"), kb("VmRSS"));
+    let (code, said) = recorder.hang_up();
+    assert_eq!(code, Some(0));
+    // What GStreamer says when it is refused something that it cannot do without.
+    assert!(!said.contains("CRITICAL") && !said.contains("WARN"), "{said}");
 }
 
 #[test]

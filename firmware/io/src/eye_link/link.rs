@@ -231,7 +231,8 @@ impl Link {
         loop {
             let message = match timeout(limits.silence, receive(from)).await {
                 Err(_) => {
-                    return format!("it hangs: no sign of life for {} s", limits.silence.as_secs_f32()).into();
+                    return format!("it hangs: no sign of life for {} s", limits.silence.as_secs_f32())
+                        .into();
                 }
                 Ok(Err(fault)) => return fault,
                 Ok(Ok(message)) => message,

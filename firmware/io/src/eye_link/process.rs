@@ -178,12 +178,12 @@ fn describe(why: String, status: ExitStatus) -> String {
     format!("{why} ({status}{comma}{meaning})")
 }
 
-/// Its log lines go where ours go, some a second; the last one is kept.
+/// Its log lines go where ours go, some a second; the last one is kept, or rather the last that says why it ends.
 async fn pass_on(from: ChildStderr) -> String {
     let mut from = BufReader::new(from);
     let (mut last, mut bytes) = (String::new(), Vec::new());
     let mut beat = tokio::time::interval(Duration::from_secs(1));
-    let (mut lines, mut is_cut) = (0, false);
+    let (mut lines, mut is_cut, mut is_its_own) = (0, false, false);
     loop {
         bytes.clear();
         tokio::select! {
@@ -211,9 +211,14 @@ async fn pass_on(from: ChildStderr) -> String {
         if lines <= LINES {
             eprintln!("{line}");
         }
-        last = line.to_owned();
+        match line.strip_prefix("nightjar-eye: ") {
+            Some(why) => (last, is_its_own) = (why.to_owned(), true),
+            // What a detector beside it says at its end must not hide why.
+            None if !is_its_own => last = line.to_owned(),
+            None => {}
+        }
     }
-    last.strip_prefix("nightjar-eye: ").map(String::from).unwrap_or(last)
+    last
 }
 
 #[cfg(test)]
