@@ -111,7 +111,9 @@ fn kills_hangs_and_exhausted_memory_of_the_real_eye_cost_no_picture() {
         restarts.push(restart);
         rig.until_seeing(None);
         // As a person would: here whoever was in work when memory ended is innocent.
-        (0..2).for_each(|n| drop(rig.eye.release(n)));
+        for n in 0..2 {
+            rig.eye.release(n);
+        }
     }
     let grown = resident().saturating_sub(before);
     assert_eq!(rig.eye.state().restarts, count, "no restart but those");
