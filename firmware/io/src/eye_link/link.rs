@@ -17,8 +17,9 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{timeout, timeout_at};
 
-/// A model is loaded and optimised before the first answer; a Pi Zero takes its time.
-const HELLO_DEADLINE: Duration = Duration::from_secs(30);
+/// A model is loaded and optimised before the first answer, at the very first start GStreamer looks at its some 250
+/// plugins (7 s here, busy); a Pi Zero takes its time.
+const HELLO_DEADLINE: Duration = Duration::from_secs(60);
 /// How often it is asked whether it lives.
 const PING_EVERY: Duration = Duration::from_secs(1);
 /// How long it may take in a message.
@@ -135,6 +136,7 @@ impl Link {
             Err(_) => "it did not say hello in time".into(),
             Ok(Err(fault)) => fault,
             Ok(Ok(())) => {
+                process.settle();
                 self.shared.culprits().began();
                 self.shared.mailboxes.iter().for_each(|m| m.renew());
                 tokio::select! {
