@@ -25,6 +25,8 @@ use std::time::Duration;
 const HELLO: Duration = Duration::from_secs(10);
 /// How long the recorder may read nothing while its buffers are full.
 const WRITE: Duration = Duration::from_secs(60);
+/// Niceness once it is ready.
+const NICE: i32 = 10;
 /// Streams of one recorder; more are refused.
 const STREAMS: usize = 64;
 
@@ -35,6 +37,8 @@ pub(crate) fn run(args: &cli::Serve) -> Result<(), Error> {
     let socket = socket()?;
     let (lookers, decoders) = prepare(args, &model);
     let (lookers, ()) = (lookers?, decoders?);
+    // From now on recording goes first. Every later thread has it from this one.
+    let _ = rustix::process::nice(NICE); // a kernel that refuses is no reason not to see
     // All that reads files, starts programs or opens devices by itself is done; no byte of a camera has come.
     let sandbox = sandbox::close(args.memory.map(|mib| mib << 20), &plugin_folders());
     tracing::info!(in_force = sandbox.in_force.join(", "), missing = sandbox.missing.join("; "), "sandbox");

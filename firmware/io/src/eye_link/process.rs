@@ -105,21 +105,12 @@ impl Process {
         Ok((Self { child, said, black_box }, UnixStream::from_std(ours)?))
     }
 
-    /// It is ready, and gives way to the recording from now on. Not before: a start that has to wait for everybody else can
-    /// take minutes on a busy board.
+    /// It is ready, and gives way to the recording from now on, whatever it started with it. Not before: a start that has
+    /// to wait for everybody else can take minutes on a busy board.
     pub(super) fn settle(&self) {
-        for pid in self.threads() {
-            let _ = rustix::process::setpriority_process(Some(pid), NICE); // as above
+        if let Some(group) = pid(&self.child) {
+            let _ = rustix::process::setpriority_pgrp(Some(group), NICE); // as above
         }
-    }
-
-    /// Priorities are each thread's own; threads that it starts later have that of whoever starts them.
-    fn threads(&self) -> Vec<Pid> {
-        let tasks = self.id().and_then(|id| std::fs::read_dir(format!("/proc/{id}/task")).ok());
-        let number = |task: io::Result<std::fs::DirEntry>| {
-            Pid::from_raw(task.ok()?.file_name().to_str()?.parse().ok()?)
-        };
-        tasks.into_iter().flatten().filter_map(number).collect()
     }
 
     pub(super) fn id(&self) -> Option<u32> {
