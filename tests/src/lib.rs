@@ -8,6 +8,7 @@ pub mod fake_camera;
 pub mod home;
 pub mod parts;
 pub mod probe;
+pub mod rig;
 pub mod rtsp_server;
 pub mod seed;
 pub mod skip;

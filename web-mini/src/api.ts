@@ -100,6 +100,7 @@ export const api = {
   event: (event: string) => call<EventView>("GET", `/events/${id(event)}`),
   testOutput: (output: string, ms: number) =>
     call<OutputStatus>("POST", `/outputs/${id(output)}/test`, { confirm: output, ms }),
+  releaseCamera: (camera: string) => call<void>("POST", `/cameras/${id(camera)}/eye/release`),
   storage: () => call<StorageView>("GET", "/storage"),
   holds: () => call<Holds>("GET", "/holds"),
   /** No camera means all. */

@@ -219,7 +219,15 @@ export interface EyeStatus {
   decoded: number;
   inferred: number;
   skipped_gops: number;
+  sandbox: string;
+  quarantine: QuarantineView[];
   error: string | null;
+}
+
+export interface QuarantineView {
+  camera: string;
+  words: string;
+  until_ms: number;
 }
 
 export interface Health {

@@ -5,6 +5,7 @@ mod clock;
 mod crash;
 mod cross;
 mod demo;
+mod faults;
 mod fmt;
 mod fuzz;
 mod lint;
@@ -80,6 +81,12 @@ const VERBS: &[Verb] = &[
         help: "seeded lives of a recorder that is cut off at any call of its disk",
         options: &[("runs", "lives (1000)")],
         run: crash::run,
+    },
+    Verb {
+        name: "faults",
+        help: "seeded kills, hangs, exhausted memory and garbage answers of the eye while it records",
+        options: &[("runs", "faults (1000)"), ("seed", "which (1)")],
+        run: faults::run,
     },
     Verb {
         name: "fuzz",

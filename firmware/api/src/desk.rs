@@ -59,6 +59,8 @@ pub trait Desk: Send + Sync + 'static {
     fn release(&self, id: u32) -> BoxFuture<'_, Result<HoldView, DeskError>>;
     /// Sets the system's clock, unless something that knows the time keeps it.
     fn set_clock(&self, now: Wall) -> BoxFuture<'_, Result<ClockView, DeskError>>;
+    /// Lets the detector look at a camera again whose pictures ended it.
+    fn release_camera(&self, camera: &str) -> Result<(), DeskError>;
     /// Switches an output on for `ms` (100..=5000) on behalf of `who`; answers with its state just after.
     fn test_output(&self, output: &str, ms: u32, who: &str)
     -> BoxFuture<'_, Result<OutputStatus, DeskError>>;

@@ -93,6 +93,7 @@ pub static ROUTES: &[Route] = rows! {
     GET  "/api/v1/cameras/{id}/recorded.m3u8"    Viewer   hls::playlist;
     GET  "/api/v1/cameras/{id}/timelapse.mp4"    Viewer   video::timelapse;
     GET  "/api/v1/cameras/{id}/still.jpg"        Viewer   views::still;
+    POST "/api/v1/cameras/{id}/eye/release"      Operator views::release_camera;
     GET  "/api/v1/events"                        Viewer   views::events;
     GET  "/api/v1/events/{id}"                   Viewer   views::event;
     GET  "/api/v1/events/{id}/snapshot.jpg"      Viewer   views::event_snapshot;

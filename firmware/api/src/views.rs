@@ -182,6 +182,23 @@ pub(crate) async fn test_output(
     Ok((StatusCode::ACCEPTED, Json(moved?)).into_response())
 }
 
+/// A camera whose pictures ended the eye is looked at again.
+pub(crate) async fn release_camera(
+    State(app): Shared,
+    Path(camera): Path<String>,
+    Extension(who): Extension<Who>,
+) -> Result<StatusCode, ApiError> {
+    let who = who.to_string();
+    let released = app.desk.release_camera(&camera);
+    match &released {
+        Ok(()) => app.audit.record(&who, &format!("let camera {camera} out of the detector's quarantine")),
+        Err(DeskError::UnknownCamera(_)) => {}
+        Err(error) => app.audit.record(&who, &format!("could not let camera {camera} out: {error}")),
+    }
+    released?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AskedAudit {

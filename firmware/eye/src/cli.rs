@@ -22,7 +22,7 @@ Environment:
   NIGHTJAR_MODELS  folder of model files (as --models)
   RUST_LOG         log filter, e.g. debug or nightjar_eye=trace (default info); logs go to standard error
 
-Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 no model file or another than the card says, 4 the recorder speaks another protocol.";
+Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 no model file or another than the card says, 4 the recorder speaks another protocol, 5 somebody else's detector failed.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -43,7 +43,7 @@ pub(crate) struct ModelChoice {
     /// Folder of model files [default: models or share/nightjar/models beside the program's folder, /usr/share/nightjar/models, target/models].
     #[arg(long, value_name = "DIR", env = "NIGHTJAR_MODELS")]
     pub(crate) models: Option<PathBuf>,
-    /// Detector runtime.
+    /// Detector runtime: tract, or json:PROGRAM for a detector of somebody else's (PROTOCOL.md).
     #[arg(long, default_value = "tract")]
     pub(crate) runtime: String,
 }
@@ -85,6 +85,9 @@ pub(crate) struct Serve {
     /// Most model runs a second and stream, crops counted each.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub(crate) rate: u16,
+    /// Memory that it may use; wanting more ends it [default: as much as there is].
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(32..=1 << 20))]
+    pub(crate) memory: Option<u64>,
 }
 
 #[derive(Debug, Args)]

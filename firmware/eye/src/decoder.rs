@@ -1,8 +1,9 @@
 //! Codec → the decoder elements to try, in order. Hardware first; one that exists but fails is passed over.
 
 use crate::error::Error;
+use crate::marks::Marker;
 use crate::still;
-use gstreamer as gst;
+use gstreamer::{self as gst, prelude::*};
 use nightjar_types::VideoCodec;
 use std::time::Duration;
 
@@ -49,6 +50,19 @@ pub(crate) fn codec_name(codec: VideoCodec) -> &'static str {
     }
 }
 
+/// Initialises GStreamer and loads the code of every element that a stream may need, while files can still be read.
+pub(crate) fn prepare() -> Result<(), Error> {
+    gst::init().map_err(|e| Error::Gstreamer(e.to_string()))?;
+    let chain = ["appsrc", "h264parse", "h265parse", "videoconvert", "appsink"];
+    for name in chain.into_iter().chain(DECODERS.iter().map(|d| d.element)) {
+        // One that is not there, or does not load, is named when a stream wants it.
+        if let Some(factory) = gst::ElementFactory::find(name) {
+            let _ = factory.load();
+        }
+    }
+    Ok(())
+}
+
 /// The installed decoders of a codec, in order; an error names what to install when there is none.
 pub(crate) fn installed(codec: VideoCodec) -> Result<Vec<Decoder>, Error> {
     let there = |d: &&Decoder| d.codec == codec && gst::ElementFactory::find(d.element).is_some();
@@ -68,13 +82,14 @@ pub(crate) fn choose(
     config: &[u8],
     key: &[u8],
     passed_over: &[&str],
+    marker: &Marker,
 ) -> Result<Decoder, Error> {
     let mut failed = Vec::new();
     for decoder in installed(codec)? {
         if passed_over.contains(&decoder.element) {
             continue;
         }
-        match still::decode(decoder, config, key, DEADLINE) {
+        match still::decode(decoder, config, key, DEADLINE, marker) {
             Ok(_) => return Ok(decoder),
             Err(error) => failed.push(format!("{}: {error}", decoder.element)),
         }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// What failed. `Model` and `Protocol` have their own exit codes; everything else is code 1.
+/// What failed. The model, the protocol and a detector of somebody else's have their own exit codes; the rest is code 1.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// No card, no file, or a file with another hash: nothing was started.
@@ -37,6 +37,14 @@ pub(crate) enum Error {
     /// The runtime failed on one picture.
     #[error("model: {0}")]
     Inference(String),
+    /// Somebody else's detector failed; the process ends, and both are started again.
+    #[error("detector {}: {why}", .program.display())]
+    Detector {
+        /// Its path.
+        program: PathBuf,
+        /// What it did, or said.
+        why: String,
+    },
     /// Pixels or model output do not fit.
     #[error(transparent)]
     Picture(#[from] nightjar_detect::Error),
@@ -85,11 +93,12 @@ fn list(places: &[PathBuf]) -> String {
 }
 
 impl Error {
-    /// The process's exit code for it: 3 the model, 4 the protocol, 1 the rest.
+    /// The process's exit code for it: 3 the model, 4 the protocol, 5 another's detector, 1 the rest.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Card(_) | Self::NoModel { .. } | Self::BadModel { .. } | Self::NoRuntime { .. } => 3,
             Self::Protocol { .. } => 4,
+            Self::Detector { .. } => 5,
             _ => 1,
         }
     }

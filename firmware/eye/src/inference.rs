@@ -1,7 +1,10 @@
 //! Streams with a candidate picture → the model, one after the other in turn.
 
+use crate::error::Error;
 use crate::looker::Looker;
+use crate::marks::Marks;
 use crate::watch::{Candidate, Watch};
+use nightjar_types::eye::Work;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Who is next at the model.
@@ -50,11 +53,16 @@ impl Rota {
     }
 }
 
-/// Looks at candidates for as long as the process lives.
-pub(crate) fn run(rota: &Rota, mut looker: Looker) -> ! {
+/// Looks at candidates for as long as the process lives; gives why it must end when somebody else's detector failed.
+pub(crate) fn run(rota: &Rota, mut looker: Looker, marks: &Arc<Marks>) -> Error {
     loop {
         let (watch, candidate) = rota.next();
+        let in_work = marks.begin(Work::Looking, watch.stream(), candidate.mono());
         let look = looker.look_in(candidate.picture(), candidate.min_score(), candidate.views());
+        drop(in_work);
+        if let Err(error @ Error::Detector { .. }) = look {
+            return error;
+        }
         watch.looked(candidate, look);
         // A candidate that came while this one was in the model could not be taken then.
         rota.ring();

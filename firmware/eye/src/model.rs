@@ -1,21 +1,28 @@
 //! Card id and folders → the card and its file's verified bytes.
 
 use crate::cli::ModelChoice;
+use crate::detector::json::{self, Foreign};
 use crate::error::Error;
 use nightjar_models::Card;
 use nightjar_types::eye::ModelInfo;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 /// A card with its file, hash checked.
 pub(crate) struct Model {
     pub(crate) card: Card,
     pub(crate) path: PathBuf,
     pub(crate) bytes: Vec<u8>,
+    /// The running program in its place, until a detector takes it over.
+    pub(crate) foreign: Mutex<Option<Foreign>>,
 }
 
 impl Model {
     /// Finds the file in `--models`, or else in the first usual place that has it.
     pub(crate) fn load(choice: &ModelChoice) -> Result<Self, Error> {
+        if let Some(program) = choice.runtime.strip_prefix("json:") {
+            return json::model(program);
+        }
         let card = Card::find(&choice.card)?;
         let places = match &choice.models {
             Some(folder) => vec![folder.clone()],
@@ -27,7 +34,7 @@ impl Model {
         let bytes = std::fs::read(&path)
             .map_err(|e| Error::BadModel { path: path.clone(), why: format!("cannot be read: {e}") })?;
         card.verify(&bytes)?;
-        Ok(Self { card, path, bytes })
+        Ok(Self { card, path, bytes, foreign: Mutex::default() })
     }
 
     /// What the recorder is told.

@@ -6,6 +6,7 @@
 use crate::decoder::Decoder;
 use crate::error::Error;
 use crate::frame;
+use crate::marks::{InWork, Marker};
 use bytes::Bytes;
 use gstreamer::{self as gst, prelude::*};
 use gstreamer_app::{AppSink, AppSrc, AppSrcCallbacks};
@@ -25,6 +26,7 @@ pub(crate) struct Pipeline {
     sink: AppSink,
     bus: gst::Bus,
     room: Arc<Room>,
+    in_work: Arc<Mutex<Option<InWork>>>,
 }
 
 /// Whether the pipeline's source has room for another unit.
@@ -52,8 +54,9 @@ impl Room {
 }
 
 impl Pipeline {
-    /// Builds it, not yet running. `config` is the avcC or hvcC record.
-    pub(crate) fn new(decoder: Decoder, config: &[u8]) -> Result<Self, Error> {
+    /// Builds it, not yet running. `config` is the avcC or hvcC record. The thread that decodes says by `marker` at what
+    /// it is: from a unit's way into the parser until the next is asked for.
+    pub(crate) fn new(decoder: Decoder, config: &[u8], marker: &Marker) -> Result<Self, Error> {
         let (media, format, parser, record) = match decoder.codec {
             VideoCodec::H264 => ("video/x-h264", "avc", "h264parse", "avcC"),
             VideoCodec::H265 => ("video/x-h265", "hvc1", "h265parse", "hvcC"),
@@ -71,10 +74,14 @@ impl Pipeline {
             .field("codec_data", gst::Buffer::from_slice(Bytes::copy_from_slice(config)))
             .build();
         let room = Arc::new(Room::default());
-        let (filled, emptied) = (room.clone(), room.clone());
+        let in_work: Arc<Mutex<Option<InWork>>> = Arc::default();
+        let (filled, emptied, done) = (room.clone(), room.clone(), in_work.clone());
         let callbacks = AppSrcCallbacks::builder()
             .enough_data(move |_| filled.set_full(true))
-            .need_data(move |_, _| emptied.set_full(false))
+            .need_data(move |_, _| {
+                *done.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                emptied.set_full(false);
+            })
             .build();
         let source = AppSrc::builder()
             .caps(&caps)
@@ -85,6 +92,7 @@ impl Pipeline {
             .max_buffers(WAITING)
             .callbacks(callbacks)
             .build();
+        mark_units(&source, marker.clone(), in_work.clone());
         let sink = AppSink::builder()
             .caps(&frame::sink_caps())
             .sync(false)
@@ -106,7 +114,7 @@ impl Pipeline {
         pipeline.add_many(chain)?;
         gst::Element::link_many(chain)?;
         let bus = pipeline.bus().ok_or_else(|| Error::Gstreamer("a pipeline without a bus".into()))?;
-        Ok(Self { pipeline, source, sink, bus, room })
+        Ok(Self { pipeline, source, sink, bus, room, in_work })
     }
 
     /// Where the pictures come out.
@@ -153,7 +161,21 @@ impl Drop for Pipeline {
     fn drop(&mut self) {
         // A refusal leaves nothing to do: the pipeline is gone either way.
         let _ = self.pipeline.set_state(gst::State::Null);
+        *self.in_work.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
+}
+
+/// Parser and software decoder run in the source's own thread: what leaves the source is in work until it asks for more.
+fn mark_units(source: &AppSrc, marker: Marker, in_work: Arc<Mutex<Option<InWork>>>) {
+    let Some(pad) = source.static_pad("src") else { return };
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        if let Some(pts) = info.buffer().and_then(|b| b.pts()) {
+            let mut in_work = in_work.lock().unwrap_or_else(PoisonError::into_inner);
+            *in_work = None; // before the new one takes its place: the slot is used again
+            *in_work = Some(marker.begin(Mono(pts.useconds())));
+        }
+        gst::PadProbeReturn::Ok
+    });
 }
 
 /// libav's defaults are for players: several threads and strict reordering each hold back pictures, and it shows what it

@@ -1,21 +1,23 @@
 //! The recorder's socket → streams, stills and answers. Ends well when the socket closes.
 
-use crate::cli;
 use crate::counters::Counters;
+use crate::decoder;
 use crate::error::Error;
 use crate::inference::{self, Rota};
 use crate::looker::{self, Looker};
+use crate::marks::Marks;
 use crate::model::Model;
 use crate::outbox::{self, Outbox};
 use crate::still::{Question, Stills};
 use crate::stream::{Opening, Stream, Unit};
 use crate::watch::{Surroundings, Watch};
-use gstreamer as gst;
+use crate::{cli, sandbox};
 use nightjar_types::eye::{FromEye, PROTOCOL, ToEye, body_len, decode, encode};
 use std::collections::HashMap;
 use std::io::{BufReader, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,18 +25,26 @@ use std::time::Duration;
 const HELLO: Duration = Duration::from_secs(10);
 /// How long the recorder may read nothing while its buffers are full.
 const WRITE: Duration = Duration::from_secs(60);
+/// Niceness once it is ready.
+const NICE: i32 = 10;
 /// Streams of one recorder; more are refused.
 const STREAMS: usize = 64;
 
 /// Serves until the socket closes.
 pub(crate) fn run(args: &cli::Serve) -> Result<(), Error> {
     end_on_panic();
-    let model = Arc::new(Model::load(&args.model)?);
-    gst::init().map_err(|e| Error::Gstreamer(e.to_string()))?;
+    let model = Model::load(&args.model)?;
     let socket = socket()?;
+    let (lookers, decoders) = prepare(args, &model);
+    let (lookers, ()) = (lookers?, decoders?);
+    // From now on recording goes first. Every later thread has it from this one.
+    let _ = rustix::process::nice(NICE); // a kernel that refuses is no reason not to see
+    // All that reads files, starts programs or opens devices by itself is done; no byte of a camera has come.
+    let sandbox = sandbox::close(args.memory.map(|mib| mib << 20), &plugin_folders());
+    tracing::info!(in_force = sandbox.in_force.join(", "), missing = sandbox.missing.join("; "), "sandbox");
     socket.set_write_timeout(Some(WRITE))?;
     // Written here and not by the outbox's thread: the recorder must have it even when the next line ends the process.
-    (&socket).write_all(&encode(&FromEye::Hello { protocol: PROTOCOL, model: model.info() })?)?;
+    (&socket).write_all(&encode(&FromEye::Hello { protocol: PROTOCOL, model: model.info(), sandbox })?)?;
     socket.set_read_timeout(Some(HELLO))?;
     let writer = socket.try_clone()?;
     let mut reader = BufReader::with_capacity(256 << 10, socket);
@@ -56,12 +66,40 @@ pub(crate) fn run(args: &cli::Serve) -> Result<(), Error> {
         }
     })?;
     tracing::info!(card = %model.card.id, threads = args.threads, "serving");
-    let mut service = Service::start(args, &model, outbox)?;
+    let mut service = Service::start(args, &model, lookers, outbox)?;
     while let Some(message) = read(&mut reader)? {
         service.take(message)?;
     }
     tracing::info!("the recorder hung up");
     Ok(())
+}
+
+/// Models and decoders get ready at the same time: together they are most of what a restart costs. No thread is left over.
+fn prepare(args: &cli::Serve, model: &Model) -> (Result<Vec<Looker>, Error>, Result<(), Error>) {
+    std::thread::scope(|scope| {
+        let open = || Looker::open(&args.model.runtime, model);
+        let opening: Vec<_> = (0..args.threads).map(|_| scope.spawn(open)).collect();
+        let decoders = decoder::prepare();
+        // A thread that panicked has ended the process.
+        let lookers = opening.into_iter().filter_map(|thread| thread.join().ok()).collect();
+        (lookers, decoders)
+    })
+}
+
+/// Where GStreamer and the loader look for code besides the system's folders.
+fn plugin_folders() -> Vec<PathBuf> {
+    const NAMES: [&str; 5] = [
+        "GST_PLUGIN_PATH",
+        "GST_PLUGIN_PATH_1_0",
+        "GST_PLUGIN_SYSTEM_PATH",
+        "GST_PLUGIN_SYSTEM_PATH_1_0",
+        "LD_LIBRARY_PATH",
+    ];
+    let values = NAMES.iter().filter_map(std::env::var_os);
+    values
+        .flat_map(|value| std::env::split_paths(&value).collect::<Vec<_>>())
+        .filter(|p| p.is_absolute())
+        .collect()
 }
 
 /// Standard input as the socket that it must be.
@@ -112,24 +150,21 @@ fn end(error: &Error) -> ! {
 
 struct Service {
     around: Surroundings,
+    marks: Arc<Marks>,
     stills: Stills,
     watches: HashMap<u32, Arc<Watch>>,
     streams: HashMap<u32, Stream>,
 }
 
 impl Service {
-    fn start(args: &cli::Serve, model: &Arc<Model>, outbox: Outbox) -> Result<Self, Error> {
-        let rota = Arc::new(Rota::default());
-        for number in 0..args.threads {
-            let (rota, model, runtime) = (rota.clone(), model.clone(), args.model.runtime.clone());
-            std::thread::Builder::new().name(format!("model {number}")).spawn(move || match Looker::open(
-                &runtime, &model,
-            ) {
-                Ok(looker) => inference::run(&rota, looker),
-                Err(error) => end(&error),
-            })?;
+    fn start(args: &cli::Serve, model: &Model, lookers: Vec<Looker>, outbox: Outbox) -> Result<Self, Error> {
+        let (rota, marks) = (Arc::new(Rota::default()), Marks::on_stdout());
+        for (number, looker) in lookers.into_iter().enumerate() {
+            let (rota, marks) = (rota.clone(), marks.clone());
+            let thread = std::thread::Builder::new().name(format!("model {number}"));
+            thread.spawn(move || end(&inference::run(&rota, looker, &marks)))?;
         }
-        let stills = Stills::start(outbox.clone())?;
+        let stills = Stills::start(outbox.clone(), marks.clone())?;
         let around = Surroundings {
             outbox,
             counters: Arc::new(Counters::default()),
@@ -138,7 +173,7 @@ impl Service {
             inputs: looker::inputs(model),
             spacing: Duration::from_secs(1) / u32::from(args.rate),
         };
-        Ok(Self { around, stills, watches: HashMap::new(), streams: HashMap::new() })
+        Ok(Self { around, marks, stills, watches: HashMap::new(), streams: HashMap::new() })
     }
 
     fn take(&mut self, message: ToEye) -> Result<(), Error> {
@@ -167,7 +202,8 @@ impl Service {
                 self.stills.ask(Question { request, codec, config, data });
             }
             ToEye::Ping { nonce } => {
-                self.around.outbox.send(FromEye::Pong { nonce, counters: self.around.counters.read() });
+                let (counters, busy) = (self.around.counters.read(), self.marks.busy());
+                self.around.outbox.send(FromEye::Pong { nonce, counters, busy });
             }
         }
         Ok(())
@@ -194,6 +230,7 @@ impl Service {
             generation,
             self.around.outbox.clone(),
             self.around.counters.clone(),
+            &self.marks,
         )?;
         self.streams.insert(stream, begun);
         Ok(())

@@ -3,6 +3,7 @@
 use crate::clock::Stopwatch;
 use crate::decoder::{self, Decoder};
 use crate::error::Error;
+use crate::marks::{Marker, Marks};
 use crate::outbox::Outbox;
 use crate::pipeline::Pipeline;
 use crate::stream::is_framed;
@@ -10,8 +11,9 @@ use crate::{frame, jpeg};
 use bytes::Bytes;
 use gstreamer as gst;
 use nightjar_detect::Picture;
-use nightjar_types::eye::FromEye;
+use nightjar_types::eye::{FromEye, Work};
 use nightjar_types::{Mono, VideoCodec};
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -28,12 +30,13 @@ pub(crate) fn decode(
     config: &[u8],
     key: &[u8],
     deadline: Duration,
+    marker: &Marker,
 ) -> Result<Picture, Error> {
     let watch = Stopwatch::start();
     if !is_framed(key) {
         return Err(Error::Decode("the key frame is not made of NAL units with their lengths".into()));
     }
-    let pipeline = Pipeline::new(decoder, config)?;
+    let pipeline = Pipeline::new(decoder, config, marker)?;
     pipeline.start()?;
     pipeline.push(Mono(0), Bytes::copy_from_slice(key))?;
     pipeline.finish();
@@ -70,12 +73,15 @@ pub(crate) struct Stills {
 
 impl Stills {
     /// Starts the thread.
-    pub(crate) fn start(outbox: Outbox) -> Result<Self, Error> {
+    pub(crate) fn start(outbox: Outbox, marks: Arc<Marks>) -> Result<Self, Error> {
         let (questions, queue) = sync_channel::<Question>(QUEUE);
         let answers = outbox.clone();
         std::thread::Builder::new().name("still".into()).spawn(move || {
             while let Ok(question) = queue.recv() {
-                let jpeg = answer(&question).map_err(|e| e.to_string());
+                let marker = Marker::new(&marks, Work::Still, question.request);
+                let in_work = marker.begin(Mono(0));
+                let jpeg = answer(&question, &marker).map_err(|e| e.to_string());
+                drop(in_work);
                 answers.send(FromEye::Still { request: question.request, jpeg });
             }
         })?;
@@ -93,7 +99,7 @@ impl Stills {
 }
 
 /// Software first: for a single picture it is ready sooner, and leaves the hardware to the streams.
-fn answer(question: &Question) -> Result<Bytes, Error> {
+fn answer(question: &Question, marker: &Marker) -> Result<Bytes, Error> {
     let watch = Stopwatch::start();
     let mut decoders = decoder::installed(question.codec)?;
     decoders.sort_by_key(|d| d.hardware);
@@ -103,7 +109,7 @@ fn answer(question: &Question) -> Result<Bytes, Error> {
         if left.is_zero() {
             break;
         }
-        match decode(decoder, &question.config, &question.data, left) {
+        match decode(decoder, &question.config, &question.data, left, marker) {
             Ok(picture) => return jpeg::encode(&picture),
             Err(error) => first_fault = first_fault.or(Some(error)),
         }

@@ -4,13 +4,14 @@ use crate::counters::Counters;
 use crate::decoder::{self, Decoder};
 use crate::error::Error;
 use crate::frame;
+use crate::marks::{Marker, Marks};
 use crate::outbox::Outbox;
 use crate::pipeline::Pipeline;
 use crate::watch::Watch;
 use bytes::Bytes;
 use gstreamer as gst;
 use gstreamer_app::AppSinkCallbacks;
-use nightjar_types::eye::FromEye;
+use nightjar_types::eye::{FromEye, Work};
 use nightjar_types::{Mono, VideoCodec};
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -59,9 +60,11 @@ impl Stream {
         generation: u64,
         outbox: Outbox,
         counters: Arc<Counters>,
+        marks: &Arc<Marks>,
     ) -> Result<Self, Error> {
         let (units, queue) = sync_channel(QUEUE);
         let decoding = Decoding {
+            marker: Marker::new(marks, Work::Decoding, opening.stream),
             opening,
             watch,
             generation,
@@ -100,6 +103,7 @@ impl Stream {
 }
 
 struct Decoding {
+    marker: Marker,
     opening: Opening,
     watch: Arc<Watch>,
     generation: u64,
@@ -130,6 +134,7 @@ impl Decoding {
             let skipped = jump(&mut waiting);
             self.counters.superseded.add(skipped);
             if let Some(unit) = waiting.pop_front() {
+                let _in_work = self.marker.begin(unit.mono);
                 self.take(unit);
             }
         }
@@ -173,7 +178,7 @@ impl Decoding {
             return false;
         }
         let Opening { codec, config, .. } = &self.opening;
-        let begun = decoder::choose(*codec, config, &key.data, &self.passed_over)
+        let begun = decoder::choose(*codec, config, &key.data, &self.passed_over, &self.marker)
             .and_then(|decoder| Ok((decoder, self.start(decoder)?)));
         match begun {
             Ok((decoder, running)) => {
@@ -192,7 +197,7 @@ impl Decoding {
     }
 
     fn start(&self, decoder: Decoder) -> Result<Running, Error> {
-        let pipeline = Pipeline::new(decoder, &self.opening.config)?;
+        let pipeline = Pipeline::new(decoder, &self.opening.config, &self.marker)?;
         let outstanding = Arc::new(Outstanding::default());
         let (watch, counters, generation) = (self.watch.clone(), self.counters.clone(), self.generation);
         let came_out = outstanding.clone();

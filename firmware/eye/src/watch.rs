@@ -54,6 +54,11 @@ impl Candidate {
     pub(crate) fn min_score(&self) -> f32 {
         self.min_score * UNSURE_SHARE
     }
+
+    /// The unit's time.
+    pub(crate) fn mono(&self) -> Mono {
+        self.mono
+    }
 }
 
 /// What every watch shares.
@@ -114,6 +119,11 @@ impl Watch {
             in_model: false,
         };
         Self { stream, around, state: Mutex::new(state) }
+    }
+
+    /// The recorder's number.
+    pub(crate) fn stream(&self) -> u32 {
+        self.stream
     }
 
     /// Begins anew; gives the generation that pictures of this opening carry.

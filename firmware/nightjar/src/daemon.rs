@@ -8,7 +8,7 @@ use crate::stage::{Seen, Stage};
 use crate::{console, keeping, load, reload, supervisor};
 use anyhow::Context;
 use nightjar_api::{Audit, Auth, Clock, Options, Server, TlsMode, Web};
-use nightjar_io::eye_link::{Eye, EyeConfig};
+use nightjar_io::eye_link::{Eye, EyeConfig, Limits};
 use nightjar_io::hub::Hub;
 use nightjar_io::sessions::{Sessions, Stream, Vitals};
 use nightjar_io::storage::Storage;
@@ -176,10 +176,20 @@ fn start_eye(config: &Config, stopped: watch::Receiver<bool>) -> anyhow::Result<
     if let Some(models) = &config.eye.models {
         args.extend(["--models".to_string(), models.clone()]);
     }
+    if let Some(detector) = &config.eye.detector {
+        args.extend(["--runtime".to_string(), format!("json:{detector}")]);
+    }
+    args.extend(["--memory".to_string(), (config.eye.memory >> 20).to_string()]);
     let cameras = names::detected(config).iter().map(|s| s.id.0.to_string()).collect();
     let (send, seen) = mpsc::channel(SEEN_QUEUE);
-    let eye =
-        EyeConfig { program: load::eye_program(config)?, args, min_score: config.eye.min_score, cameras };
+    let eye = EyeConfig {
+        program: load::eye_program(config)?,
+        args,
+        min_score: config.eye.min_score,
+        cameras,
+        registry: Some(load::state_dir(config).join("gstreamer-registry.bin")),
+        limits: Limits::default(),
+    };
     let (eye, task) = Eye::start(eye, send, stopped);
     Ok((eye, task, seen))
 }

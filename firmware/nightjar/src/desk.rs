@@ -212,6 +212,14 @@ impl Desk for Counter {
         })
     }
 
+    fn release_camera(&self, camera: &str) -> Result<(), DeskError> {
+        self.stream(camera, StreamKind::Sub)?;
+        match self.gauges.detected.iter().position(|detected| detected == camera) {
+            Some(n) if self.eye.release(n) => Ok(()),
+            _ => Err(DeskError::Conflict(format!("camera \"{camera}\" is in no quarantine"))),
+        }
+    }
+
     fn test_output(
         &self,
         output: &str,

@@ -4,10 +4,11 @@ use crate::keeping;
 use crate::names::StreamName;
 use crate::stage::Shown;
 use nightjar_io::clock;
-use nightjar_io::eye_link::Eye;
+use nightjar_io::eye_link::{Eye, Quarantine};
 use nightjar_io::sessions::Vitals;
 use nightjar_io::storage::{CardLife, Library};
 use nightjar_types::config::Config;
+use nightjar_types::eye::{Sandbox, Work};
 use nightjar_types::status::*;
 use nightjar_types::{Mono, StreamKind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -83,6 +84,7 @@ impl Gauges {
         {
             problems.push(format!("The detector does not run: {error}"));
         }
+        problems.extend(eye.quarantine.iter().map(|q| q.words.clone()));
         for o in &outputs {
             problems.extend(o.error.as_ref().map(|e| format!("Output {} cannot be moved: {e}", o.id)));
         }
@@ -146,9 +148,40 @@ impl Gauges {
             decoded: s.counters.decoded,
             inferred: s.counters.inferred,
             skipped_gops: s.skipped_gops,
+            sandbox: held_in(&s.sandbox),
+            quarantine: s.quarantine.iter().map(|(n, q)| self.quarantine(*n, q)).collect(),
             error: s.error,
         }
     }
+
+    fn quarantine(&self, stream: u32, q: &Quarantine) -> QuarantineView {
+        let camera = self.detected.get(stream as usize).cloned().unwrap_or_default();
+        let name = self.config.cameras.iter().find(|c| c.id.as_str() == camera).map_or(&camera, |c| &c.name);
+        let until = clock::wall().plus_micros(q.until.0 as i64 - clock::mono().0 as i64);
+        let (_, _, _, hour, minute, _) = until.civil();
+        let did = if q.hung { "made the detector hang" } else { "ended the detector" };
+        let at = match q.work {
+            Work::Decoding => "its decoder",
+            Work::Looking => "its model",
+            Work::Still => "a single picture",
+        };
+        let words = format!(
+            "{name}: its pictures {did} three times (last in {at}); detection is off for this camera until \
+             {hour:02}:{minute:02} UTC. It is recorded all the same. A change of its settings or the button on the \
+             Health page ends this sooner."
+        );
+        QuarantineView { camera, words, until_ms: until.as_ms() }
+    }
+}
+
+/// In words: what is in force, and what is not.
+fn held_in(sandbox: &Sandbox) -> String {
+    let missing = if sandbox.missing.is_empty() {
+        String::new()
+    } else {
+        format!("; without {}", sandbox.missing.join("; "))
+    };
+    sandbox.in_force.join(", ") + &missing
 }
 
 /// A camera's state from its streams'.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Raised whenever a message changes its shape.
-pub const PROTOCOL: u16 = 1;
+pub const PROTOCOL: u16 = 2;
 /// Largest message either side accepts, in bytes. A 4K key frame fits.
 pub const MAX_MESSAGE: usize = 8 << 20;
 
@@ -81,6 +81,8 @@ pub enum FromEye {
         protocol: u16,
         /// What the eye runs.
         model: ModelInfo,
+        /// What holds it in.
+        sandbox: Sandbox,
     },
     /// One looked-at picture. Every decoded picture gives one, inferred or predicted or quiet.
     Frame {
@@ -139,7 +141,42 @@ pub enum FromEye {
         nonce: u64,
         /// What the eye counted since its start.
         counters: EyeCounters,
+        /// What its threads are at, each with how long already; idle threads are left out.
+        busy: Vec<Busy>,
     },
+}
+
+/// What a thread of the eye is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Work {
+    /// Decoding a stream's unit, motion included.
+    Decoding,
+    /// The model looks at a stream's picture.
+    Looking,
+    /// Making a still.
+    Still,
+}
+
+/// A thread that works. The recorder takes it for hanging when it is at one thing for too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Busy {
+    /// At what.
+    pub work: Work,
+    /// Stream number; of [`Work::Still`], the request.
+    pub on: u32,
+    /// The unit's time; 0 of a still.
+    pub mono: Mono,
+    /// For how long, milliseconds.
+    pub ms: u32,
+}
+
+/// What the kernel holds the eye to.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Sandbox {
+    /// In force, for people: `seccomp`, `landlock 7`, `memory 256 MiB`.
+    pub in_force: Vec<String>,
+    /// What this kernel does not have, with why.
+    pub missing: Vec<String>,
 }
 
 /// Which model answers.

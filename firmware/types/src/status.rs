@@ -224,8 +224,23 @@ pub struct EyeStatus {
     pub inferred: u64,
     /// Groups of pictures left out because the eye was busy.
     pub skipped_gops: u64,
+    /// What the kernel holds it to, e.g. `seccomp, landlock, memory 384 MiB`, and what this kernel lacks.
+    pub sandbox: String,
+    /// Cameras whose pictures it is spared, because they ended it.
+    pub quarantine: Vec<QuarantineView>,
     /// The newest error.
     pub error: Option<String>,
+}
+
+/// A camera that is recorded, but not looked at for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct QuarantineView {
+    /// The camera.
+    pub camera: String,
+    /// What happened, for people.
+    pub words: String,
+    /// When it is tried again, milliseconds since 1970.
+    pub until_ms: i64,
 }
 
 /// All of `/api/v1/health`.

@@ -86,6 +86,11 @@ function Eye({ eye }: { eye: EyeStatus }) {
         <Chip tone={eyeTone[eye.state] ?? "calm"}>{t.health.eyeState[eye.state] ?? eye.state}</Chip>
       </header>
       {eye.error && <Trouble>{eye.error}</Trouble>}
+      {eye.quarantine.map((q) => (
+        <button key={q.camera} type="button" onClick={() => void api.releaseCamera(q.camera).catch(() => undefined)}>
+          {t.health.release(cameraName(q.camera))}
+        </button>
+      ))}
       <Facts>
         <Fact name={t.health.model}>
           {eye.model.card || "–"} <code title={eye.model.sha256}>{eye.model.sha256.slice(0, 8)}</code>
@@ -94,6 +99,7 @@ function Eye({ eye }: { eye: EyeStatus }) {
         <Fact name={t.health.inferred}>{t.health.inferredOf(number(eye.inferred), number(eye.decoded))}</Fact>
         <Fact name={t.health.skipped}>{number(eye.skipped_gops)}</Fact>
         <Fact name={t.health.restarts}>{number(eye.restarts)}</Fact>
+        <Fact name={t.health.sandbox}>{eye.sandbox || "–"}</Fact>
         {eye.decoders.map(([camera, element]) => (
           <Fact key={camera} name={t.health.decoder(cameraName(camera))}>
             <code>{element}</code>

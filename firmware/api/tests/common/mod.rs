@@ -140,6 +140,8 @@ impl Desk for MemoryDesk {
                 decoded: 1,
                 inferred: 1,
                 skipped_gops: 0,
+                sandbox: "seccomp".into(),
+                quarantine: vec![],
                 error: None,
             },
             counters: vec![("dropped_gops", 4)],
@@ -286,6 +288,13 @@ impl Desk for MemoryDesk {
             Ok(ClockView { now_ms: now.as_ms(), is_sure: true, hint: String::new() })
         };
         Box::pin(async move { answer })
+    }
+    fn release_camera(&self, camera: &str) -> Result<(), DeskError> {
+        match camera {
+            "front" => Ok(()),
+            "yard" => Err(DeskError::Conflict("camera \"yard\" is in no quarantine".into())),
+            other => Err(DeskError::UnknownCamera(other.into())),
+        }
     }
     fn test_output(
         &self,

@@ -1,5 +1,6 @@
 //! Model input → raw boxes and scores, by whichever runtime. Adding one is a file here and a line in [`DETECTORS`].
 
+pub(crate) mod json;
 mod tract;
 
 use crate::error::Error;
@@ -22,12 +23,13 @@ pub(crate) trait Detector: Send {
 /// Makes a detector from a verified model.
 pub(crate) type Open = fn(&Model) -> Result<Box<dyn Detector>, Error>;
 
-/// Every runtime by its `--runtime` name.
-pub(crate) const DETECTORS: &[(&str, Open)] = &[("tract", tract::open)];
+/// Every runtime by its `--runtime` name; what follows a colon there is the runtime's own.
+pub(crate) const DETECTORS: &[(&str, Open)] = &[("tract", tract::open), ("json", json::open)];
 
 /// The detector of a runtime for a model.
 pub(crate) fn open(runtime: &str, model: &Model) -> Result<Box<dyn Detector>, Error> {
-    let Some((_, open)) = DETECTORS.iter().find(|(name, _)| *name == runtime) else {
+    let row = runtime.split_once(':').map_or(runtime, |(name, _)| name);
+    let Some((_, open)) = DETECTORS.iter().find(|(name, _)| *name == row) else {
         let known = DETECTORS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
         return Err(Error::NoRuntime { name: runtime.to_owned(), known });
     };

@@ -150,7 +150,7 @@ impl Recorder {
     pub fn greeted() -> (Self, ModelInfo) {
         let mut recorder = Self::start(&models(), &["--rate", "10"]);
         recorder.say(&ToEye::Hello { protocol: PROTOCOL });
-        let FromEye::Hello { protocol, model } = recorder.hear() else { panic!("no hello") };
+        let FromEye::Hello { protocol, model, .. } = recorder.hear() else { panic!("no hello") };
         assert_eq!(protocol, PROTOCOL);
         (recorder, model)
     }
@@ -200,7 +200,7 @@ impl Recorder {
     pub fn counters(&mut self) -> EyeCounters {
         self.say(&ToEye::Ping { nonce: 77 });
         self.until(|m| match m {
-            FromEye::Pong { nonce: 77, counters } => Some(*counters),
+            FromEye::Pong { nonce: 77, counters, .. } => Some(*counters),
             _ => None,
         })
     }

@@ -13,6 +13,8 @@ const BUDGET: usize = 4 << 20;
 #[derive(Debug, Default)]
 struct Inner {
     params: Option<VideoParams>,
+    /// The newest there were, also after the session that had them.
+    known: Option<VideoParams>,
     has_news: bool,
     units: VecDeque<AccessUnit>,
     bytes: usize,
@@ -48,12 +50,18 @@ impl Mailbox {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn params(&self, params: Option<&StreamParams>) {
+    /// True when the stream is not the one of before.
+    pub(super) fn params(&self, params: Option<&StreamParams>) -> bool {
         let mut inner = self.lock();
         inner.params = params.map(|p| p.video.clone());
+        let is_other = inner.params.is_some() && inner.params != inner.known;
+        if is_other {
+            inner.known = inner.params.clone();
+        }
         inner.has_news = true;
         inner.forget();
         self.wake.notify_one();
+        is_other
     }
 
     pub(super) fn unit(&self, unit: &AccessUnit) {

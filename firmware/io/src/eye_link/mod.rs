@@ -1,14 +1,20 @@
 //! The eye beside us: units and questions in, what it sees out. It may crash, hang or talk nonsense: it is started again.
 
+mod culprits;
 mod link;
 mod mailbox;
+mod process;
+mod sieve;
 
 use bytes::Bytes;
+pub use culprits::Quarantine;
+use culprits::{Culprits, Suspect};
 use link::Link;
 use mailbox::Mailbox;
-use nightjar_types::eye::{EyeCounters, FromEye, ModelInfo, ToEye};
+use nightjar_types::eye::{EyeCounters, FromEye, ModelInfo, Sandbox, ToEye};
 use nightjar_types::{AccessUnit, StreamParams, VideoParams};
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,6 +37,35 @@ pub struct EyeConfig {
     pub min_score: f32,
     /// The detected streams' camera ids, by stream number.
     pub cameras: Vec<String>,
+    /// Where it keeps what it knows of GStreamer's plugins; without, it looks at each of them at every start.
+    pub registry: Option<PathBuf>,
+    /// When it is taken for dead, and how soon another follows.
+    pub limits: Limits,
+}
+
+/// The link's patience.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Silence after which it is taken for dead. It is asked every second, and the thread that answers does nothing else.
+    pub silence: Duration,
+    /// Time at one picture after which a thread hangs. A decoder is given up by the eye itself after 3 s; the largest model
+    /// takes 1 s on the slowest board.
+    pub hang: Duration,
+    /// A run of this length was good, and the pauses begin anew.
+    pub good: Duration,
+    /// Pauses between starts: doubling from the first to the last.
+    pub pauses: (Duration, Duration),
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            silence: Duration::from_secs(5),
+            hang: Duration::from_secs(8),
+            good: Duration::from_secs(10),
+            pauses: (Duration::from_millis(200), Duration::from_secs(30)),
+        }
+    }
 }
 
 /// How the eye is doing.
@@ -50,6 +85,12 @@ pub struct EyeState {
     pub counters: EyeCounters,
     /// Groups of pictures left out because it was busy.
     pub skipped_gops: u64,
+    /// What the kernel holds it to.
+    pub sandbox: Sandbox,
+    /// Streams that it is spared because they ended it, by number.
+    pub quarantine: BTreeMap<u32, Quarantine>,
+    /// Streams that wait while another is tried alone.
+    pub waiting: Vec<u32>,
     /// Why it ended last.
     pub error: Option<String>,
 }
@@ -61,6 +102,8 @@ struct Stills {
     next: u32,
     asked: VecDeque<ToEye>,
     waiting: BTreeMap<u32, StillAnswer>,
+    /// Hash of the codec configuration by request, of the newest.
+    sources: BTreeMap<u32, u64>,
 }
 
 struct Shared {
@@ -68,9 +111,14 @@ struct Shared {
     wake: Arc<Notify>,
     state: Mutex<EyeState>,
     stills: Mutex<Stills>,
+    culprits: Mutex<Culprits>,
 }
 
 impl Shared {
+    fn culprits(&self) -> MutexGuard<'_, Culprits> {
+        self.culprits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn state(&self) -> MutexGuard<'_, EyeState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -96,7 +144,9 @@ pub struct EyeFeed {
 impl EyeFeed {
     /// New parameters; `None` when the session ended.
     pub fn params(&self, params: Option<&StreamParams>) {
-        self.shared.mailboxes[self.stream].params(params);
+        if self.shared.mailboxes[self.stream].params(params) {
+            self.shared.culprits().forgive(Suspect::Stream(self.stream as u32));
+        }
     }
 
     /// One unit.
@@ -115,7 +165,13 @@ impl Eye {
     ) -> (Self, tokio::task::JoinHandle<()>) {
         let wake = Arc::new(Notify::new());
         let mailboxes = config.cameras.iter().map(|_| Mailbox::new(wake.clone())).collect();
-        let shared = Arc::new(Shared { mailboxes, wake, state: Mutex::default(), stills: Mutex::default() });
+        let shared = Arc::new(Shared {
+            mailboxes,
+            wake,
+            state: Mutex::default(),
+            stills: Mutex::default(),
+            culprits: Mutex::default(),
+        });
         let link = Link::new(config, shared.clone(), seen);
         (Self { shared }, tokio::spawn(link.keep_running(stop)))
     }
@@ -129,7 +185,17 @@ impl Eye {
     pub fn state(&self) -> EyeState {
         let mut state = self.shared.state().clone();
         state.skipped_gops = self.shared.mailboxes.iter().map(|m| m.skipped_gops.load(Relaxed)).sum();
+        let culprits = self.shared.culprits();
+        state.quarantine = culprits.quarantined();
+        state.waiting = culprits.waiting().collect();
         state
+    }
+
+    /// A person lets stream `n` out of its quarantine. False when it was in none.
+    pub fn release(&self, n: usize) -> bool {
+        let was_in = self.shared.culprits().forgive(Suspect::Stream(n as u32));
+        self.shared.wake.notify_one();
+        was_in
     }
 
     /// A key frame as JPEG. Fails in words within 4 s.
@@ -137,6 +203,14 @@ impl Eye {
         let is_on_demand = self.shared.mailboxes.is_empty();
         if !is_on_demand && !self.shared.state().is_running {
             return Err("the eye is not running; see the Health page".into());
+        }
+        let mut hasher = DefaultHasher::new();
+        params.config.hash(&mut hasher);
+        let source = hasher.finish();
+        if self.shared.culprits().is_withheld(Suspect::Still(source)) {
+            return Err(
+                "single pictures of this stream ended the eye three times; see the Health page".into()
+            );
         }
         let (answer, answered) = oneshot::channel();
         let request = {
@@ -149,6 +223,10 @@ impl Eye {
             let (codec, config) = (params.codec, params.config.clone());
             stills.asked.push_back(ToEye::Still { request, codec, config, data });
             stills.waiting.insert(request, answer);
+            stills.sources.insert(request, source);
+            while stills.sources.len() > 2 * MAX_STILLS {
+                stills.sources.pop_first();
+            }
             request
         };
         self.shared.wake.notify_one();

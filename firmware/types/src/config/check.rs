@@ -74,6 +74,12 @@ pub(super) fn resolve(typed: Typed) -> Result<Config, Vec<Fault>> {
     if !(1..=16).contains(&typed.eye.threads) {
         c.fault("[eye] threads: must be between 1 and 16".into());
     }
+    if typed.eye.memory.0 < LEAST_EYE_MEMORY {
+        c.fault("[eye] memory: must be at least 96MiB: the model alone takes more than half of that".into());
+    }
+    if typed.eye.detector.as_ref().is_some_and(|program| !program.starts_with('/')) {
+        c.fault("[eye] detector: must be a whole path, as in \"/usr/local/bin/my-detector\"".into());
+    }
     if !c.faults.is_empty() {
         return Err(c.faults);
     }
@@ -97,6 +103,8 @@ pub(super) fn resolve(typed: Typed) -> Result<Config, Vec<Fault>> {
             models: typed.eye.models,
             program: typed.eye.program,
             threads: typed.eye.threads,
+            memory: typed.eye.memory.0,
+            detector: typed.eye.detector,
             min_score: typed.eye.min_score,
             event_score: typed.eye.event_score,
         },
@@ -105,6 +113,9 @@ pub(super) fn resolve(typed: Typed) -> Result<Config, Vec<Fault>> {
         rules,
     })
 }
+
+/// Below this no eye lives long enough to see anything.
+const LEAST_EYE_MEMORY: u64 = 96 << 20;
 
 struct Checker {
     faults: Vec<Fault>,

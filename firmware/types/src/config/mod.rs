@@ -95,6 +95,10 @@ pub struct Eye {
     pub program: Option<String>,
     /// Threads the model may use.
     pub threads: u8,
+    /// Memory that it may use, bytes.
+    pub memory: u64,
+    /// A detector of somebody else's, in place of the model.
+    pub detector: Option<String>,
     /// Least confidence that is reported at all, 0..1.
     pub min_score: f32,
     /// Least confidence that begins an event, 0..1.

@@ -126,6 +126,8 @@ pub(super) struct Eye {
     pub(super) models: Option<String>,
     pub(super) program: Option<String>,
     pub(super) threads: u8,
+    pub(super) memory: ByteSize,
+    pub(super) detector: Option<String>,
     pub(super) min_score: f32,
     pub(super) event_score: f32,
 }
@@ -137,6 +139,8 @@ impl Default for Eye {
             models: None,
             program: None,
             threads: 1,
+            memory: ByteSize(384 << 20),
+            detector: None,
             min_score: 0.3,
             event_score: 0.5,
         }
