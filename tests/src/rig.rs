@@ -99,7 +99,8 @@ impl Rig {
             eye: Some(eye.feed(n)),
             vitals: Vitals::new(StreamKind::Main),
         };
-        let sessions = Sessions::start((0..ids.len()).map(stream).collect(), storage.reading()).expect("sessions");
+        let sessions =
+            Sessions::start((0..ids.len()).map(stream).collect(), storage.reading()).expect("sessions");
         Self { dir, runtime, storage, sessions, eye, stop, frames, streams }
     }
 

@@ -80,6 +80,7 @@ pub(crate) fn model(program: &str) -> Result<Model, Error> {
     card.title = name;
     card.sha256 = Card::sha256_of(&bytes);
     card.labels.clone_from(&foreign.labels);
+    card.small_input = None;
     card.input.dims = vec![1, 3, foreign.size.1, foreign.size.0];
     Ok(Model { card, path, bytes: Vec::new(), foreign: Some(foreign).into() })
 }
