@@ -78,6 +78,9 @@ pub(crate) struct Serve {
     /// Most model runs a second and stream.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub(crate) rate: u16,
+    /// Share of a core that the eye may use, more than 1 for several; looks come further apart to stay within it.
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = share)]
+    pub(crate) cpu: f32,
 }
 
 #[derive(Debug, Args)]
@@ -99,6 +102,13 @@ fn fraction(text: &str) -> Result<f32, String> {
     match text.parse() {
         Ok(f) if (0.0..=1.0).contains(&f) => Ok(f),
         _ => Err("write a number from 0 to 1".into()),
+    }
+}
+
+fn share(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(f) if (0.05..=64.0).contains(&f) => Ok(f),
+        _ => Err("write a number from 0.05 to 64".into()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Streams with a candidate picture → the model, one after the other in turn.
 
+use crate::governor::Governor;
 use crate::looker::Looker;
 use crate::watch::{Candidate, Watch};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -51,11 +52,12 @@ impl Rota {
 }
 
 /// Looks at candidates for as long as the process lives.
-pub(crate) fn run(rota: &Rota, mut looker: Looker) -> ! {
+pub(crate) fn run(rota: &Rota, mut looker: Looker, governor: &Governor) -> ! {
     loop {
         let (watch, candidate) = rota.next();
         let look = looker.look(candidate.picture(), candidate.min_score());
         watch.looked(candidate, look);
+        governor.measure();
         // A candidate that came while this one was in the model could not be taken then.
         rota.ring();
     }

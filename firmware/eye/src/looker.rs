@@ -27,6 +27,8 @@ pub(crate) struct Look {
     pub(crate) found: Vec<Found>,
     /// Preparation, model and thresholds together.
     pub(crate) ms: f32,
+    /// Preparation among it.
+    pub(crate) prepare_ms: f32,
 }
 
 impl Looker {
@@ -53,9 +55,11 @@ impl Looker {
             self.preparations.len() - 1
         });
         let preparation = &mut self.preparations[at];
-        let output = self.detector.run(&preparation.run(picture))?;
+        let input = preparation.run(picture);
+        let prepare_ms = watch.ms();
+        let output = self.detector.run(&input)?;
         let rule = Candidates { min_score, nms_iou: self.nms_iou };
         let found = rule.read(&output.boxes, &output.scores, self.classes, &preparation.letterbox())?;
-        Ok(Look { found, ms: watch.ms() })
+        Ok(Look { found, ms: watch.ms(), prepare_ms })
     }
 }

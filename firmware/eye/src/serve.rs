@@ -1,8 +1,10 @@
 //! The recorder's socket → streams, stills and answers. Ends well when the socket closes.
 
 use crate::cli;
+use crate::clock::Stopwatch;
 use crate::counters::Counters;
 use crate::error::Error;
+use crate::governor::Governor;
 use crate::inference::{self, Rota};
 use crate::looker::Looker;
 use crate::model::Model;
@@ -11,7 +13,7 @@ use crate::still::{Question, Stills};
 use crate::stream::{Opening, Stream, Unit};
 use crate::watch::{Surroundings, Watch};
 use gstreamer as gst;
-use nightjar_types::eye::{FromEye, PROTOCOL, ToEye, body_len, decode, encode};
+use nightjar_types::eye::{Ease, FromEye, PROTOCOL, ToEye, body_len, decode, encode};
 use std::collections::HashMap;
 use std::io::{BufReader, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
@@ -113,6 +115,8 @@ fn end(error: &Error) -> ! {
 struct Service {
     around: Surroundings,
     stills: Stills,
+    /// No stream is decoded.
+    rests: bool,
     watches: HashMap<u32, Arc<Watch>>,
     streams: HashMap<u32, Stream>,
 }
@@ -120,12 +124,14 @@ struct Service {
 impl Service {
     fn start(args: &cli::Serve, model: &Arc<Model>, outbox: Outbox) -> Result<Self, Error> {
         let rota = Arc::new(Rota::default());
+        let governor = Arc::new(Governor::new(args.cpu, Duration::from_secs(1) / u32::from(args.rate)));
         for number in 0..args.threads {
             let (rota, model, runtime) = (rota.clone(), model.clone(), args.model.runtime.clone());
+            let governor = governor.clone();
             std::thread::Builder::new().name(format!("model {number}")).spawn(move || match Looker::open(
                 &runtime, &model,
             ) {
-                Ok(looker) => inference::run(&rota, looker),
+                Ok(looker) => inference::run(&rota, looker, &governor),
                 Err(error) => end(&error),
             })?;
         }
@@ -135,9 +141,9 @@ impl Service {
             counters: Arc::new(Counters::default()),
             rota,
             labels: model.card.labels.clone().into(),
-            spacing: Duration::from_secs(1) / u32::from(args.rate),
+            governor,
         };
-        Ok(Self { around, stills, watches: HashMap::new(), streams: HashMap::new() })
+        Ok(Self { around, stills, rests: false, watches: HashMap::new(), streams: HashMap::new() })
     }
 
     fn take(&mut self, message: ToEye) -> Result<(), Error> {
@@ -147,8 +153,9 @@ impl Service {
                 self.open(Opening { stream, camera, codec, config }, min_score)?;
             }
             ToEye::Unit { stream, mono, is_key, data } => {
-                if let Some(stream) = self.streams.get_mut(&stream) {
-                    stream.push(Unit { mono, is_key, data });
+                let came = Stopwatch::start();
+                if let Some(stream) = self.streams.get_mut(&stream).filter(|_| !self.rests) {
+                    stream.push(Unit { mono, is_key, data, came });
                 }
             }
             ToEye::Skip { stream } => {
@@ -166,10 +173,23 @@ impl Service {
                 self.stills.ask(Question { request, codec, config, data });
             }
             ToEye::Ping { nonce } => {
-                self.around.outbox.send(FromEye::Pong { nonce, counters: self.around.counters.read() });
+                let counters = self.around.counters.read(&self.around.governor);
+                self.around.outbox.send(FromEye::Pong { nonce, counters });
             }
+            ToEye::Ease { level } => self.ease(level),
         }
         Ok(())
+    }
+
+    /// Streams that rest begin again at a key frame.
+    fn ease(&mut self, level: Ease) {
+        tracing::info!(level = level.as_str(), "eased");
+        self.around.governor.ease(level);
+        self.rests = level == Ease::Stills;
+        if self.rests {
+            self.streams.values_mut().for_each(Stream::skip);
+            self.watches.values().for_each(|watch| watch.rest());
+        }
     }
 
     fn open(&mut self, opening: Opening, min_score: f32) -> Result<(), Error> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// Nobody waits. With the card's own beat and the length of a fragment this bounds what a kill can cost.
 const CALM: Duration = Duration::from_millis(150);
-/// Somebody waits: a viewer, a rule, a camera that is just connecting.
+/// Somebody waits: a viewer, an eye that sees something move, a camera that is just connecting.
 const QUICK: Duration = Duration::from_millis(20);
 
 /// The beat of one runtime.
@@ -32,6 +32,12 @@ impl Beat {
         *self.lock() += 1;
         self.changed.notify_all();
         Quick { beat: self.clone() }
+    }
+
+    /// Somebody waits now.
+    #[cfg(test)]
+    pub(crate) fn is_quick(&self) -> bool {
+        *self.lock() > 0
     }
 
     /// Sleeps until the next beat. A calm beat ends at once when somebody begins to wait.

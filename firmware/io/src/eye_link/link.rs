@@ -2,7 +2,7 @@
 
 use super::{EyeConfig, EyeState, Shared};
 use crate::clock;
-use nightjar_types::eye::{self, FromEye, PROTOCOL, ToEye};
+use nightjar_types::eye::{self, Ease, FromEye, PROTOCOL, ToEye};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
@@ -97,6 +97,7 @@ impl Link {
                 (state.restarts + u64::from(why.is_some()), std::mem::take(&mut state.model));
             *state = EyeState { restarts, model, error: why, ..EyeState::default() };
         }
+        self.shared.paces.iter().for_each(|pace| pace.set(false));
         let mut stills = self.shared.stills();
         stills.asked.clear();
         stills.waiting.clear();
@@ -195,6 +196,11 @@ impl Link {
                         let _ = answer.send(jpeg); // whoever asked may have gone
                     }
                 }
+                FromEye::Pace { stream, is_quiet } => {
+                    if let Some(pace) = self.shared.paces.get(stream as usize) {
+                        pace.set(!is_quiet);
+                    }
+                }
                 FromEye::Hello { .. } => return "it said hello twice".into(),
                 seen => {
                     if self.seen.send(seen).await.is_err() {
@@ -208,10 +214,16 @@ impl Link {
     async fn tell(&self, to: &mut OwnedWriteHalf) -> String {
         let mut ping_at = tokio::time::Instant::now() + PING_EVERY;
         let mut nonce = 0;
+        let mut eased = Ease::default();
         let mut busy = clock::mono();
         loop {
             let news = timeout_at(ping_at, self.shared.wake.notified()).await;
             let mut told = self.tell_all(to).await;
+            let level = *self.shared.ease();
+            if told.is_ok() && level != eased {
+                told = send(to, &ToEye::Ease { level }).await;
+                eased = level;
+            }
             if self.is_on_demand() && self.shared.stills().waiting.is_empty() {
                 if clock::mono().since(busy) > IDLE_FOR {
                     return IDLE.into();
@@ -239,6 +251,7 @@ impl Link {
             let (taken, stream) = (mailbox.take(), n as u32);
             match taken.params {
                 Some(Some(params)) => {
+                    self.shared.paces[n].set(true); // until it says otherwise
                     let (camera, min_score) = (self.config.cameras[n].clone(), self.config.min_score);
                     send(
                         to,

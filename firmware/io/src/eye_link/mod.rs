@@ -2,12 +2,15 @@
 
 mod link;
 mod mailbox;
+mod pace;
 
+use crate::beat::Beat;
 use bytes::Bytes;
 use link::Link;
 use mailbox::Mailbox;
-use nightjar_types::eye::{EyeCounters, FromEye, ModelInfo, ToEye};
+use nightjar_types::eye::{Ease, EyeCounters, FromEye, ModelInfo, ToEye};
 use nightjar_types::{AccessUnit, StreamParams, VideoParams};
+use pace::Pace;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
@@ -65,6 +68,8 @@ struct Stills {
 
 struct Shared {
     mailboxes: Vec<Mailbox>,
+    paces: Vec<Pace>,
+    ease: Mutex<Ease>,
     wake: Arc<Notify>,
     state: Mutex<EyeState>,
     stills: Mutex<Stills>,
@@ -73,6 +78,10 @@ struct Shared {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, EyeState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ease(&self) -> MutexGuard<'_, Ease> {
+        self.ease.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn stills(&self) -> MutexGuard<'_, Stills> {
@@ -96,7 +105,15 @@ pub struct EyeFeed {
 impl EyeFeed {
     /// New parameters; `None` when the session ended.
     pub fn params(&self, params: Option<&StreamParams>) {
+        if params.is_none() {
+            self.shared.paces[self.stream].set(false);
+        }
         self.shared.mailboxes[self.stream].params(params);
+    }
+
+    /// The beat of the thread that reads the stream: quick while the eye waits for it.
+    pub(crate) fn quickens(&self, beat: &Arc<Beat>) {
+        self.shared.paces[self.stream].attach(beat.clone());
     }
 
     /// One unit.
@@ -115,7 +132,15 @@ impl Eye {
     ) -> (Self, tokio::task::JoinHandle<()>) {
         let wake = Arc::new(Notify::new());
         let mailboxes = config.cameras.iter().map(|_| Mailbox::new(wake.clone())).collect();
-        let shared = Arc::new(Shared { mailboxes, wake, state: Mutex::default(), stills: Mutex::default() });
+        let paces = config.cameras.iter().map(|_| Pace::default()).collect();
+        let shared = Arc::new(Shared {
+            mailboxes,
+            paces,
+            ease: Mutex::default(),
+            wake,
+            state: Mutex::default(),
+            stills: Mutex::default(),
+        });
         let link = Link::new(config, shared.clone(), seen);
         (Self { shared }, tokio::spawn(link.keep_running(stop)))
     }
@@ -123,6 +148,12 @@ impl Eye {
     /// The way of stream `n` of [`EyeConfig::cameras`].
     pub fn feed(&self, n: usize) -> EyeFeed {
         EyeFeed { shared: self.shared.clone(), stream: n }
+    }
+
+    /// How much it may do from now on, through every restart.
+    pub fn ease(&self, level: Ease) {
+        *self.shared.ease() = level;
+        self.shared.wake.notify_one();
     }
 
     /// How it is doing.

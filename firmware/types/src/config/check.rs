@@ -74,6 +74,9 @@ pub(super) fn resolve(typed: Typed) -> Result<Config, Vec<Fault>> {
     if !(1..=16).contains(&typed.eye.threads) {
         c.fault("[eye] threads: must be between 1 and 16".into());
     }
+    if !(0.05..=64.0).contains(&typed.eye.cpu) {
+        c.fault("[eye] cpu: must be between 0.05 and 64 cores".into());
+    }
     if !c.faults.is_empty() {
         return Err(c.faults);
     }
@@ -97,6 +100,7 @@ pub(super) fn resolve(typed: Typed) -> Result<Config, Vec<Fault>> {
             models: typed.eye.models,
             program: typed.eye.program,
             threads: typed.eye.threads,
+            cpu: typed.eye.cpu,
             min_score: typed.eye.min_score,
             event_score: typed.eye.event_score,
         },

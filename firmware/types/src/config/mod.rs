@@ -95,6 +95,8 @@ pub struct Eye {
     pub program: Option<String>,
     /// Threads the model may use.
     pub threads: u8,
+    /// Share of a core that the eye may use, more than 1 for several.
+    pub cpu: f32,
     /// Least confidence that is reported at all, 0..1.
     pub min_score: f32,
     /// Least confidence that begins an event, 0..1.

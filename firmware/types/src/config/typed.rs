@@ -126,6 +126,7 @@ pub(super) struct Eye {
     pub(super) models: Option<String>,
     pub(super) program: Option<String>,
     pub(super) threads: u8,
+    pub(super) cpu: f32,
     pub(super) min_score: f32,
     pub(super) event_score: f32,
 }
@@ -137,6 +138,7 @@ impl Default for Eye {
             models: None,
             program: None,
             threads: 1,
+            cpu: 1.0,
             min_score: 0.3,
             event_score: 0.5,
         }
