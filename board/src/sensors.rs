@@ -54,7 +54,8 @@ impl Sensors {
                 path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(start))
             })
         };
-        let zones = in_folder(sys.join("class/thermal"), "thermal_zone").map(|zone| zone.join("temp")).collect();
+        let zones =
+            in_folder(sys.join("class/thermal"), "thermal_zone").map(|zone| zone.join("temp")).collect();
         let is_supply = |path: &PathBuf| {
             fs::read_to_string(path.join("name")).is_ok_and(|name| name.trim() == "rpi_volt")
         };

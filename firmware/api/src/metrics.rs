@@ -86,7 +86,12 @@ impl Page {
         self.one("eye_running", "gauge", "1 while the eye runs.", u8::from(eye.state == "running"));
         self.one("eye_restarts_total", "counter", "Times the eye was started again.", eye.restarts);
         self.one("eye_decoded_total", "counter", "Pictures decoded.", eye.decoded);
-        self.one("eye_key_only_total", "counter", "Key frames decoded alone, of quiet streams.", eye.key_only);
+        self.one(
+            "eye_key_only_total",
+            "counter",
+            "Key frames decoded alone, of quiet streams.",
+            eye.key_only,
+        );
         self.one("eye_left_out_total", "counter", "Units of quiet streams never decoded.", eye.left_out);
         self.one("eye_cpu_cores", "gauge", "Processor time of the eye's newest seconds, cores.", eye.cpu);
         let spacing = f64::from(eye.spacing_ms) / 1_000.0;

@@ -43,7 +43,11 @@ fn quiet() -> (Wake, u64) {
 fn a_new_stream_is_awake_then_a_still_one_decodes_key_frames_alone() {
     let mut wake = Wake::new();
     assert_eq!(run(&mut wake, 0..50, still), (0..50).collect::<Vec<_>>());
-    assert_eq!(run(&mut wake, 50..36_000, still), (60..36_000).step_by(GOP as usize).collect::<Vec<_>>(), "an hour");
+    assert_eq!(
+        run(&mut wake, 50..36_000, still),
+        (60..36_000).step_by(GOP as usize).collect::<Vec<_>>(),
+        "an hour"
+    );
 }
 
 #[test]

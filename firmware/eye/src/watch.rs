@@ -12,7 +12,9 @@ use crate::outbox::Outbox;
 use crate::pacing::Pacing;
 use crate::stream::Job;
 use crate::{error::Error, jpeg};
-use nightjar_detect::{Attention, BestShot, Lost, MotionGate, Picture, Tracked, Tracker, TrackerConfig, Tracks};
+use nightjar_detect::{
+    Attention, BestShot, Lost, MotionGate, Picture, Tracked, Tracker, TrackerConfig, Tracks,
+};
 use nightjar_types::eye::{FromEye, Stages};
 use nightjar_types::{Detection, Mono};
 use std::collections::{HashMap, VecDeque};
@@ -161,7 +163,14 @@ impl Watch {
     }
 
     /// A picture came out of the decoder at `out`, which was in there and before as `stages` says.
-    pub(crate) fn picture(&self, generation: u64, mono: Mono, picture: Picture, mut stages: Stages, out: Stopwatch) {
+    pub(crate) fn picture(
+        &self,
+        generation: u64,
+        mono: Mono,
+        picture: Picture,
+        mut stages: Stages,
+        out: Stopwatch,
+    ) {
         let counters = &self.around.counters;
         counters.decoded.add(1);
         let mut state = self.lock();

@@ -1,8 +1,8 @@
 //! Every part's numbers → what the page and an alarm need: states, problems in words with the mend, typed counters.
 
-use crate::{heat, keeping};
 use crate::names::StreamName;
 use crate::stage::Shown;
+use crate::{heat, keeping};
 use nightjar_io::clock;
 use nightjar_io::eye_link::Eye;
 use nightjar_io::sessions::Vitals;

@@ -37,7 +37,8 @@ impl Latency {
             let mut times: Vec<u32> = self.0.iter().map(|look| look[at]).collect();
             times.sort_unstable();
             // the smallest time that so many percent are not above
-            let within = |percent: usize| times[(times.len() * percent).div_ceil(100).max(1) - 1] as f32 / 1000.0;
+            let within =
+                |percent: usize| times[(times.len() * percent).div_ceil(100).max(1) - 1] as f32 / 1000.0;
             StageLatency { stage, p50_ms: within(50), p99_ms: within(99) }
         };
         STAGES.iter().enumerate().map(of).collect()

@@ -44,8 +44,14 @@ const STAGES: [&str; 8] = ["queue", "decode", "motion", "wait", "prepare", "mode
 
 pub(super) fn measure(stage: &Stage<'_>) -> Result<Section> {
     stage.check_recorder()?;
-    let mut section =
-        Section { title: TITLE, notes: notes(stage), of: "cameras", columns: COLUMNS, rows: Vec::new(), targets: Vec::new() };
+    let mut section = Section {
+        title: TITLE,
+        notes: notes(stage),
+        of: "cameras",
+        columns: COLUMNS,
+        rows: Vec::new(),
+        targets: Vec::new(),
+    };
     let mut split = Vec::new();
     for (name, stream, cameras) in
         [(QUIET_1, Stream::Still, 1), (QUIET_4, Stream::Still, 4), (PEOPLE, Stream::People, 4)]
@@ -117,7 +123,11 @@ fn eye(stage: &Stage<'_>, stream: Stream, cameras: u32) -> Result<(Figures, Spli
     std::thread::sleep(WARM_UP);
     let eyes: Vec<u32> = recorder.roots().into_iter().flat_map(children_of).collect();
     if eyes.len() != 1 {
-        bail!("the recorder has {} children instead of its eye; see {}", eyes.len(), recorder.log().display());
+        bail!(
+            "the recorder has {} children instead of its eye; see {}",
+            eyes.len(),
+            recorder.log().display()
+        );
     }
     let before = admin.health()?;
     let mut figures = watch(&mut Tree::of(eyes), cameras, stage.seconds);
@@ -228,7 +238,8 @@ fn split_table(rounds: &[Split]) -> String {
         all.sort_by(f64::total_cmp);
         all.get(all.len() / 2).map_or("-".to_owned(), |ms| format!("{ms:.1}"))
     };
-    let mut text = String::from("\n| stage of a look, 4 cameras with people | p50 ms | p99 ms |\n|---|---|---|\n");
+    let mut text =
+        String::from("\n| stage of a look, 4 cameras with people | p50 ms | p99 ms |\n|---|---|---|\n");
     for name in STAGES {
         let what = match name {
             "queue" => "waits for the decoder",
@@ -240,13 +251,19 @@ fn split_table(rounds: &[Split]) -> String {
             "handover" => "to the eye and back, rules' queue",
             _ => "in all",
         };
-        text += &format!("| {what} | {} | {} |\n", median(name, |stage| stage.1), median(name, |stage| stage.2));
+        text +=
+            &format!("| {what} | {} | {} |\n", median(name, |stage| stage.1), median(name, |stage| stage.2));
     }
     text
 }
 
 fn targets(section: &Section) -> Vec<Target> {
-    let target = |what: &str, limit: f64, found: Option<f64>, digits: usize| Target { what: what.into(), limit, found, digits };
+    let target = |what: &str, limit: f64, found: Option<f64>, digits: usize| Target {
+        what: what.into(),
+        limit,
+        found,
+        digits,
+    };
     let median = |set: &str, key: &str| section.median(set, OURS, key);
     let with_beat = |key: &str| Some(median(PEOPLE, key)? + BEAT_MS);
     let off = section.median(RECORDING, "nightjar, detection off", "cpu");
@@ -274,6 +291,9 @@ mod tests {
         let split = split(&health);
         assert_eq!(split, [("decode".to_owned(), 2.0, 5.0), ("total".to_owned(), 80.0, 190.5)]);
         let table = split_table(&[split]);
-        assert!(table.contains("| in all | 80.0 | 190.5 |") && table.contains("| inference | - | - |"), "{table}");
+        assert!(
+            table.contains("| in all | 80.0 | 190.5 |") && table.contains("| inference | - | - |"),
+            "{table}"
+        );
     }
 }
