@@ -31,8 +31,10 @@ const DEVIATIONS: u32 = 8;
 /// A jump is at least this many bytes, and at least this share of the median (as a divisor).
 const LEAST_JUMP: u32 = 200;
 const LEAST_SHARE: u32 = 5;
-/// So many units in a row above half of the jump are one too: what is far away costs few bytes, but steadily.
-const IN_A_ROW: u32 = 3;
+/// What is small costs few bytes, but steadily: bytes above the median, less an eighth of a jump a unit, are added up as
+/// long as they are more than nothing. From so many quarters of a jump on they are one too. Someone who walked into ffmpeg's
+/// bars under a noise of ±3 steps was found at the second unit; single sizes did not show him.
+const DRIFT_QUARTERS: u32 = 5;
 /// Caution in eighths: what false alarms multiply the jump with, and at most.
 const CALM: u32 = 8;
 const MOST_CAUTION: u32 = 16 * CALM;
@@ -186,8 +188,8 @@ fn after(at: Mono, time: Duration) -> Mono {
 struct Sizes {
     newest: VecDeque<u32>,
     scratch: Vec<u32>,
-    /// Units in a row above half of the jump.
-    raised: u32,
+    /// Bytes of [`DRIFT_QUARTERS`].
+    drift: u32,
     /// Multiplies the jump, eighths.
     caution: u32,
     quiet: u32,
@@ -195,17 +197,17 @@ struct Sizes {
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { newest: VecDeque::new(), scratch: Vec::new(), raised: 0, caution: CALM, quiet: 0 }
+        Self { newest: VecDeque::new(), scratch: Vec::new(), drift: 0, caution: CALM, quiet: 0 }
     }
 }
 
 impl Sizes {
     fn see(&mut self, bytes: usize) -> bool {
         let size = u32::try_from(bytes).unwrap_or(u32::MAX / MOST_CAUTION);
-        let above = self.jump().map(|(usual, jump)| (size.saturating_sub(usual), jump));
-        let is_jump = above.is_some_and(|(above, jump)| {
-            self.raised = if above > jump / 2 { self.raised + 1 } else { 0 };
-            above > jump || self.raised >= IN_A_ROW
+        let is_jump = self.jump().is_some_and(|(usual, jump)| {
+            let above = size.saturating_sub(usual);
+            self.drift = self.drift.saturating_add(size).saturating_sub(usual.saturating_add(jump / 8));
+            above > jump || self.drift > jump.saturating_mul(DRIFT_QUARTERS) / 4
         });
         if self.newest.len() == SIZES {
             self.newest.pop_front();
@@ -213,7 +215,7 @@ impl Sizes {
         self.newest.push_back(size);
         self.quiet += 1;
         if is_jump {
-            self.raised = 0;
+            self.drift = 0;
         } else if self.quiet.is_multiple_of(FADES) {
             self.caution = (self.caution * 3 / 4).max(CALM);
         }

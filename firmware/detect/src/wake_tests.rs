@@ -71,7 +71,7 @@ fn someone_who_walks_in_between_key_frames_costs_bytes_and_wakes_it() {
     // someone far away: half as much, but again and again
     let (mut wake, n) = quiet();
     run(&mut wake, n..n + 7, still);
-    let steps: Vec<Step> = (7..10).map(|i| wake.unit(at(n + i), false, 2_330)).collect();
+    let steps: Vec<Step> = (7..10).map(|i| wake.unit(at(n + i), false, 2_250)).collect();
     assert_eq!(steps, [Step::Keep, Step::Keep, Step::Decode]);
 }
 

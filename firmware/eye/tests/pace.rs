@@ -17,7 +17,7 @@ const AWAKE: usize = 51;
 fn clip(inputs: &[&str], what: &str, coder: &[&str], frames: u32) -> Clip {
     let folder = tempfile::tempdir().unwrap();
     let mp4 = folder.path().join("made.mp4");
-    let graph = format!("{what},noise=c0s=5:c0f=t:c0_seed=3,format=yuv420p[out]");
+    let graph = format!("{what},noise=c0s=2:c0f=t:c0_seed=3,format=yuv420p[out]");
     let gop = GOP.to_string();
     let frames_text = frames.to_string();
     let common = [
