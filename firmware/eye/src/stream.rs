@@ -91,6 +91,8 @@ impl Stream {
             pacing,
             kept: Vec::new(),
             wanted_from: Arc::default(),
+            is_quiet: false,
+            key: None,
             held_back: 0,
             running: None,
             passed_over: Vec::new(),
@@ -135,6 +137,10 @@ struct Decoding {
     kept: Vec<Unit>,
     /// Pictures from before are decoded for the sake of later ones only.
     wanted_from: Arc<AtomicU64>,
+    /// As of the last unit.
+    is_quiet: bool,
+    /// The newest key frame of a quiet stream.
+    key: Option<Mono>,
     /// Key frames in a row of which [`HELD_BACK`] speaks.
     held_back: u32,
     running: Option<Running>,
@@ -164,7 +170,8 @@ impl Decoding {
             for job in queue.try_iter().take(QUEUE.saturating_sub(waiting.len())) {
                 self.line_up(job, &mut waiting);
             }
-            let skipped = jump(&mut waiting);
+            // keeping costs nothing: a quiet stream is never behind
+            let skipped = if self.is_quiet { 0 } else { jump(&mut waiting) };
             self.counters.superseded.add(skipped);
             if let Some(unit) = waiting.pop_front() {
                 self.take(unit);
@@ -192,6 +199,7 @@ impl Decoding {
             return;
         }
         let (step, is_quiet) = self.pacing.unit(unit.mono, unit.is_key, unit.data.len());
+        self.is_quiet = is_quiet;
         if step == Step::Keep {
             self.watch.undecoded(self.generation, unit.mono);
             self.kept.push(unit);
@@ -204,6 +212,7 @@ impl Decoding {
                 self.counters.key_only.add(1);
                 self.notice_held_back();
             }
+            self.key = is_quiet.then_some(unit.mono);
         } else if !self.kept.is_empty() {
             self.wanted_from.store(unit.mono.0, Relaxed);
             self.catch_up();
@@ -220,7 +229,8 @@ impl Decoding {
 
     /// A key frame is about to go in: has the one before it come out?
     fn notice_held_back(&mut self) {
-        let holds = self.running.as_ref().is_some_and(|r| r.outstanding.silent_for() > 0);
+        let Some(last) = self.key else { return };
+        let holds = self.running.as_ref().is_some_and(|r| r.outstanding.holds(last));
         self.held_back = if holds { self.held_back + 1 } else { 0 };
         if self.held_back == HELD_BACK {
             tracing::info!("the decoder holds pictures back: every unit is decoded");
@@ -379,6 +389,11 @@ impl Outstanding {
         state.1 = 0;
         let at = state.0.iter().position(|unit| unit.0 == mono)?;
         state.0.remove(at).map(|(_, came, pushed)| (came, pushed))
+    }
+
+    /// Its picture has not come out.
+    fn holds(&self, mono: Mono) -> bool {
+        self.lock().0.iter().any(|unit| unit.0 == mono)
     }
 
     /// Units since the last picture.
