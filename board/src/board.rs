@@ -1,6 +1,6 @@
 //! `boards/*.toml` → [`Board`]; the text of `/proc/device-tree/model` → which board this is.
 
-use crate::{BoardError, Line, OutputLine, Wiring, driver::DRIVERS, open_output};
+use crate::{BoardError, Heat, Line, OutputLine, Wiring, driver::DRIVERS, open_output};
 use serde::Deserialize;
 
 /// Every known board: (id, its file). To add one, write the file and a row here.
@@ -30,6 +30,7 @@ pub struct Board {
     lines: u32,
     decoders: Vec<String>,
     source: Vec<String>,
+    heat: Option<Heat>,
     header: Vec<HeaderLine>,
 }
 
@@ -63,6 +64,7 @@ struct Typed {
     lines: u32,
     decoders: Vec<String>,
     source: Vec<String>,
+    heat: Option<Heat>,
     header: Option<String>,
     #[serde(default)]
     line: Vec<HeaderLine>,
@@ -115,8 +117,8 @@ impl Board {
                 toml::from_str(text).map_err(|e| data(format!("header \"{name}\": {e}")))?;
             header.extend(shared.line);
         }
-        let Typed { id: own, title, model, drivers, chip, lines, decoders, source, .. } = typed;
-        let board = Self { id: own, title, model, drivers, chip, lines, decoders, source, header };
+        let Typed { id: own, title, model, drivers, chip, lines, decoders, source, heat, .. } = typed;
+        let board = Self { id: own, title, model, drivers, chip, lines, decoders, source, heat, header };
         board.check(id).map_err(data)?;
         Ok(board)
     }
@@ -159,6 +161,11 @@ impl Board {
     /// Where the facts in its file come from.
     pub fn source(&self) -> &[String] {
         &self.source
+    }
+
+    /// From which temperatures on detection is shed; `None`: never.
+    pub fn heat(&self) -> Option<Heat> {
+        self.heat
     }
 
     /// The lines a person can reach, in header order.
@@ -204,6 +211,7 @@ impl Board {
         if self.source.is_empty() {
             return Err("it does not say where its facts come from".into());
         }
+        self.heat.map_or(Ok(()), Heat::check)?;
         let mut names = std::collections::HashSet::new();
         let mut places = std::collections::HashSet::new();
         for line in &self.header {

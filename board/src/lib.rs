@@ -9,9 +9,11 @@ pub mod driver;
 pub mod error;
 pub mod line;
 pub mod output;
+pub mod sensors;
 
 pub use board::{BOARDS, Board, HeaderLine};
 pub use driver::{DRIVERS, Driver};
 pub use error::BoardError;
 pub use line::{Chip, Line};
 pub use output::{OutputLine, RelayLine, Request, Wiring, open_output};
+pub use sensors::{Bearing, Heat, Reading, Sensors, Strain};

@@ -217,6 +217,13 @@ export interface EyeStatus {
   decoders: [camera: string, element: string][];
   inference_p50_ms: number;
   decoded: number;
+  key_only: number;
+  left_out: number;
+  cpu: number;
+  spacing_ms: number;
+  ease: "normal" | "reduced" | "stills";
+  eased_by: string | null;
+  latency: { stage: string; p50_ms: number; p99_ms: number }[];
   inferred: number;
   skipped_gops: number;
   sandbox: string;

@@ -5,6 +5,7 @@ use crate::app::{App, MAX_EXPORTS, MAX_READERS, MAX_VIEWERS, within};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use nightjar_types::eye::Ease;
 use nightjar_types::status::{CameraState, CameraStatus, Health, OutputStatus};
 use std::fmt::{Display, Write};
 use std::sync::Arc;
@@ -85,6 +86,29 @@ impl Page {
         self.one("eye_running", "gauge", "1 while the eye runs.", u8::from(eye.state == "running"));
         self.one("eye_restarts_total", "counter", "Times the eye was started again.", eye.restarts);
         self.one("eye_decoded_total", "counter", "Pictures decoded.", eye.decoded);
+        self.one(
+            "eye_key_only_total",
+            "counter",
+            "Key frames decoded alone, of quiet streams.",
+            eye.key_only,
+        );
+        self.one("eye_left_out_total", "counter", "Units of quiet streams never decoded.", eye.left_out);
+        self.one("eye_cpu_cores", "gauge", "Processor time of the eye's newest seconds, cores.", eye.cpu);
+        let spacing = f64::from(eye.spacing_ms) / 1_000.0;
+        self.one("eye_spacing_seconds", "gauge", "Least time between two looks at a stream.", spacing);
+        self.head("eye_ease", "gauge", "1 for how much the eye may do.");
+        for ease in [Ease::Normal, Ease::Reduced, Ease::Stills] {
+            let is_so = ease.as_str() == eye.ease;
+            self.row("eye_ease", &[("level", ease.as_str())], u8::from(is_so));
+        }
+        let help = "From a picture's arrival to its detections at the rules, over the newest looks.";
+        self.head("eye_latency_seconds", "summary", help);
+        for stage in &eye.latency {
+            for (quantile, ms) in [("0.5", stage.p50_ms), ("0.99", stage.p99_ms)] {
+                let labels = [("stage", stage.stage), ("quantile", quantile)];
+                self.row("eye_latency_seconds", &labels, f64::from(ms) / 1_000.0);
+            }
+        }
         self.one("eye_inferred_total", "counter", "Pictures the model ran on.", eye.inferred);
         self.one("eye_skipped_gops_total", "counter", "Groups of pictures left out.", eye.skipped_gops);
         let median = f64::from(eye.inference_p50_ms) / 1_000.0;

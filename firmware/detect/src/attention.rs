@@ -28,6 +28,11 @@ impl Attention {
         Self { spacing, looked: None, due: Mono(0) }
     }
 
+    /// Another least time between two looks from now on.
+    pub fn space(&mut self, spacing: Duration) {
+        self.spacing = spacing;
+    }
+
     /// Whether the picture taken at `now` deserves a look.
     ///
     /// `confirmed` and `unsure`: there are confirmed tracks, there are tracks that wait for confirmation.

@@ -1,11 +1,13 @@
 //! Pixels → model input; model output → boxes → tracks. Pure: time is an argument, nothing here reads or writes.
 //!
-//! In the order of one picture's way: [`picture`] → [`motion`] with [`regions`] → [`attention`] (run the model or not) →
-//! [`crop`] (on what) → [`letterbox`] with [`resize`] → the model (not here) → [`boxes`] → [`tracker`] → [`snapshot`].
+//! In the order of one picture's way: [`wake`] (decode it or not) → the decoder (not here) → [`picture`] → [`motion`] with
+//! [`regions`] → [`attention`], spaced by [`budget`] (run the model or not) → [`crop`] (on what) → [`letterbox`] with
+//! [`resize`] → the model (not here) → [`boxes`] → [`tracker`] → [`snapshot`].
 #![forbid(unsafe_code)]
 
 pub mod attention;
 pub mod boxes;
+pub mod budget;
 mod course;
 pub mod crop;
 mod error;
@@ -17,9 +19,11 @@ pub mod regions;
 pub mod resize;
 pub mod snapshot;
 pub mod tracker;
+pub mod wake;
 
 pub use attention::Attention;
 pub use boxes::{Candidates, Found};
+pub use budget::Budget;
 pub use crop::{Inputs, Planner, View};
 pub use error::Error;
 pub use flow::Sketch;
@@ -29,3 +33,4 @@ pub use picture::{Colour, Matrix, Picture, Plane, Rect};
 pub use regions::regions;
 pub use snapshot::BestShot;
 pub use tracker::{Lost, Tracked, Tracker, TrackerConfig};
+pub use wake::{Step, Tracks, Wake};

@@ -88,6 +88,9 @@ pub(crate) struct Serve {
     /// Memory that it may use; wanting more ends it [default: as much as there is].
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(32..=1 << 20))]
     pub(crate) memory: Option<u64>,
+    /// Share of a core that the eye may use, more than 1 for several; looks come further apart to stay within it.
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = share)]
+    pub(crate) cpu: f32,
 }
 
 #[derive(Debug, Args)]
@@ -116,6 +119,13 @@ fn fraction(text: &str) -> Result<f32, String> {
     match text.parse() {
         Ok(f) if (0.0..=1.0).contains(&f) => Ok(f),
         _ => Err("write a number from 0 to 1".into()),
+    }
+}
+
+fn share(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(f) if (0.05..=64.0).contains(&f) => Ok(f),
+        _ => Err("write a number from 0.05 to 64".into()),
     }
 }
 

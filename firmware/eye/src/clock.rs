@@ -1,6 +1,14 @@
-//! The one place of this program that reads the clock: how long something took, and whether a deadline has passed.
+//! The one place of this program that reads the clocks: how long something took, whether a deadline has passed, and how
+//! much processor time was used.
 
+use rustix::time::{ClockId, clock_gettime};
 use std::time::{Duration, Instant};
+
+/// Processor time that this process has used, all threads together.
+pub(crate) fn cpu() -> Duration {
+    let used = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(used.tv_sec.max(0) as u64, used.tv_nsec as u32)
+}
 
 /// A stopwatch that runs from its making.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +24,11 @@ impl Stopwatch {
     /// Time since the start.
     pub(crate) fn passed(self) -> Duration {
         self.0.elapsed()
+    }
+
+    /// Microseconds from the start to another start; 0 when that was earlier.
+    pub(crate) fn us_until(self, later: Self) -> u32 {
+        u32::try_from(later.0.saturating_duration_since(self.0).as_micros()).unwrap_or(u32::MAX)
     }
 
     /// Milliseconds since the start.

@@ -1,5 +1,6 @@
 //! What happened → running totals and the median time in the model.
 
+use crate::governor::Governor;
 use nightjar_types::eye::EyeCounters;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -12,6 +13,8 @@ const TIMES: usize = 101;
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) decoded: Count,
+    pub(crate) key_only: Count,
+    pub(crate) left_out: Count,
     pub(crate) superseded: Count,
     pub(crate) quiet: Count,
     pub(crate) undecodable: Count,
@@ -40,18 +43,22 @@ impl Counters {
         times.push_back((ms * 1000.0) as u32);
     }
 
-    /// All of them now.
-    pub(crate) fn read(&self) -> EyeCounters {
+    /// All of them now, with what the governor knows.
+    pub(crate) fn read(&self, governor: &Governor) -> EyeCounters {
         let mut times: Vec<u32> =
             self.times_us.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
         times.sort_unstable();
         EyeCounters {
             decoded: self.decoded.0.load(Relaxed),
+            key_only: self.key_only.0.load(Relaxed),
+            left_out: self.left_out.0.load(Relaxed),
             inferred: self.inferred.0.load(Relaxed),
             superseded: self.superseded.0.load(Relaxed),
             quiet: self.quiet.0.load(Relaxed),
             undecodable: self.undecodable.0.load(Relaxed),
             inference_p50_us: times.get(times.len() / 2).copied().unwrap_or(0),
+            cpu_permille: governor.measure(),
+            spacing_ms: governor.spacing().as_millis() as u32,
         }
     }
 }
@@ -63,11 +70,12 @@ mod tests {
     #[test]
     fn the_median_is_of_the_newest() {
         let counters = Counters::default();
-        assert_eq!(counters.read().inference_p50_us, 0);
+        let governor = Governor::new(1.0, std::time::Duration::from_millis(200));
+        assert_eq!(counters.read(&governor).inference_p50_us, 0);
         for ms in [500.0; TIMES].into_iter().chain([40.0; TIMES]) {
             counters.inferred(ms);
         }
-        assert_eq!(counters.read().inference_p50_us, 40_000);
-        assert_eq!(counters.read().inferred, 2 * TIMES as u64);
+        let read = counters.read(&governor);
+        assert_eq!((read.inference_p50_us, read.inferred, read.spacing_ms), (40_000, 2 * TIMES as u64, 200));
     }
 }

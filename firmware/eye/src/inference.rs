@@ -1,6 +1,7 @@
 //! Streams with a candidate picture → the model, one after the other in turn.
 
 use crate::error::Error;
+use crate::governor::Governor;
 use crate::looker::Looker;
 use crate::marks::Marks;
 use crate::watch::{Candidate, Watch};
@@ -54,7 +55,7 @@ impl Rota {
 }
 
 /// Looks at candidates for as long as the process lives; gives why it must end when somebody else's detector failed.
-pub(crate) fn run(rota: &Rota, mut looker: Looker, marks: &Arc<Marks>) -> Error {
+pub(crate) fn run(rota: &Rota, mut looker: Looker, governor: &Governor, marks: &Arc<Marks>) -> Error {
     loop {
         let (watch, candidate) = rota.next();
         let in_work = marks.begin(Work::Looking, watch.stream(), candidate.mono());
@@ -64,6 +65,7 @@ pub(crate) fn run(rota: &Rota, mut looker: Looker, marks: &Arc<Marks>) -> Error 
             return error;
         }
         watch.looked(candidate, look);
+        governor.measure();
         // A candidate that came while this one was in the model could not be taken then.
         rota.ring();
     }

@@ -28,6 +28,8 @@ pub(crate) struct Look {
     pub(crate) found: Vec<Found>,
     /// Preparation, model and thresholds together, all runs.
     pub(crate) ms: f32,
+    /// Preparation among it.
+    pub(crate) prepare_ms: f32,
 }
 
 /// The sizes of a model's inputs.
@@ -60,17 +62,24 @@ impl Looker {
         views: &[View],
     ) -> Result<Look, Error> {
         let watch = Stopwatch::start();
-        let mut found = Vec::new();
+        let (mut found, mut prepare_ms) = (Vec::new(), 0.0);
         for view in views {
-            found.extend(self.see(picture, min_score, *view)?);
+            found.extend(self.see(picture, min_score, *view, &mut prepare_ms)?);
         }
         if views.len() > 1 {
             found = boxes::merge(found, self.nms_iou);
         }
-        Ok(Look { found, ms: watch.ms() })
+        Ok(Look { found, ms: watch.ms(), prepare_ms })
     }
 
-    fn see(&mut self, picture: &Picture, min_score: f32, view: View) -> Result<Vec<Found>, Error> {
+    fn see(
+        &mut self,
+        picture: &Picture,
+        min_score: f32,
+        view: View,
+        prepare_ms: &mut f32,
+    ) -> Result<Vec<Found>, Error> {
+        let watch = Stopwatch::start();
         let (size, rect) = (picture.size(), view.rect);
         let input = self.inputs.small.filter(|_| view.small).unwrap_or(self.inputs.usual);
         let is_whole = rect == Rect::whole(size) && !view.small;
@@ -82,6 +91,7 @@ impl Looker {
         };
         let letterbox = preparation.letterbox();
         let prepared = preparation.run_part(picture, rect);
+        *prepare_ms += watch.ms();
         let output = self.detector.run(&prepared, view.small)?;
         let rule = Candidates { min_score, nms_iou: self.nms_iou };
         let found = rule.read(&output.boxes, &output.scores, self.classes, &letterbox)?;

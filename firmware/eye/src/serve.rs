@@ -1,8 +1,10 @@
 //! The recorder's socket → streams, stills and answers. Ends well when the socket closes.
 
+use crate::clock::Stopwatch;
 use crate::counters::Counters;
 use crate::decoder;
 use crate::error::Error;
+use crate::governor::Governor;
 use crate::inference::{self, Rota};
 use crate::looker::{self, Looker};
 use crate::marks::Marks;
@@ -12,7 +14,7 @@ use crate::still::{Question, Stills};
 use crate::stream::{Opening, Stream, Unit};
 use crate::watch::{Surroundings, Watch};
 use crate::{cli, sandbox};
-use nightjar_types::eye::{FromEye, PROTOCOL, ToEye, body_len, decode, encode};
+use nightjar_types::eye::{Ease, FromEye, PROTOCOL, ToEye, body_len, decode, encode};
 use std::collections::HashMap;
 use std::io::{BufReader, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
@@ -152,6 +154,8 @@ struct Service {
     around: Surroundings,
     marks: Arc<Marks>,
     stills: Stills,
+    /// No stream is decoded.
+    rests: bool,
     watches: HashMap<u32, Arc<Watch>>,
     streams: HashMap<u32, Stream>,
 }
@@ -159,10 +163,11 @@ struct Service {
 impl Service {
     fn start(args: &cli::Serve, model: &Model, lookers: Vec<Looker>, outbox: Outbox) -> Result<Self, Error> {
         let (rota, marks) = (Arc::new(Rota::default()), Marks::on_stdout());
+        let governor = Arc::new(Governor::new(args.cpu, Duration::from_secs(1) / u32::from(args.rate)));
         for (number, looker) in lookers.into_iter().enumerate() {
-            let (rota, marks) = (rota.clone(), marks.clone());
+            let (rota, governor, marks) = (rota.clone(), governor.clone(), marks.clone());
             let thread = std::thread::Builder::new().name(format!("model {number}"));
-            thread.spawn(move || end(&inference::run(&rota, looker, &marks)))?;
+            thread.spawn(move || end(&inference::run(&rota, looker, &governor, &marks)))?;
         }
         let stills = Stills::start(outbox.clone(), marks.clone())?;
         let around = Surroundings {
@@ -171,9 +176,9 @@ impl Service {
             rota,
             labels: model.card.labels.clone().into(),
             inputs: looker::inputs(model),
-            spacing: Duration::from_secs(1) / u32::from(args.rate),
+            governor,
         };
-        Ok(Self { around, marks, stills, watches: HashMap::new(), streams: HashMap::new() })
+        Ok(Self { around, marks, stills, rests: false, watches: HashMap::new(), streams: HashMap::new() })
     }
 
     fn take(&mut self, message: ToEye) -> Result<(), Error> {
@@ -183,8 +188,9 @@ impl Service {
                 self.open(Opening { stream, camera, codec, config }, min_score)?;
             }
             ToEye::Unit { stream, mono, is_key, data } => {
-                if let Some(stream) = self.streams.get_mut(&stream) {
-                    stream.push(Unit { mono, is_key, data });
+                let came = Stopwatch::start();
+                if let Some(stream) = self.streams.get_mut(&stream).filter(|_| !self.rests) {
+                    stream.push(Unit { mono, is_key, data, came });
                 }
             }
             ToEye::Skip { stream } => {
@@ -202,11 +208,23 @@ impl Service {
                 self.stills.ask(Question { request, codec, config, data });
             }
             ToEye::Ping { nonce } => {
-                let (counters, busy) = (self.around.counters.read(), self.marks.busy());
-                self.around.outbox.send(FromEye::Pong { nonce, counters, busy });
+                let counters = self.around.counters.read(&self.around.governor);
+                self.around.outbox.send(FromEye::Pong { nonce, counters, busy: self.marks.busy() });
             }
+            ToEye::Ease { level } => self.ease(level),
         }
         Ok(())
+    }
+
+    /// Streams that rest begin again at a key frame.
+    fn ease(&mut self, level: Ease) {
+        tracing::info!(level = level.as_str(), "eased");
+        self.around.governor.ease(level);
+        self.rests = level == Ease::Stills;
+        if self.rests {
+            self.streams.values_mut().for_each(Stream::skip);
+            self.watches.values().for_each(|watch| watch.rest());
+        }
     }
 
     fn open(&mut self, opening: Opening, min_score: f32) -> Result<(), Error> {

@@ -1,19 +1,26 @@
 //! Coded units of one stream → its decoder → its watch. One thread a stream, so a bad stream holds up no other.
+//!
+//! Of a quiet stream only key frames are decoded; the units since the newest one are kept, and go into the decoder at once
+//! when the watch rings.
 
+use crate::clock::Stopwatch;
 use crate::counters::Counters;
 use crate::decoder::{self, Decoder};
 use crate::error::Error;
 use crate::frame;
 use crate::marks::{Marker, Marks};
 use crate::outbox::Outbox;
+use crate::pacing::Pacing;
 use crate::pipeline::Pipeline;
-use crate::watch::Watch;
+use crate::watch::{Bell, Watch};
 use bytes::Bytes;
 use gstreamer as gst;
 use gstreamer_app::AppSinkCallbacks;
-use nightjar_types::eye::{FromEye, Work};
+use nightjar_detect::Step;
+use nightjar_types::eye::{FromEye, Stages, Work};
 use nightjar_types::{Mono, VideoCodec};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,6 +33,9 @@ const BEHIND: usize = 8;
 const OUTSTANDING: usize = 32;
 /// A key frame after so many units without one picture: the decoder is stuck, take another or a fresh one.
 const STUCK: u32 = 25;
+/// So many key frames in a row of a quiet stream whose pictures have not come out when the next comes: the decoder holds
+/// pictures back until it has later units (reordering, a hardware pipeline), so it gets them all.
+const HELD_BACK: u32 = 2;
 /// After a key frame that no decoder takes, wait this long before the next try.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -43,11 +53,20 @@ pub(crate) struct Unit {
     pub(crate) mono: Mono,
     pub(crate) is_key: bool,
     pub(crate) data: Bytes,
+    /// When it was read from the socket.
+    pub(crate) came: Stopwatch,
+}
+
+/// What waits for a stream's thread.
+pub(crate) enum Job {
+    Unit(Unit),
+    /// Something moves: what is kept is wanted now.
+    CatchUp,
 }
 
 /// The socket's end of a stream; dropping it ends the stream's thread.
 pub(crate) struct Stream {
-    units: SyncSender<Unit>,
+    jobs: SyncSender<Job>,
     skipping: bool,
     counters: Arc<Counters>,
 }
@@ -62,7 +81,9 @@ impl Stream {
         counters: Arc<Counters>,
         marks: &Arc<Marks>,
     ) -> Result<Self, Error> {
-        let (units, queue) = sync_channel(QUEUE);
+        let (jobs, queue) = sync_channel(QUEUE);
+        let pacing = Arc::new(Pacing::new(opening.stream, outbox.clone()));
+        watch.paced(Bell { pacing: pacing.clone(), jobs: jobs.clone() });
         let decoding = Decoding {
             marker: Marker::new(marks, Work::Decoding, opening.stream),
             opening,
@@ -70,6 +91,12 @@ impl Stream {
             generation,
             outbox,
             counters: counters.clone(),
+            pacing,
+            kept: Vec::new(),
+            wanted_from: Arc::default(),
+            is_quiet: false,
+            key: None,
+            held_back: 0,
             running: None,
             passed_over: Vec::new(),
             fault: None,
@@ -78,7 +105,7 @@ impl Stream {
         std::thread::Builder::new()
             .name(format!("stream {}", decoding.opening.stream))
             .spawn(move || decoding.run(&queue))?;
-        Ok(Self { units, skipping: true, counters })
+        Ok(Self { jobs, skipping: true, counters })
     }
 
     /// Never waits: what does not fit is left out up to the next key frame.
@@ -87,7 +114,7 @@ impl Stream {
             self.counters.superseded.add(1);
             return;
         }
-        self.skipping = match self.units.try_send(unit) {
+        self.skipping = match self.jobs.try_send(Job::Unit(unit)) {
             Ok(()) => false,
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 self.counters.superseded.add(1);
@@ -109,6 +136,17 @@ struct Decoding {
     generation: u64,
     outbox: Outbox,
     counters: Arc<Counters>,
+    pacing: Arc<Pacing>,
+    /// Units of a quiet stream since its newest key frame.
+    kept: Vec<Unit>,
+    /// Pictures from before are decoded for the sake of later ones only.
+    wanted_from: Arc<AtomicU64>,
+    /// As of the last unit.
+    is_quiet: bool,
+    /// The newest key frame of a quiet stream.
+    key: Option<Mono>,
+    /// Key frames in a row of which [`HELD_BACK`] speaks.
+    held_back: u32,
     running: Option<Running>,
     passed_over: Vec<&'static str>,
     /// The fault that the recorder was told last.
@@ -124,14 +162,20 @@ struct Running {
 }
 
 impl Decoding {
-    fn run(mut self, queue: &Receiver<Unit>) {
+    fn run(mut self, queue: &Receiver<Job>) {
         let span = tracing::info_span!("stream", camera = %self.opening.camera, number = self.opening.stream);
         let _entered = span.enter();
         let mut waiting = VecDeque::new();
-        while let Some(unit) = waiting.pop_front().or_else(|| queue.recv().ok()) {
-            waiting.push_front(unit);
-            waiting.extend(queue.try_iter().take(QUEUE.saturating_sub(waiting.len())));
-            let skipped = jump(&mut waiting);
+        loop {
+            if waiting.is_empty() {
+                let Ok(job) = queue.recv() else { break };
+                self.line_up(job, &mut waiting);
+            }
+            for job in queue.try_iter().take(QUEUE.saturating_sub(waiting.len())) {
+                self.line_up(job, &mut waiting);
+            }
+            // keeping costs nothing: a quiet stream is never behind
+            let skipped = if self.is_quiet { 0 } else { jump(&mut waiting) };
             self.counters.superseded.add(skipped);
             if let Some(unit) = waiting.pop_front() {
                 let _in_work = self.marker.begin(unit.mono);
@@ -141,11 +185,65 @@ impl Decoding {
         tracing::debug!("ended");
     }
 
+    /// What is kept is older than all that waits.
+    fn line_up(&mut self, job: Job, waiting: &mut VecDeque<Unit>) {
+        match job {
+            Job::Unit(unit) => waiting.push_back(unit),
+            Job::CatchUp => {
+                if let Some(newest) = self.kept.last() {
+                    self.wanted_from.store(newest.mono.0, Relaxed);
+                }
+                self.catch_up();
+            }
+        }
+    }
+
     fn take(&mut self, unit: Unit) {
         if !is_framed(&unit.data) {
             self.counters.undecodable.add(1);
             return;
         }
+        let (step, is_quiet) = self.pacing.unit(unit.mono, unit.is_key, unit.data.len());
+        self.is_quiet = is_quiet;
+        if step == Step::Keep {
+            self.watch.undecoded(self.generation, unit.mono);
+            self.kept.push(unit);
+            return;
+        }
+        if unit.is_key {
+            self.counters.left_out.add(self.kept.len() as u64);
+            self.kept.clear();
+            if is_quiet {
+                self.counters.key_only.add(1);
+                self.notice_held_back();
+            }
+            self.key = is_quiet.then_some(unit.mono);
+        } else if !self.kept.is_empty() {
+            self.wanted_from.store(unit.mono.0, Relaxed);
+            self.catch_up();
+        }
+        self.decode(unit);
+    }
+
+    fn catch_up(&mut self) {
+        tracing::debug!(units = self.kept.len(), "catches up");
+        for unit in std::mem::take(&mut self.kept) {
+            self.decode(unit);
+        }
+    }
+
+    /// A key frame is about to go in: has the one before it come out?
+    fn notice_held_back(&mut self) {
+        let Some(last) = self.key else { return };
+        let holds = self.running.as_ref().is_some_and(|r| r.outstanding.holds(last));
+        self.held_back = if holds { self.held_back + 1 } else { 0 };
+        if self.held_back == HELD_BACK {
+            tracing::info!("the decoder holds pictures back: every unit is decoded");
+            self.pacing.never_quiet();
+        }
+    }
+
+    fn decode(&mut self, unit: Unit) {
         let stuck = self.running.as_ref().filter(|r| unit.is_key && r.outstanding.silent_for() >= STUCK);
         if let Some(element) = stuck.map(|r| r.decoder.element) {
             self.pass_over_hardware();
@@ -156,7 +254,7 @@ impl Decoding {
             return;
         }
         let Some(running) = &self.running else { return };
-        self.counters.undecodable.add(running.outstanding.went_in(unit.mono));
+        self.counters.undecodable.add(running.outstanding.went_in(unit.mono, unit.came));
         if let Err(error) = running.pipeline.push(unit.mono, unit.data) {
             self.pass_over_hardware();
             return self.give_up(&error.to_string());
@@ -200,14 +298,24 @@ impl Decoding {
         let pipeline = Pipeline::new(decoder, &self.opening.config, &self.marker)?;
         let outstanding = Arc::new(Outstanding::default());
         let (watch, counters, generation) = (self.watch.clone(), self.counters.clone(), self.generation);
-        let came_out = outstanding.clone();
+        let (came_out, wanted_from) = (outstanding.clone(), self.wanted_from.clone());
         let callbacks = AppSinkCallbacks::builder()
             .new_sample(move |sink| {
                 let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
                 let mono = Mono(sample.buffer().and_then(|b| b.pts()).map_or(0, |t| t.useconds()));
-                came_out.came_out(mono);
+                let out = Stopwatch::start();
+                let (came, pushed) = came_out.came_out(mono).unwrap_or((out, out));
+                if mono.0 < wanted_from.load(Relaxed) {
+                    counters.decoded.add(1);
+                    return Ok(gst::FlowSuccess::Ok);
+                }
+                let stages = Stages {
+                    queue_us: came.us_until(pushed),
+                    decode_us: pushed.us_until(out),
+                    ..Stages::default()
+                };
                 match frame::picture(&sample) {
-                    Ok(picture) => watch.picture(generation, mono, picture),
+                    Ok(picture) => watch.picture(generation, mono, picture, stages, out),
                     Err(error) => {
                         counters.undecodable.add(1);
                         tracing::debug!(%error, "a picture cannot be used");
@@ -263,15 +371,15 @@ fn jump(waiting: &mut VecDeque<Unit>) -> u64 {
     waiting.drain(..newest).count() as u64
 }
 
-/// Units that went in and whose pictures have not come out.
+/// Units that went in and whose pictures have not come out: each with when it was read and when it went in.
 #[derive(Debug, Default)]
-struct Outstanding(Mutex<(VecDeque<Mono>, u32)>);
+struct Outstanding(Mutex<(VecDeque<(Mono, Stopwatch, Stopwatch)>, u32)>);
 
 impl Outstanding {
     /// A unit goes in; gives how many earlier ones are now known not to decode (0 or 1).
-    fn went_in(&self, mono: Mono) -> u64 {
+    fn went_in(&self, mono: Mono, came: Stopwatch) -> u64 {
         let mut state = self.lock();
-        state.0.push_back(mono);
+        state.0.push_back((mono, came, Stopwatch::start()));
         state.1 += 1;
         if state.0.len() > OUTSTANDING {
             state.0.pop_front();
@@ -280,12 +388,17 @@ impl Outstanding {
         0
     }
 
-    fn came_out(&self, mono: Mono) {
+    /// Its picture came out; gives when its unit was read and when it went in.
+    fn came_out(&self, mono: Mono) -> Option<(Stopwatch, Stopwatch)> {
         let mut state = self.lock();
         state.1 = 0;
-        if let Some(at) = state.0.iter().position(|&m| m == mono) {
-            state.0.remove(at);
-        }
+        let at = state.0.iter().position(|unit| unit.0 == mono)?;
+        state.0.remove(at).map(|(_, came, pushed)| (came, pushed))
+    }
+
+    /// Its picture has not come out.
+    fn holds(&self, mono: Mono) -> bool {
+        self.lock().0.iter().any(|unit| unit.0 == mono)
     }
 
     /// Units since the last picture.
@@ -297,7 +410,7 @@ impl Outstanding {
         self.lock().0.len() as u64
     }
 
-    fn lock(&self) -> MutexGuard<'_, (VecDeque<Mono>, u32)> {
+    fn lock(&self) -> MutexGuard<'_, (VecDeque<(Mono, Stopwatch, Stopwatch)>, u32)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -308,7 +421,9 @@ mod tests {
 
     #[test]
     fn a_decoder_that_is_behind_jumps_to_the_newest_key_frame() {
-        let units = |n: u64| (0..n).map(|i| Unit { mono: Mono(i), is_key: i % 5 == 0, data: Bytes::new() });
+        let came = Stopwatch::start();
+        let unit = |i| Unit { mono: Mono(i), is_key: i % 5 == 0, data: Bytes::new(), came };
+        let units = |n: u64| (0..n).map(unit);
         let mut few: VecDeque<Unit> = units(8).collect();
         assert_eq!((jump(&mut few), few.len()), (0, 8));
         let mut many: VecDeque<Unit> = units(18).collect();
@@ -331,14 +446,14 @@ mod tests {
         let o = Outstanding::default();
         let mut undecodable = 0;
         for i in 0..100 {
-            undecodable += o.went_in(Mono(i));
+            undecodable += o.went_in(Mono(i), Stopwatch::start());
             if i != 10 {
                 o.came_out(Mono(i));
             }
         }
         assert_eq!((undecodable, o.len(), o.silent_for()), (0, 1, 0));
         for i in 100..200 {
-            undecodable += o.went_in(Mono(i));
+            undecodable += o.went_in(Mono(i), Stopwatch::start());
         }
         assert_eq!((undecodable, o.silent_for()), (1 + 100 - OUTSTANDING as u64, 100));
     }

@@ -4,21 +4,25 @@
 //! are not looked at wait only while one before them is in the model, so that frames go out in order, and the tracker
 //! follows in that order what moves from one to the next.
 
+use crate::clock::Stopwatch;
 use crate::counters::Counters;
+use crate::governor::Governor;
 use crate::inference::Rota;
 use crate::looker::{Look, UNSURE_SHARE};
 use crate::outbox::Outbox;
+use crate::pacing::Pacing;
+use crate::stream::Job;
 use crate::{error::Error, jpeg};
 use nightjar_detect::regions;
 use nightjar_detect::{
     Attention, BestShot, Inputs, Lost, MotionGate, Picture, Planner, Sketch, Tracked, Tracker, TrackerConfig,
-    View,
+    Tracks, View,
 };
-use nightjar_types::eye::FromEye;
+use nightjar_types::eye::{FromEye, Stages};
 use nightjar_types::{BBox, Detection, Mono};
 use std::collections::{HashMap, VecDeque};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 /// Pictures that may wait for one in the model; the oldest go out with what was known before.
 const WAITING: usize = 64;
@@ -37,6 +41,9 @@ pub(crate) struct Candidate {
     regions: Vec<BBox>,
     /// What the model looks at; chosen when it is taken.
     views: Vec<View>,
+    stages: Stages,
+    /// Since it waits for the model.
+    since: Stopwatch,
 }
 
 impl Candidate {
@@ -71,7 +78,24 @@ pub(crate) struct Surroundings {
     /// The model's input sizes.
     pub(crate) inputs: Inputs,
     /// Mean time between two runs of the model for one stream, at least.
-    pub(crate) spacing: Duration,
+    pub(crate) governor: Arc<Governor>,
+}
+
+/// What a watch says to its stream's thread, through the queue of its units.
+pub(crate) struct Bell {
+    /// When something moves or lives.
+    pub(crate) pacing: Arc<Pacing>,
+    /// How that thread hears that it must catch up.
+    pub(crate) jobs: SyncSender<Job>,
+}
+
+impl Bell {
+    fn ring(&self, has_woken: bool) {
+        if has_woken {
+            // A full queue holds units, and any unit makes the thread catch up too.
+            let _ = self.jobs.try_send(Job::CatchUp);
+        }
+    }
 }
 
 /// One stream, over all its openings: track numbers go on when it is opened again.
@@ -93,6 +117,8 @@ struct State {
     waiting: VecDeque<Waiting>,
     candidate: Option<Candidate>,
     in_model: bool,
+    /// Of the present opening.
+    bell: Option<Bell>,
 }
 
 /// A picture that is not looked at, until its frame may be sent.
@@ -110,13 +136,14 @@ impl Watch {
             generation: 0,
             min_score: 1.0,
             gate: MotionGate::new(),
-            attention: Attention::new(around.spacing),
+            attention: Attention::new(around.governor.spacing()),
             planner: Planner::default(),
             tracker: Tracker::new(TrackerConfig::new(1.0)),
             best: HashMap::new(),
             waiting: VecDeque::new(),
             candidate: None,
             in_model: false,
+            bell: None,
         };
         Self { stream, around, state: Mutex::new(state) }
     }
@@ -133,15 +160,28 @@ impl Watch {
         state.min_score = min_score;
         state.tracker.configure(TrackerConfig::new(min_score));
         state.gate = MotionGate::new();
-        state.attention = Attention::new(self.around.spacing);
+        state.attention = Attention::new(self.around.governor.spacing());
         state.planner = Planner::default();
         state.generation
+    }
+
+    /// The thread of the present opening.
+    pub(crate) fn paced(&self, bell: Bell) {
+        self.lock().bell = Some(bell);
     }
 
     /// Ends every track and forgets what waits.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.generation += 1;
+        state.bell = None; // its queue's end is what ends the thread
+        drop(state);
+        self.rest();
+    }
+
+    /// Ends every track and forgets what waits; the opening goes on.
+    pub(crate) fn rest(&self) {
+        let mut state = self.lock();
         state.candidate = None;
         state.waiting.clear();
         state.best.clear();
@@ -149,8 +189,24 @@ impl Watch {
         self.send_lost(lost);
     }
 
-    /// A picture came out of the decoder.
-    pub(crate) fn picture(&self, generation: u64, mono: Mono, picture: Picture) {
+    /// A unit of a quiet stream is not decoded: what lives is told of nevertheless, as rules count how long.
+    pub(crate) fn undecoded(&self, generation: u64, mono: Mono) {
+        let mut state = self.lock();
+        if state.generation == generation && state.tracker.has_confirmed() {
+            state.waiting.push_back(Waiting { mono, motion: 0.0, sketch: None });
+            self.send_waiting(&mut state);
+        }
+    }
+
+    /// A picture came out of the decoder at `out`, which was in there and before as `stages` says.
+    pub(crate) fn picture(
+        &self,
+        generation: u64,
+        mono: Mono,
+        picture: Picture,
+        mut stages: Stages,
+        out: Stopwatch,
+    ) {
         let counters = &self.around.counters;
         counters.decoded.add(1);
         let mut state = self.lock();
@@ -158,6 +214,12 @@ impl Watch {
             return;
         }
         let motion = state.gate.see(picture.luma());
+        let since = Stopwatch::start();
+        stages.motion_us = out.us_until(since);
+        state.attention.space(self.around.governor.spacing());
+        if let Some(bell) = &state.bell {
+            bell.ring(bell.pacing.saw(motion.moved));
+        }
         let (confirmed, unsure) = (state.tracker.has_confirmed(), state.tracker.has_unsure());
         let wanted = state.attention.wants(mono, motion.moved, confirmed, unsure);
         if !motion.moved {
@@ -180,6 +242,8 @@ impl Watch {
                 sketch,
                 regions,
                 views,
+                stages,
+                since,
             };
             if let Some(older) = state.candidate.replace(next) {
                 counters.superseded.add(1);
@@ -206,6 +270,7 @@ impl Watch {
         candidate.views = state.planner.views(mono, size, self.around.inputs, &places);
         state.planner.looked(mono, size, &candidate.views);
         state.attention.looked(mono, candidate.views.len());
+        candidate.stages.wait_us = candidate.since.us_until(Stopwatch::start());
         state.in_model = true;
         Some(candidate)
     }
@@ -233,6 +298,10 @@ impl Watch {
         }
         let lost =
             state.tracker.look_at(mono, &look.found, &in_picture(&candidate.views, &candidate.picture));
+        if let Some(bell) = &state.bell {
+            let tracks = Tracks::of(state.tracker.has_confirmed(), state.tracker.has_unsure());
+            bell.ring(bell.pacing.tracks(tracks));
+        }
         let tracked = state.tracker.at(mono);
         self.around.outbox.send_if_room(FromEye::Frame {
             stream: self.stream,
@@ -241,6 +310,11 @@ impl Watch {
             inference_ms: look.ms,
             motion: candidate.motion,
             detections: self.detections(&tracked, state.min_score),
+            stages: Stages {
+                prepare_us: (look.prepare_ms * 1000.0) as u32,
+                model_us: ((look.ms - look.prepare_ms) * 1000.0) as u32,
+                ..candidate.stages
+            },
         });
         for lost in &lost {
             state.best.remove(&lost.id);
@@ -304,6 +378,7 @@ impl Watch {
                 inference_ms: 0.0,
                 motion,
                 detections: self.detections(&state.tracker.at(mono), state.min_score),
+                stages: Stages::default(),
             });
         }
     }

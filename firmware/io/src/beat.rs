@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Nobody waits. The kernel holds a sixth of a megabyte a 4 Mbit/s camera meanwhile; what a kill can cost is bounded by the
 /// card's beat, which has the sessions drained.
 const CALM: Duration = Duration::from_millis(300);
-/// Somebody waits: a viewer, a rule, a camera that is just connecting.
+/// Somebody waits: a viewer, an eye that sees something move, a camera that is just connecting.
 const QUICK: Duration = Duration::from_millis(20);
 /// How long the card waits for what has arrived: several times what draining 24 cameras takes. With no camera that sends
 /// anything nobody answers.
@@ -55,6 +55,12 @@ impl Beat {
         self.lock().waiting += 1;
         self.changed.notify_all();
         Quick { beat: self.clone() }
+    }
+
+    /// Somebody waits now.
+    #[cfg(test)]
+    pub(crate) fn is_quick(&self) -> bool {
+        self.lock().waiting > 0
     }
 
     /// The runtime has nothing left to do: sleeps until the next beat. Ends at once when somebody begins to wait, or the card

@@ -188,8 +188,10 @@ impl Sessions {
 
 async fn keep(mut s: Stream, mut stop: watch::Receiver<bool>, beat: Arc<Beat>) {
     let mut pause = Pause::default();
-    // a stream under the eye is wanted quickly as long as it runs
-    let _seen = s.eye.is_some().then(|| beat.quicken());
+    // wanted quickly by the eye only while something moves on it
+    if let Some(eye) = &s.eye {
+        eye.quickens(&beat);
+    }
     loop {
         let begun = clock::mono();
         let hurry = Some(beat.quicken()); // until the first picture

@@ -5,7 +5,7 @@ use crate::health::Gauges;
 use crate::names::{self, Names};
 use crate::outputs::Outputs;
 use crate::stage::{Seen, Stage};
-use crate::{console, keeping, load, reload, supervisor};
+use crate::{console, heat, keeping, load, reload, supervisor};
 use anyhow::Context;
 use nightjar_api::{Audit, Auth, Clock, Options, Server, TlsMode, Web};
 use nightjar_io::eye_link::{Eye, EyeConfig, Limits};
@@ -15,7 +15,7 @@ use nightjar_io::storage::Storage;
 use nightjar_io::{clock, source};
 use nightjar_types::StreamKind;
 use nightjar_types::config::{Config, Tls};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -70,6 +70,7 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     let (streams, vitals) = open_streams(&config, &storage, &hubs, &eye)?;
 
     let shown_outputs = outputs.shown();
+    let eased = heat::Shown::default();
     let stage = Stage::new(&config, numbers(&config), outputs, storage.events(), updates.clone())?;
     let (shown_stage, (commands, commanded)) = (stage.shown(), mpsc::channel(COMMAND_QUEUE));
     let gauges = Arc::new(Gauges {
@@ -80,11 +81,13 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
         detected: detected.iter().map(|s| s.id.0.to_string()).collect(),
         library: storage.library(),
         eye: eye.clone(),
+        eased: eased.clone(),
         outputs: shown_outputs.clone(),
         stage: shown_stage.clone(),
         started,
         card: Default::default(),
     });
+    let heat = heat::watch(board, Path::new("/sys"), eye.clone(), eased, stopped.clone());
     let desk = Arc::new(Counter {
         config: config.clone(),
         streams: all_streams,
@@ -114,6 +117,7 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     let server = Server::open(listener, web)?;
     let address = console::address(server.scheme(), server.addr());
 
+    let heat = tokio::spawn(heat);
     let stage = tokio::spawn(stage.run(seen, commanded, stopped.clone()));
     let sessions = Sessions::start(streams, storage.reading())?;
     let supervisor = tokio::spawn(supervisor::run(gauges, updates, audit.clone(), stopped.clone()));
@@ -138,6 +142,7 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     let _ = stop.send(true); // every task below listens
     stage.await?;
     eye_task.await?;
+    heat.await?;
     supervisor.await?;
     let closed = tokio::task::spawn_blocking(move || storage.stop()).await?;
     keeping::tell_deletions(&library, &audit);
@@ -172,6 +177,8 @@ fn start_eye(config: &Config, stopped: watch::Receiver<bool>) -> anyhow::Result<
         config.eye.card.clone(),
         "--threads".into(),
         config.eye.threads.to_string(),
+        "--cpu".into(),
+        config.eye.cpu.to_string(),
     ];
     if let Some(models) = &config.eye.models {
         args.extend(["--models".to_string(), models.clone()]);

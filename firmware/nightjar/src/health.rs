@@ -1,8 +1,8 @@
 //! Every part's numbers → what the page and an alarm need: states, problems in words with the mend, typed counters.
 
-use crate::keeping;
 use crate::names::StreamName;
 use crate::stage::Shown;
+use crate::{heat, keeping};
 use nightjar_io::clock;
 use nightjar_io::eye_link::{Eye, Quarantine};
 use nightjar_io::sessions::Vitals;
@@ -25,6 +25,7 @@ pub(crate) struct Gauges {
     pub(crate) detected: Vec<String>,
     pub(crate) library: Library,
     pub(crate) eye: Eye,
+    pub(crate) eased: heat::Shown,
     pub(crate) outputs: Arc<Mutex<Vec<OutputStatus>>>,
     pub(crate) stage: Arc<Mutex<Shown>>,
     pub(crate) started: Mono,
@@ -85,6 +86,9 @@ impl Gauges {
             problems.push(format!("The detector does not run: {error}"));
         }
         problems.extend(eye.quarantine.iter().map(|q| q.words.clone()));
+        if !self.detected.is_empty() {
+            problems.extend(self.eased().problem());
+        }
         for o in &outputs {
             problems.extend(o.error.as_ref().map(|e| format!("Output {} cannot be moved: {e}", o.id)));
         }
@@ -127,8 +131,13 @@ impl Gauges {
         clock::mono().since(alive).as_secs() < STAGE_ALIVE_S
     }
 
+    fn eased(&self) -> heat::Eased {
+        self.eased.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn eye(&self) -> EyeStatus {
-        let s = self.eye.state();
+        let (s, eased) = (self.eye.state(), self.eased());
+        let latency = self.stage.lock().unwrap_or_else(PoisonError::into_inner).latency.read();
         let decoder = |(n, element): (&u32, &Result<String, String>)| {
             let camera = self.detected.get(*n as usize).cloned().unwrap_or_default();
             (camera, element.clone().unwrap_or_else(|why| format!("none: {why}")))
@@ -146,6 +155,13 @@ impl Gauges {
             decoders: s.decoders.iter().map(decoder).collect(),
             inference_p50_ms: s.counters.inference_p50_us as f32 / 1_000.0,
             decoded: s.counters.decoded,
+            key_only: s.counters.key_only,
+            left_out: s.counters.left_out,
+            cpu: s.counters.cpu_permille as f32 / 1_000.0,
+            spacing_ms: s.counters.spacing_ms,
+            ease: eased.level.as_str(),
+            eased_by: eased.by,
+            latency,
             inferred: s.counters.inferred,
             skipped_gops: s.skipped_gops,
             sandbox: held_in(&s.sandbox),

@@ -1,5 +1,6 @@
 //! What the eye sees in, events and orders out: the stage between detection and the world. Never waits for anything on its right.
 
+use crate::latency::Latency;
 use crate::names::{self, Names};
 use crate::outputs::Outputs;
 use anyhow::Context;
@@ -56,6 +57,8 @@ pub(crate) struct Shown {
     pub(crate) rules: Vec<RuleView>,
     pub(crate) alive: Mono,
     pub(crate) evicted: u64,
+    /// From pictures to the rules.
+    pub(crate) latency: Latency,
     /// The newest pictures of events: they are on their way to the card.
     pictures: VecDeque<(EventId, Bytes)>,
 }
@@ -194,7 +197,11 @@ impl Stage {
 
     fn message(&mut self, message: FromEye) {
         match message {
-            FromEye::Frame { stream, mono, inferred, motion, detections, .. } => {
+            FromEye::Frame { stream, mono, inferred, motion, detections, stages, .. } => {
+                if inferred {
+                    let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+                    shown.latency.add(mono, clock::mono(), stages);
+                }
                 self.frame(stream, mono, inferred, detections);
                 self.trigger(stream as usize, mono, motion > MOVES);
             }
@@ -210,7 +217,8 @@ impl Stage {
                 self.change_events(|events, out| events.close(&mut |x| out.push(x)));
             }
             // the link answers these itself
-            FromEye::Still { .. } | FromEye::Decoder { .. } | FromEye::Pong { .. } => {}
+            FromEye::Still { .. } | FromEye::Decoder { .. } | FromEye::Pong { .. } | FromEye::Pace { .. } => {
+            }
         }
     }
 

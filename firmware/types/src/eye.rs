@@ -70,6 +70,53 @@ pub enum ToEye {
         /// Comes back.
         nonce: u64,
     },
+    /// Do less, or as much as usual again: the board is hot or short of power. Holds for all streams until said again.
+    Ease {
+        /// How much is left.
+        level: Ease,
+    },
+}
+
+/// How much the eye may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ease {
+    /// All of its share of the processor.
+    #[default]
+    Normal,
+    /// Half of it, and a look a second and stream at most.
+    Reduced,
+    /// Only what somebody asks for: stills. No stream is decoded.
+    Stills,
+}
+
+impl Ease {
+    /// As in the API and the metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Reduced => "reduced",
+            Self::Stills => "stills",
+        }
+    }
+}
+
+/// Where a picture's time in the eye went, microseconds. What the recorder sees beyond their sum is the way there and back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Stages {
+    /// Its unit waited for the decoder.
+    pub queue_us: u32,
+    /// In the decoder.
+    pub decode_us: u32,
+    /// Copied and compared with the background.
+    pub motion_us: u32,
+    /// Waited for the model, which looks at other streams too.
+    pub wait_us: u32,
+    /// Cropped and scaled to the model's input.
+    pub prepare_us: u32,
+    /// In the model and what reads its answer.
+    pub model_us: u32,
 }
 
 /// Eye → recorder.
@@ -84,7 +131,8 @@ pub enum FromEye {
         /// What holds it in.
         sandbox: Sandbox,
     },
-    /// One looked-at picture. Every decoded picture gives one, inferred or predicted or quiet.
+    /// One looked-at picture. Every decoded picture gives one, inferred or predicted or quiet, but those that were decoded
+    /// late only for the sake of newer ones. So does every unit that was not decoded while tracks live.
     Frame {
         /// Which stream.
         stream: u32,
@@ -98,6 +146,9 @@ pub enum FromEye {
         motion: f32,
         /// Confirmed and unconfirmed things.
         detections: Vec<Detection>,
+        /// Where the time went.
+        #[serde(default)]
+        stages: Stages,
     },
     /// The best picture of a track so far.
     Snapshot {
@@ -143,6 +194,13 @@ pub enum FromEye {
         counters: EyeCounters,
         /// What its threads are at, each with how long already; idle threads are left out.
         busy: Vec<Busy>,
+    },
+    /// A stream's pace: after each `Open` and when it changes.
+    Pace {
+        /// Which stream.
+        stream: u32,
+        /// Nothing moves and nothing lives: pictures between key frames can wait a little.
+        is_quiet: bool,
     },
 }
 
@@ -195,6 +253,10 @@ pub struct ModelInfo {
 pub struct EyeCounters {
     /// Pictures decoded.
     pub decoded: u64,
+    /// Among them key frames of quiet streams, of which nothing else was decoded.
+    pub key_only: u64,
+    /// Units of quiet streams that were never decoded.
+    pub left_out: u64,
     /// Pictures the model ran on.
     pub inferred: u64,
     /// Pictures replaced by a newer one before the model was free.
@@ -205,6 +267,10 @@ pub struct EyeCounters {
     pub undecodable: u64,
     /// Median time in the model over the last inferences, microseconds.
     pub inference_p50_us: u32,
+    /// Processor time of the newest seconds, thousandths of a core.
+    pub cpu_permille: u32,
+    /// Least time between two looks at a stream now, milliseconds.
+    pub spacing_ms: u32,
 }
 
 /// Why bytes are not a message.

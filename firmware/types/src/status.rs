@@ -220,6 +220,20 @@ pub struct EyeStatus {
     pub inference_p50_ms: f32,
     /// Pictures decoded.
     pub decoded: u64,
+    /// Key frames of quiet streams among them, of which nothing else was decoded.
+    pub key_only: u64,
+    /// Units of quiet streams that were never decoded.
+    pub left_out: u64,
+    /// Processor time of its newest seconds, of one core.
+    pub cpu: f32,
+    /// Least time between two looks at a stream now, milliseconds.
+    pub spacing_ms: u32,
+    /// `normal`, `reduced` or `stills`.
+    pub ease: &'static str,
+    /// Why it is not normal, e.g. `83 °C`.
+    pub eased_by: Option<String>,
+    /// From a picture's arrival to its detections at the rules, by stage and in all; over the newest looks.
+    pub latency: Vec<StageLatency>,
     /// Pictures the model ran on.
     pub inferred: u64,
     /// Groups of pictures left out because the eye was busy.
@@ -241,6 +255,17 @@ pub struct QuarantineView {
     pub words: String,
     /// When it is tried again, milliseconds since 1970.
     pub until_ms: i64,
+}
+
+/// How long one stage took over the newest looks of the model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StageLatency {
+    /// `queue`, `decode`, `motion`, `wait`, `prepare`, `model`, `handover`, `total`.
+    pub stage: &'static str,
+    /// Median, milliseconds.
+    pub p50_ms: f32,
+    /// 99 % are within, milliseconds.
+    pub p99_ms: f32,
 }
 
 /// All of `/api/v1/health`.

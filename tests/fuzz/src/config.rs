@@ -136,6 +136,7 @@ pub(crate) fn config(data: &[u8]) {
 /// Ranges were checked; addresses are taken apart by the source that they name, which connects to nothing yet.
 fn open(config: &Config) {
     assert!((0.0..=1.0).contains(&config.eye.min_score) && (1..=16).contains(&config.eye.threads));
+    assert!((0.05..=64.0).contains(&config.eye.cpu));
     for camera in &config.cameras {
         assert!(camera.zones.iter().all(|zone| (3..=16).contains(&zone.points.len())));
         for url in std::iter::once(&camera.main).chain(&camera.sub) {

@@ -3,7 +3,7 @@
 use crate::draw::Draw;
 use bytes::Bytes;
 use nightjar_types::eye::{
-    self, Busy, EyeCounters, FromEye, MAX_MESSAGE, ModelInfo, PROTOCOL, Sandbox, ToEye, Work,
+    self, Busy, Ease, EyeCounters, FromEye, MAX_MESSAGE, ModelInfo, PROTOCOL, Sandbox, Stages, ToEye, Work,
 };
 use nightjar_types::{BBox, Detection, Mono, VideoCodec};
 use serde::{Serialize, de::DeserializeOwned};
@@ -20,6 +20,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         ToEye::Close { stream },
         ToEye::Still { request: 1, codec: VideoCodec::H265, config: some.clone(), data: some.clone() },
         ToEye::Ping { nonce: 7 },
+        ToEye::Ease { level: Ease::Reduced },
     ];
     let bbox = BBox { x: 0.1, y: 0.2, w: 0.3, h: 0.4 };
     let seen = Detection { label: "person".into(), score: 0.9, bbox, track: Some(4) };
@@ -34,6 +35,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
             inference_ms: 40.5,
             motion: 0.1,
             detections: vec![seen],
+            stages: Stages { decode_us: 2_000, ..Stages::default() },
         },
         FromEye::Snapshot { stream, track: 4, mono, score: 0.9, jpeg: some.clone() },
         FromEye::Lost { stream, track: 4, mono },
@@ -44,6 +46,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
             counters: EyeCounters { decoded: 5, ..EyeCounters::default() },
             busy: vec![Busy { work: Work::Looking, on: stream, mono, ms: 40 }],
         },
+        FromEye::Pace { stream, is_quiet: true },
     ];
     let sent = |message: Vec<u8>, side: u8| [&[side][..], &message].concat();
     let to = to.iter().map(|m| sent(eye::encode(m).expect("it is small"), 0));

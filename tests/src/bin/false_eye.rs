@@ -3,7 +3,7 @@
 
 use nightjar_tests::seed::Seed;
 use nightjar_types::eye::{
-    EyeCounters, FromEye, ModelInfo, PROTOCOL, Sandbox, ToEye, body_len, decode, encode,
+    EyeCounters, FromEye, ModelInfo, PROTOCOL, Sandbox, Stages, ToEye, body_len, decode, encode,
 };
 use nightjar_types::{BBox, Detection, Mono};
 use std::io::{Read, Write};
@@ -179,8 +179,15 @@ impl Stage {
     fn frame(&self, stream: u32, mono: Mono, x: f32) -> Vec<u8> {
         let bbox = BBox { x, y: 0.1, w: 0.1, h: 0.2 };
         let detections = vec![Detection { label: "person".into(), score: 0.9, bbox, track: Some(1) }];
-        let frame =
-            FromEye::Frame { stream, mono, inferred: true, inference_ms: 1.0, motion: 0.1, detections };
+        let frame = FromEye::Frame {
+            stream,
+            mono,
+            inferred: true,
+            inference_ms: 1.0,
+            motion: 0.1,
+            stages: Stages::default(),
+            detections,
+        };
         encode(&frame).expect("it fits")
     }
 

@@ -79,6 +79,7 @@ function Verdict({ health: { ok, problems } }: { health: HealthView }) {
 const eyeTone: Record<EyeStatus["state"], Tone> = { running: "good", starting: "busy", restarting: "warn", off: "calm" };
 
 function Eye({ eye }: { eye: EyeStatus }) {
+  const total = eye.latency.find((stage) => stage.stage === "total");
   return (
     <section class="card">
       <header>
@@ -91,11 +92,16 @@ function Eye({ eye }: { eye: EyeStatus }) {
           {t.health.release(cameraName(q.camera))}
         </button>
       ))}
+      {eye.ease !== "normal" && <Trouble>{t.health.eased(eye.ease, eye.eased_by ?? "")}</Trouble>}
       <Facts>
         <Fact name={t.health.model}>
           {eye.model.card || "–"} <code title={eye.model.sha256}>{eye.model.sha256.slice(0, 8)}</code>
         </Fact>
         <Fact name={t.health.inference}>{number(eye.inference_p50_ms, 1)} ms</Fact>
+        <Fact name={t.health.load}>{t.health.loadOf(number(eye.cpu * 100, 1))}</Fact>
+        {total && (
+          <Fact name={t.health.delay}>{t.health.delayOf(number(total.p50_ms, 0), number(total.p99_ms, 0))}</Fact>
+        )}
         <Fact name={t.health.inferred}>{t.health.inferredOf(number(eye.inferred), number(eye.decoded))}</Fact>
         <Fact name={t.health.skipped}>{number(eye.skipped_gops)}</Fact>
         <Fact name={t.health.restarts}>{number(eye.restarts)}</Fact>

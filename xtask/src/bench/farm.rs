@@ -1,7 +1,7 @@
 //! Clips and a number of cameras → RTSP servers on loopback, on a fixed clock: picture `n` of a stream is due at
 //! phase + n / rate. So it is known which pictures every client was sent.
 
-use super::footage::{Clip, GOP_S, Stream};
+use super::footage::{Clip, GOP_S, STREAMS, Stream};
 use super::rtsp;
 use crate::clock::Stopwatch;
 use anyhow::{Context, Result};
@@ -142,7 +142,7 @@ impl Shared {
     pub(super) fn find(&self, path: &str) -> Option<Track> {
         let (camera, stream) = path.split_once('/')?;
         let camera = camera.strip_prefix("cam")?.parse().ok()?;
-        let stream = [Stream::Main, Stream::Sub].into_iter().find(|known| known.name() == stream)?;
+        let stream = STREAMS.into_iter().find(|known| known.name() == stream)?;
         self.track(camera, stream)
     }
 

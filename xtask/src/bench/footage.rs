@@ -1,4 +1,4 @@
-//! ffmpeg's test sources → two clips under `target/bench/footage`, and each clip's pictures as the RTP packets of a camera
+//! ffmpeg's test sources, and people → clips under `target/bench/footage`, and each clip's pictures as the RTP packets of a camera
 //! (RFC 6184, interleaved as RFC 2326 10.12).
 
 use crate::place::{Place, make_dir};
@@ -27,27 +27,37 @@ pub(super) enum Stream {
     Main,
     /// 360p10, 400 kbit/s.
     Sub,
+    /// The same of a place where nothing moves, with a sensor's noise.
+    Still,
+    /// The pedestrian clip's 480p10, 400 kbit/s: its camera is fixed, and always somebody walks.
+    People,
 }
+
+/// Every kind.
+pub(super) const STREAMS: [Stream; 4] = [Stream::Main, Stream::Sub, Stream::Still, Stream::People];
 
 impl Stream {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Main => "main",
             Self::Sub => "sub",
+            Self::Still => "still",
+            Self::People => "people",
         }
     }
 
     pub(super) fn fps(self) -> u32 {
         match self {
             Self::Main => 25,
-            Self::Sub => 10,
+            Self::Sub | Self::Still | Self::People => 10,
         }
     }
 
     fn picture(self) -> (&'static str, u32) {
         match self {
             Self::Main => ("1920x1080", 4_000),
-            Self::Sub => ("640x360", 400),
+            Self::Sub | Self::Still => ("640x360", 400),
+            Self::People => ("640x480", 400),
         }
     }
 }
@@ -143,12 +153,19 @@ fn make(place: &Place, stream: Stream, path: &Path) -> Result<()> {
     let gop = fps * GOP_S;
     // noise with a fixed seed makes every picture unlike all others, so that a recorded one can be recognised;
     // one thread, since x264 with more gives another stream each time
+    let held = if stream == Stream::Still { ",loop=loop=-1:size=1" } else { "" };
     let source = format!(
-        "testsrc2=size={size}:rate={fps}:duration={LENGTH_S},noise=c0s=5:c0f=t:c0_seed=11,format=yuv420p"
+        "testsrc2=size={size}:rate={fps}{held},trim=duration={LENGTH_S},noise=c0s=5:c0f=t:c0_seed=11,format=yuv420p"
     );
     let part = path.with_extension("part");
     let mut ffmpeg = Command::new("ffmpeg");
-    ffmpeg.args(["-nostdin", "-hide_banner", "-loglevel", "error", "-y", "-f", "lavfi", "-i", &source]);
+    ffmpeg.args(["-nostdin", "-hide_banner", "-loglevel", "error", "-y"]);
+    if stream == Stream::People {
+        ffmpeg.arg("-i").arg(place.target("clips/sub.mp4")).args(["-c:v", "copy", "-f", "h264"]).arg(&part);
+        run::quiet(place, "clip people", &mut ffmpeg, "`cargo xtask setup` makes target/clips/sub.mp4")?;
+        return std::fs::rename(&part, path).with_context(|| format!("can't make {}", path.display()));
+    }
+    ffmpeg.args(["-f", "lavfi", "-i", &source]);
     ffmpeg.args(["-c:v", "libx264", "-preset", "superfast", "-profile:v", "main"]);
     ffmpeg.args(["-bf", "0", "-threads", "1"]);
     ffmpeg.args(["-b:v", &format!("{kbit}k"), "-maxrate", &format!("{}k", kbit * 5 / 4)]);

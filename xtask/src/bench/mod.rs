@@ -1,10 +1,12 @@
 //! This machine → BENCHMARKS.md: what the recorder costs and loses, against ffmpeg on the same cameras, both taking turns.
 //! Each mode measures one chapter, can be run alone and leaves the other chapters as they are.
 
+mod admin;
 mod cameras;
 mod cost;
 mod crash;
 mod document;
+mod eye;
 mod farm;
 mod footage;
 mod frames;
@@ -64,6 +66,7 @@ const MODES: &[Mode] = &[
     Mode { name: "memory", title: store::MEMORY, needs: &[Needs::RingBench], missing: store::no_tmpfs, seconds: 0, measure: store::memory },
     Mode { name: "sound", title: sound::TITLE, needs: &[Needs::Programs], missing: NOTHING, seconds: 60, measure: sound::measure },
     Mode { name: "sizes", title: sizes::SIZES, needs: &[Needs::Programs], missing: NOTHING, seconds: 0, measure: sizes::sizes },
+    Mode { name: "eye", title: eye::TITLE, needs: &[Needs::Programs], missing: NOTHING, seconds: 60, measure: eye::measure },
     Mode { name: "detector", title: sizes::DETECTOR, needs: &[Needs::Programs], missing: NOTHING, seconds: 0, measure: sizes::detector },
 ];
 

@@ -134,6 +134,11 @@ impl Recorder {
         self.kind
     }
 
+    /// What it says on its console.
+    pub(super) fn log(&self) -> PathBuf {
+        self.setup.logs.join("nightjar.log")
+    }
+
     fn footage(&self) -> PathBuf {
         self.setup.work.join("footage")
     }
@@ -239,12 +244,13 @@ fn config_of(place: &Place, kind: Kind, setup: &Setup, footage: &Path) -> String
         models = place.target("models"),
         eye = place.target("release/nightjar-eye"),
     );
-    for source in setup.sources.iter().filter(|source| source.stream == Stream::Main) {
-        let camera = source.camera;
-        write!(text, "\n[[camera]]\nid = \"cam{camera:02}\"\nmain = \"{}\"\n", source.url).ok();
-        let mut all = setup.sources.iter();
-        if let Some(sub) = all.find(|other| other.camera == camera && other.stream == Stream::Sub) {
-            writeln!(text, "sub = \"{}\"", sub.url).ok();
+    let mut cameras: Vec<u32> = setup.sources.iter().map(|source| source.camera).collect();
+    cameras.dedup();
+    for camera in cameras {
+        write!(text, "\n[[camera]]\nid = \"cam{camera:02}\"\n").ok();
+        let sources = setup.sources.iter().filter(|source| source.camera == camera);
+        for (key, source) in ["main", "sub"].into_iter().zip(sources) {
+            writeln!(text, "{key} = \"{}\"", source.url).ok();
         }
         writeln!(text, "detect = {detecting}").ok();
     }

@@ -7,7 +7,7 @@ use super::{EyeConfig, EyeState, Shared};
 use crate::clock;
 use nightjar_types::Mono;
 use nightjar_types::black_box::Mark;
-use nightjar_types::eye::{self, Busy, FromEye, PROTOCOL, ToEye, Work};
+use nightjar_types::eye::{self, Busy, Ease, FromEye, PROTOCOL, ToEye, Work};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -119,6 +119,7 @@ impl Link {
                 (state.restarts + u64::from(why.is_some()), std::mem::take(&mut state.model));
             *state = EyeState { restarts, model, error: why, ..EyeState::default() };
         }
+        self.shared.paces.iter().for_each(|pace| pace.set(false));
         let mut stills = self.shared.stills();
         stills.asked.clear();
         stills.waiting.clear();
@@ -264,6 +265,11 @@ impl Link {
                         let _ = answer.send(jpeg); // whoever asked may have gone
                     }
                 }
+                FromEye::Pace { stream, is_quiet } => {
+                    if let Some(pace) = self.shared.paces.get(stream as usize) {
+                        pace.set(!is_quiet);
+                    }
+                }
                 FromEye::Hello { .. } => return "it said hello twice".into(),
                 seen => {
                     if self.seen.send(seen).await.is_err() {
@@ -287,11 +293,17 @@ impl Link {
 
     async fn tell(&self, to: &mut OwnedWriteHalf) -> Fault {
         let mut ping_at = tokio::time::Instant::now() + PING_EVERY;
+        let mut eased = Ease::default();
         let mut busy = clock::mono();
         let mut withheld = vec![false; self.shared.mailboxes.len()];
         loop {
             let news = timeout_at(ping_at, self.shared.wake.notified()).await;
             let mut told = self.tell_all(to, &mut withheld).await;
+            let level = *self.shared.ease();
+            if told.is_ok() && level != eased {
+                told = send(to, &ToEye::Ease { level }).await;
+                eased = level;
+            }
             if self.is_on_demand() && self.shared.stills().waiting.is_empty() {
                 if clock::mono().since(busy) > IDLE_FOR {
                     return IDLE.into();
@@ -331,6 +343,7 @@ impl Link {
             let taken = mailbox.take();
             match taken.params {
                 Some(Some(params)) => {
+                    self.shared.paces[n].set(true); // until it says otherwise
                     let (camera, min_score) = (self.config.cameras[n].clone(), self.config.min_score);
                     let (codec, config) = (params.codec, params.config);
                     send(to, &ToEye::Open { stream, camera, codec, config, min_score }).await?;

@@ -3,16 +3,19 @@
 mod culprits;
 mod link;
 mod mailbox;
+mod pace;
 mod process;
 mod sieve;
 
+use crate::beat::Beat;
 use bytes::Bytes;
 pub use culprits::Quarantine;
 use culprits::{Culprits, Suspect};
 use link::Link;
 use mailbox::Mailbox;
-use nightjar_types::eye::{EyeCounters, FromEye, ModelInfo, Sandbox, ToEye};
+use nightjar_types::eye::{Ease, EyeCounters, FromEye, ModelInfo, Sandbox, ToEye};
 use nightjar_types::{AccessUnit, StreamParams, VideoParams};
+use pace::Pace;
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
@@ -108,6 +111,8 @@ struct Stills {
 
 struct Shared {
     mailboxes: Vec<Mailbox>,
+    paces: Vec<Pace>,
+    ease: Mutex<Ease>,
     wake: Arc<Notify>,
     state: Mutex<EyeState>,
     stills: Mutex<Stills>,
@@ -121,6 +126,10 @@ impl Shared {
 
     fn state(&self) -> MutexGuard<'_, EyeState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ease(&self) -> MutexGuard<'_, Ease> {
+        self.ease.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn stills(&self) -> MutexGuard<'_, Stills> {
@@ -147,6 +156,14 @@ impl EyeFeed {
         if self.shared.mailboxes[self.stream].params(params) {
             self.shared.culprits().forgive(Suspect::Stream(self.stream as u32));
         }
+        if params.is_none() {
+            self.shared.paces[self.stream].set(false);
+        }
+    }
+
+    /// The beat of the thread that reads the stream: quick while the eye waits for it.
+    pub(crate) fn quickens(&self, beat: &Arc<Beat>) {
+        self.shared.paces[self.stream].attach(beat.clone());
     }
 
     /// One unit.
@@ -165,8 +182,11 @@ impl Eye {
     ) -> (Self, tokio::task::JoinHandle<()>) {
         let wake = Arc::new(Notify::new());
         let mailboxes = config.cameras.iter().map(|_| Mailbox::new(wake.clone())).collect();
+        let paces = config.cameras.iter().map(|_| Pace::default()).collect();
         let shared = Arc::new(Shared {
             mailboxes,
+            paces,
+            ease: Mutex::default(),
             wake,
             state: Mutex::default(),
             stills: Mutex::default(),
@@ -179,6 +199,12 @@ impl Eye {
     /// The way of stream `n` of [`EyeConfig::cameras`].
     pub fn feed(&self, n: usize) -> EyeFeed {
         EyeFeed { shared: self.shared.clone(), stream: n }
+    }
+
+    /// How much it may do from now on, through every restart.
+    pub fn ease(&self, level: Ease) {
+        *self.shared.ease() = level;
+        self.shared.wake.notify_one();
     }
 
     /// How it is doing.

@@ -66,6 +66,7 @@ impl Sieve {
                 self.known(*stream)?;
                 words(element.as_ref().unwrap_or_else(|why| why))
             }
+            FromEye::Pace { stream, .. } => self.known(*stream).map(drop),
             FromEye::Pong { busy, .. } if busy.len() > 1024 => {
                 Err(format!("it works at {} things at once", busy.len()))
             }

@@ -80,6 +80,9 @@ pub(super) fn resolve(typed: Typed) -> Result<Config, Vec<Fault>> {
     if typed.eye.detector.as_ref().is_some_and(|program| !program.starts_with('/')) {
         c.fault("[eye] detector: must be a whole path, as in \"/usr/local/bin/my-detector\"".into());
     }
+    if !(0.05..=64.0).contains(&typed.eye.cpu) {
+        c.fault("[eye] cpu: must be between 0.05 and 64 cores".into());
+    }
     if !c.faults.is_empty() {
         return Err(c.faults);
     }
@@ -105,6 +108,7 @@ pub(super) fn resolve(typed: Typed) -> Result<Config, Vec<Fault>> {
             threads: typed.eye.threads,
             memory: typed.eye.memory.0,
             detector: typed.eye.detector,
+            cpu: typed.eye.cpu,
             min_score: typed.eye.min_score,
             event_score: typed.eye.event_score,
         },

@@ -99,6 +99,8 @@ pub struct Eye {
     pub memory: u64,
     /// A detector of somebody else's, in place of the model.
     pub detector: Option<String>,
+    /// Share of a core that the eye may use, more than 1 for several.
+    pub cpu: f32,
     /// Least confidence that is reported at all, 0..1.
     pub min_score: f32,
     /// Least confidence that begins an event, 0..1.

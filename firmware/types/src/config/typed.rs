@@ -128,6 +128,7 @@ pub(super) struct Eye {
     pub(super) threads: u8,
     pub(super) memory: ByteSize,
     pub(super) detector: Option<String>,
+    pub(super) cpu: f32,
     pub(super) min_score: f32,
     pub(super) event_score: f32,
 }
@@ -141,6 +142,7 @@ impl Default for Eye {
             threads: 1,
             memory: ByteSize(384 << 20),
             detector: None,
+            cpu: 1.0,
             min_score: 0.3,
             event_score: 0.5,
         }
