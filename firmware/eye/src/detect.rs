@@ -9,9 +9,10 @@ use crate::model::Model;
 use crate::watch::detections;
 use gstreamer::{self as gst, prelude::*};
 use gstreamer_app::AppSink;
-use nightjar_detect::{Attention, MotionGate, Picture, Tracker, TrackerConfig};
-use nightjar_types::{Detection, Mono};
+use nightjar_detect::{Attention, MotionGate, Picture, SceneGuard, Tracker, TrackerConfig, Trust, Witness};
+use nightjar_types::{Detection, Mono, SceneState};
 use serde::Serialize;
+use std::collections::HashSet;
 use std::io::{BufWriter, ErrorKind, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -30,6 +31,18 @@ struct Line<'a> {
     inference_ms: f32,
     inferred: bool,
     boxes: Vec<Box<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    watched: Option<Watched>,
+}
+
+/// What `--events` adds.
+#[derive(Serialize)]
+struct Watched {
+    moved: bool,
+    settled: bool,
+    /// Tracks whose event begins here.
+    begin: Vec<u32>,
+    scene: Option<SceneState>,
 }
 
 #[derive(Serialize)]
@@ -50,30 +63,51 @@ pub(crate) fn run(args: &cli::Detect) -> Result<(), Error> {
     let mut looker = Looker::open(&args.model.runtime, &model)?;
     let min_score = args.min_score.unwrap_or(model.card.postprocess.min_score);
     let mut tracker = Tracker::new(TrackerConfig::new(min_score));
-    let (mut gate, mut attention) = (MotionGate::new(), Attention::default());
+    let spacing = args.rate.map_or(Duration::ZERO, |rate| Duration::from_secs(1) / u32::from(rate));
+    let (mut gate, mut attention) = (MotionGate::new(), Attention::new(spacing));
+    let (mut guard, mut begun) = (SceneGuard::new(), HashSet::new());
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut number = 0;
     while let Some((mono, picture)) = file.next()? {
         let due = number % args.every == 0;
+        let mut watched = None;
+        if due && args.gate {
+            let moved = gate.see(picture.luma()).moved;
+            let scene = guard.see(mono, &picture, &mut gate);
+            let settled = scene.trust == Trust::Settled;
+            watched = Some(Watched { moved, settled, begin: Vec::new(), scene: scene.changed });
+        }
         let inferred = due
-            && (!args.gate || {
-                let moved = gate.see(picture.luma()).moved;
-                attention.wants(mono, moved, tracker.has_confirmed(), tracker.has_unsure())
+            && watched.as_ref().is_none_or(|w| {
+                attention.wants(mono, w.moved, tracker.has_confirmed(), tracker.has_unsure())
             });
         let mut ms = 0.0;
         if inferred {
             attention.looked(mono);
             let look = looker.look(&picture, min_score * UNSURE_SHARE)?;
-            tracker.look(mono, &look.found);
+            match &watched {
+                Some(w) => {
+                    let trust = if w.settled { Trust::Settled } else { Trust::Unsettled };
+                    let moved_in = |bbox: &_| guard.moved_in(&gate, bbox);
+                    tracker.look_with(mono, &look.found, Witness { trust, moved_in: &moved_in });
+                    guard.looked();
+                }
+                None => drop(tracker.look(mono, &look.found)),
+            }
             ms = look.ms;
         }
         let seen = detections(&tracker.at(mono), min_score, &model.card.labels);
+        if let Some(watched) = watched.as_mut().filter(|_| args.events) {
+            let sure = seen.iter().filter(|d| d.score >= args.event_score);
+            watched.begin = sure.filter_map(|d| d.track).filter(|&track| begun.insert(track)).collect();
+        }
         let line = Line {
             frame: number,
             pts_ms: mono.0 / 1000,
             inference_ms: (ms * 100.0).round() / 100.0,
             inferred,
             boxes: seen.iter().map(Box::of).collect(),
+            watched: watched.filter(|_| args.events),
         };
         match print(&mut out, &line, args.json) {
             Err(e) if e.kind() == ErrorKind::BrokenPipe => return Ok(()),

@@ -9,8 +9,10 @@ use crate::looker::{Look, UNSURE_SHARE};
 use crate::outbox::Outbox;
 use crate::{error::Error, jpeg};
 use nightjar_detect::{Attention, BestShot, Lost, MotionGate, Picture, Tracked, Tracker, TrackerConfig};
+use nightjar_detect::{SceneGuard, Trust, Witness};
 use nightjar_types::eye::FromEye;
-use nightjar_types::{Detection, Mono};
+use nightjar_types::scene::TAMPER_TRACK;
+use nightjar_types::{Detection, Mono, SceneState};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,6 +29,7 @@ pub(crate) struct Candidate {
     motion: f32,
     picture: Picture,
     min_score: f32,
+    trust: Trust,
 }
 
 impl Candidate {
@@ -64,6 +67,7 @@ struct State {
     generation: u64,
     min_score: f32,
     gate: MotionGate,
+    scene: SceneGuard,
     attention: Attention,
     tracker: Tracker,
     best: HashMap<u32, BestShot>,
@@ -79,6 +83,7 @@ impl Watch {
             generation: 0,
             min_score: 1.0,
             gate: MotionGate::new(),
+            scene: SceneGuard::new(),
             attention: Attention::new(around.spacing),
             tracker: Tracker::new(TrackerConfig::new(1.0)),
             best: HashMap::new(),
@@ -96,6 +101,7 @@ impl Watch {
         state.min_score = min_score;
         state.tracker.configure(TrackerConfig::new(min_score));
         state.gate = MotionGate::new();
+        state.scene.reopened();
         state.attention = Attention::new(self.around.spacing);
         state.generation
     }
@@ -119,7 +125,12 @@ impl Watch {
         if state.generation != generation {
             return;
         }
-        let motion = state.gate.see(picture.luma());
+        let State { gate, scene, .. } = &mut *state;
+        let motion = gate.see(picture.luma());
+        let scene = scene.see(mono, &picture, gate);
+        if let Some(changed) = scene.changed {
+            self.send_scene(mono, changed, &picture);
+        }
         let (confirmed, unsure) = (state.tracker.has_confirmed(), state.tracker.has_unsure());
         let wanted = state.attention.wants(mono, motion.moved, confirmed, unsure);
         if !motion.moved {
@@ -129,7 +140,8 @@ impl Watch {
             state.waiting.push_back((mono, motion.share));
         } else {
             let min_score = state.min_score;
-            let next = Candidate { generation, mono, motion: motion.share, picture, min_score };
+            let next =
+                Candidate { generation, mono, motion: motion.share, picture, min_score, trust: scene.trust };
             if let Some(older) = state.candidate.replace(next) {
                 counters.superseded.add(1);
                 state.waiting.push_back((older.mono, older.motion));
@@ -172,7 +184,11 @@ impl Watch {
         };
         self.around.counters.inferred(look.ms);
         let mono = candidate.mono;
-        let lost = state.tracker.look(mono, &look.found);
+        let State { tracker, scene, gate, .. } = &mut *state;
+        let moved_in = |bbox: &_| scene.moved_in(gate, bbox);
+        let witness = Witness { trust: candidate.trust, moved_in: &moved_in };
+        let lost = tracker.look_with(mono, &look.found, witness);
+        state.scene.looked();
         let tracked = state.tracker.at(mono);
         self.around.outbox.send_if_room(FromEye::Frame {
             stream: self.stream,
@@ -199,6 +215,25 @@ impl Watch {
     fn send_lost(&self, lost: Vec<Lost>) {
         for Lost { id, seen } in lost {
             self.around.outbox.send(FromEye::Lost { stream: self.stream, track: id, mono: seen });
+        }
+    }
+
+    /// With a picture of what a tampered camera sees.
+    fn send_scene(&self, mono: Mono, state: SceneState, picture: &Picture) {
+        tracing::info!(stream = self.stream, ?state, "the scene");
+        self.around.outbox.send(FromEye::Scene { stream: self.stream, mono, state });
+        if state.tamper.is_none() {
+            return;
+        }
+        match jpeg::encode(picture) {
+            Ok(jpeg) => self.around.outbox.send(FromEye::Snapshot {
+                stream: self.stream,
+                track: TAMPER_TRACK,
+                mono,
+                score: 1.0,
+                jpeg,
+            }),
+            Err(error) => tracing::error!(stream = self.stream, %error, "no snapshot"),
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::keeping;
 use crate::names::StreamName;
 use crate::stage::Shown;
+use crate::tampering;
 use nightjar_io::clock;
 use nightjar_io::eye_link::Eye;
 use nightjar_io::sessions::Vitals;
@@ -77,6 +78,10 @@ impl Gauges {
             cameras.iter().filter(|c| !matches!(c.state, CameraState::Recording | CameraState::Connecting))
         {
             problems.push(format!("{}: {}", c.name, c.mend));
+        }
+        for tampered in &self.stage.lock().unwrap_or_else(PoisonError::into_inner).tampered {
+            let camera = &self.config.cameras[usize::from(tampered.camera.0)];
+            problems.push(tampering::problem(&camera.name, tampered, clock::wall()));
         }
         if let Some(error) =
             eye.error.as_ref().filter(|_| eye.state != "running" && !self.detected.is_empty())

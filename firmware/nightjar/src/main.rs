@@ -15,6 +15,7 @@ mod reload;
 mod stage;
 mod story;
 mod supervisor;
+mod tampering;
 mod verify;
 
 use anyhow::Context;

@@ -128,6 +128,7 @@ pub(super) struct Eye {
     pub(super) threads: u8,
     pub(super) min_score: f32,
     pub(super) event_score: f32,
+    pub(super) tamper: bool,
 }
 
 impl Default for Eye {
@@ -139,6 +140,7 @@ impl Default for Eye {
             threads: 1,
             min_score: 0.3,
             event_score: 0.5,
+            tamper: true,
         }
     }
 }
@@ -155,6 +157,7 @@ pub(super) struct Camera {
     pub(super) password_file: Option<String>,
     #[serde(default = "yes")]
     pub(super) detect: bool,
+    pub(super) tamper: Option<bool>,
     #[serde(default)]
     pub(super) zone: Vec<Zone>,
     #[serde(default)]
