@@ -24,8 +24,10 @@ const EXPLAINS_EIGHTHS: usize = 6;
 const LOOSE: i32 = 2;
 /// No light changes more than this within what the background remembers.
 const MOST: i32 = ONE * 6;
-/// When more than this share of the cells (1/n) is not explained by factors, sums are tried as well.
-const UNEXPLAINED_PART: usize = 16;
+/// When more than this share of the cells (1/n) is not explained by factors, and the whole picture's is this far (1/n) from
+/// one, sums are tried as well.
+const UNEXPLAINED_PART: usize = 256;
+const LIGHTER_PART: i32 = 32;
 
 /// How light changes a background.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -84,9 +86,10 @@ impl Light {
             let pairs = expected.iter().zip(levels).enumerate();
             pairs.filter(|(i, (e, l))| (*e - *l).abs() > threshold(*i)).count()
         };
-        self.fit_as(Kind::Factor, levels, grid, &background, &threshold);
+        let whole = self.fit_as(Kind::Factor, levels, grid, &background, &threshold);
+        let is_lighter = (whole - ONE).abs() * LIGHTER_PART > ONE;
         let by_factor = off(&self.expected);
-        if by_factor * UNEXPLAINED_PART > levels.len() {
+        if is_lighter && by_factor * UNEXPLAINED_PART > levels.len() {
             std::mem::swap(&mut self.expected, &mut self.other);
             self.fit_as(Kind::Sum, levels, grid, &background, &threshold);
             if off(&self.expected) >= by_factor {
@@ -96,6 +99,7 @@ impl Light {
         &self.expected
     }
 
+    /// Gives the change of the whole picture.
     fn fit_as(
         &mut self,
         kind: Kind,
@@ -103,7 +107,7 @@ impl Light {
         (columns, rows): (usize, usize),
         background: impl Fn(usize) -> i32,
         threshold: impl Fn(usize) -> i32,
-    ) {
+    ) -> i32 {
         let change = |i: usize| kind.change(background(i), levels[i]);
         let whole = self.median((0..levels.len()).map(change)).unwrap_or(kind.none());
         let side = (columns.div_ceil(BLOCKS.0), rows.div_ceil(BLOCKS.1));
@@ -130,6 +134,7 @@ impl Light {
             let change = self.change((i % columns, i / columns), side, blocks);
             self.expected.push(kind.lit(background(i), change));
         }
+        whole
     }
 
     /// What the last [`Light::fit`] gave.

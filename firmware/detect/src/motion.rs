@@ -31,6 +31,8 @@ const NEW_SCENE_EIGHTHS: usize = 5;
 /// The same when this share is off, or in this share of the picture's parts something is, and the picture stands still.
 const STALE_EIGHTHS: usize = 2;
 const STALE_PARTS_EIGHTHS: usize = 4;
+/// Something is off in so many of the parts (1/8): no lorry, however near, but light, or the camera itself.
+const ALL_OVER_EIGHTHS: usize = 5;
 /// A picture stands still when at most this share of its cells (1/n) differs from the picture before.
 const STILL_PART: usize = 32;
 /// … for so many pictures.
@@ -112,8 +114,8 @@ impl MotionGate {
         let parts = self.parts.len();
         let wide = many * 8 > self.cells.len() * STALE_EIGHTHS || touched * 8 >= parts * STALE_PARTS_EIGHTHS;
         self.stale = if wide && still { self.stale + 1 } else { 0 };
-        let crowded = many * 8 > self.cells.len() * STALE_EIGHTHS;
-        self.has_changed = was_switched || crowded || (wide && !self.is_weather());
+        let is_all_over = touched * 8 >= parts * ALL_OVER_EIGHTHS;
+        self.has_changed = was_switched || (is_all_over && !self.is_weather());
         if many * 8 > self.cells.len() * NEW_SCENE_EIGHTHS || self.stale >= STALE_PICTURES {
             self.stale = 0;
             self.has_changed = true;
@@ -370,7 +372,8 @@ mod tests {
     fn another_scene_is_learnt_at_once() {
         let mut gate = MotionGate::new();
         see(&mut gate, &scene(1, 2, 0));
-        let other: Vec<u8> = (0..W * H).map(|i| ((i % W) * 13 / 16 % 256) as u8).collect();
+        let other: Vec<u8> =
+            (0..W * H).map(|i| (30 + i % W / 4 * 71 % 190 + i / W / 4 * 37 % 30) as u8).collect();
         assert_eq!(see(&mut gate, &other), Motion { share: 1.0, moved: true });
         assert!(!see(&mut gate, &other).moved);
     }

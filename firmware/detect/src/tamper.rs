@@ -32,8 +32,8 @@ const LIT: u8 = 28;
 const KNOWN: u32 = 20;
 /// Views that differ from the one before, of the last minute, that show a live camera.
 const ALIVE: u32 = 30;
-/// How fast the newest views, the scene and its sharpness are learnt, as right shifts: 4, 32 and 128 views.
-const NOW: u32 = 2;
+/// How fast the newest views, the scene and its sharpness are learnt, as right shifts: 2, 32 and 128 views.
+const NOW: u32 = 1;
 const SCENE: u32 = 5;
 const SHARPNESS: u32 = 7;
 /// Sharpness below this share (of 100) of the usual is blur; from [`SHARP`] on it is not.
@@ -189,7 +189,7 @@ impl TamperGuard {
             // A picture that often stands still is drawn, not taken: only an unbroken life counts.
             self.alive = 0;
         }
-        for_long && self.alive >= ALIVE
+        for_long && self.alive >= ALIVE && view.flat.is_none() && view.level >= LIT
     }
 
     fn is_blurred(&self, view: &View) -> bool {

@@ -4,9 +4,9 @@
 //! `NIGHTJAR_SCENES=long` takes longer scenes from several parts of the clip; run with `--nocapture` for the table.
 #![allow(clippy::unwrap_used)] // All of it is test code.
 
-mod support;
 #[path = "support/scenery.rs"]
 mod scenery;
+mod support;
 
 use nightjar_types::BBox;
 use scenery::{ALL, BUMP, Frame, H, Painter, Scenery, W};
@@ -68,14 +68,27 @@ fn nobody() -> Frame {
 fn raw(args: &[&str], frames: usize) -> Vec<Frame> {
     let frames = frames.to_string();
     let out = run(Command::new("ffmpeg").args(["-v", "error", "-nostdin"]).args(args).args([
-        "-frames:v", &frames, "-f", "rawvideo", "-pix_fmt", "yuv420p", "-",
+        "-frames:v",
+        &frames,
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "yuv420p",
+        "-",
     ]));
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     out.stdout.chunks_exact(Frame::BYTES).map(Frame::read).collect()
 }
 
 /// Paints a scene, codes it as a camera would and lets the eye look.
-fn watch(folder: &Path, name: &str, plan: &Plan, scenery: Scenery, seed: u32, frame: impl Fn(usize) -> Frame) -> Seen {
+fn watch(
+    folder: &Path,
+    name: &str,
+    plan: &Plan,
+    scenery: Scenery,
+    seed: u32,
+    frame: impl Fn(usize) -> Frame,
+) -> Seen {
     let (yuv, mp4) = (folder.join(format!("{name}.yuv")), folder.join(format!("{name}.mp4")));
     let mut file = std::io::BufWriter::new(std::fs::File::create(&yuv).unwrap());
     let mut painter = Painter::new(scenery, seed);
@@ -89,8 +102,27 @@ fn watch(folder: &Path, name: &str, plan: &Plan, scenery: Scenery, seed: u32, fr
     file.flush().unwrap();
     let (size, fps) = (format!("{W}x{H}"), plan.fps.to_string());
     ffmpeg(&[
-        "-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", &size, "-r", &fps, "-i", yuv.to_str().unwrap(),
-        "-c:v", "libx264", "-preset", "veryfast", "-crf", "24", "-bf", "0", "-g", "20", mp4.to_str().unwrap(),
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "yuv420p",
+        "-s",
+        &size,
+        "-r",
+        &fps,
+        "-i",
+        yuv.to_str().unwrap(),
+        "-c:v",
+        "libx264",
+        "-preset",
+        "veryfast",
+        "-crf",
+        "24",
+        "-bf",
+        "0",
+        "-g",
+        "20",
+        mp4.to_str().unwrap(),
     ]);
     std::fs::remove_file(&yuv).unwrap();
     let out = run(eye()
@@ -181,7 +213,10 @@ fn light_and_weather_begin_no_event_and_hide_no_person() {
     let rows: Mutex<BTreeMap<usize, Row>> = Mutex::default();
     let faults: Mutex<Vec<String>> = Mutex::default();
     let work = || {
-        while let Some((scenery, seed, part)) = { let job = jobs.lock().unwrap().pop(); job } {
+        while let Some((scenery, seed, part)) = {
+            let job = jobs.lock().unwrap().pop();
+            job
+        } {
             let name = format!("{scenery:?}-{seed}-{part:?}");
             let seen = watch(folder.path(), &name, &plan, scenery, seed, |i| {
                 part.map_or_else(|| empty.clone(), |part| parts[part][i].clone())
@@ -199,7 +234,10 @@ fn light_and_weather_begin_no_event_and_hide_no_person() {
                 row.unsettled += share(seen.unsettled) / plan.seeds as f32;
                 for track in &seen.begun {
                     let first = seen.tracks[track].iter().next();
-                    faults.lock().unwrap().push(format!("{name}: a false {} at {first:?}", seen.labels[track]));
+                    faults
+                        .lock()
+                        .unwrap()
+                        .push(format!("{name}: a false {} at {first:?}", seen.labels[track]));
                 }
                 continue;
             };
@@ -223,12 +261,20 @@ fn light_and_weather_begin_no_event_and_hide_no_person() {
         scope.spawn(work);
         scope.spawn(work);
     });
-    println!("{:<12} {:>12} {:>7} {:>7} {:>12} {:>13} {:>10}", "scene", "false events", "people", "missed", "awake, empty", "awake, people", "unsettled");
+    println!(
+        "{:<12} {:>12} {:>7} {:>7} {:>12} {:>13} {:>10}",
+        "scene", "false events", "people", "missed", "awake, empty", "awake, people", "unsettled"
+    );
     for (n, row) in rows.into_inner().unwrap() {
         println!(
             "{:<12} {:>12} {:>7} {:>7} {:>11.0}% {:>12.0}% {:>9.0}%",
-            format!("{:?}", ALL[n]), row.false_events, row.people, row.missed,
-            row.awake_empty * 100.0, row.awake_people * 100.0, row.unsettled * 100.0
+            format!("{:?}", ALL[n]),
+            row.false_events,
+            row.people,
+            row.missed,
+            row.awake_empty * 100.0,
+            row.awake_people * 100.0,
+            row.unsettled * 100.0
         );
         assert!(row.people > 0, "nobody was there to be missed");
     }

@@ -129,7 +129,8 @@ impl Painter {
                 let drift = second * 170.0;
                 self.field(|x, y| {
                     let along = x + y * 0.4 - drift + 500.0;
-                    let shade = edge(along) * edge(430.0 - along) + edge(along + 900.0) * edge(-along - 500.0);
+                    let shade =
+                        edge(along) * edge(430.0 - along) + edge(along + 900.0) * edge(-along - 500.0);
                     1.05 - 0.5 * shade.min(1.0)
                 });
                 self.lit_by_field(&mut out, 2.0);
@@ -251,7 +252,11 @@ impl Painter {
             let [x, y, size, turn] = self.flakes[i];
             let is_insect = i < 6;
             let turn = turn + (self.random.unit() - 0.5) * if is_insect { 2.5 } else { 0.6 };
-            let (dx, dy) = if is_insect { (14.0 * turn.cos(), 14.0 * turn.sin()) } else { (2.0 * turn.sin(), 5.0 * size) };
+            let (dx, dy) = if is_insect {
+                (14.0 * turn.cos(), 14.0 * turn.sin())
+            } else {
+                (2.0 * turn.sin(), 5.0 * size)
+            };
             let (x, y) = ((x + dx * step).rem_euclid(W as f32), (y + dy * step).rem_euclid(H as f32));
             self.flakes[i] = [x, y, size, turn];
             let reach = size.ceil() as i32;
