@@ -3,6 +3,8 @@
 //! Light multiplies luma above black, sensors add noise that grows with gain, infrared takes the colour and makes leaves
 //! bright. What darkens here darkens in seconds, where evening takes half an hour.
 
+#![allow(dead_code, unreachable_pub)] // As its neighbour.
+
 use std::f32::consts::TAU;
 
 pub const W: usize = 768;
