@@ -123,7 +123,7 @@ mod tests {
                 }
                 prop_assert!(blind <= 30, "{blind} pictures");
             }
-            prop_assert!(sight >= 40);
+            prop_assert!(sight >= 35);
         }
     }
 }

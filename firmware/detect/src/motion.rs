@@ -2,7 +2,7 @@
 //!
 //! Integers only. The picture is averaged into cells; a cell moves when it differs from its background by more than its
 //! own noise, once the light is taken out ([`crate::light`]). In rain and snow, when cells flash all over the picture, it
-//! must do so in two pictures running. What stays becomes background after some seconds of pictures; what is off in
+//! must do so in three pictures running. What stays becomes background after some seconds of pictures; what is off in
 //! large parts of a picture that stands still (a bump, a lamp) at once.
 
 use crate::light::Light;
@@ -44,6 +44,10 @@ const TOUCHED_PART: usize = 8;
 /// It rains or snows while cells flash up in more than this share of the parts (in 1/256), averaged over pictures.
 const WEATHER: i32 = 128;
 const WEATHER_SHIFT: u32 = 3;
+/// In rain and snow a cell moves when it is off for so many pictures: at most a fifth of the cells is at a time.
+const WEATHER_PICTURES: u8 = 3;
+/// What a cell's noise is taken for until it is known.
+const FIRST_NOISE: i32 = 2 << BITS;
 /// Light that changes more than this (1/n) from one picture to the next was switched.
 const SWITCHED_PART: i32 = 8;
 /// A cell that has not moved for so many pictures has not moved.
@@ -62,8 +66,8 @@ pub struct Motion {
 struct Cell {
     background: i32,
     noise: i32,
-    /// It was off in the picture before.
-    was_off: bool,
+    /// Pictures for which it has been off.
+    off_for: u8,
     /// Pictures since it moved.
     moved: u16,
 }
@@ -136,7 +140,7 @@ impl MotionGate {
 
     /// The last picture is the background, all of it; nothing has moved yet.
     pub fn forget(&mut self) {
-        let cell = |&background: &i32| Cell { background, noise: 0, was_off: false, moved: NEVER };
+        let cell = |&background: &i32| Cell { background, noise: FIRST_NOISE, off_for: 0, moved: NEVER };
         self.cells.clear();
         self.cells.extend(self.levels.iter().map(cell));
     }
@@ -190,7 +194,7 @@ impl MotionGate {
             let [all, touched, flashed] = &mut parts[i / *columns / side.1 * across + i % *columns / side.0];
             *all += 1;
             *touched += u32::from(is_off);
-            *flashed += u32::from(is_off && !cell.was_off);
+            *flashed += u32::from(is_off && cell.off_for == 0);
             changed += usize::from((levels[i] - last[i]).abs() > LEAST_STEP);
             off.push(is_off);
         }
@@ -202,11 +206,11 @@ impl MotionGate {
         let spread = (flashes << 8) / parts.len() as i32;
         self.weather += (spread - self.weather) >> WEATHER_SHIFT;
         let is_still = changed * STILL_PART <= self.cells.len();
-        let weather = self.is_weather();
+        let least = if self.is_weather() { WEATHER_PICTURES } else { 1 };
         let mut many = 0;
         for (cell, off) in self.cells.iter_mut().zip(&mut self.off) {
-            let was_off = std::mem::replace(&mut cell.was_off, *off);
-            *off &= was_off || !weather;
+            cell.off_for = if *off { cell.off_for.saturating_add(1) } else { 0 };
+            *off = cell.off_for >= least;
             many += usize::from(*off);
         }
         (many, touched, is_still)
@@ -240,8 +244,8 @@ impl MotionGate {
         let expected = self.light.expected();
         for (i, (cell, &level)) in self.cells.iter_mut().zip(&self.levels).enumerate() {
             cell.background +=
-                step(level - cell.background, if cell.was_off { LEARN_MOVING } else { LEARN_STILL });
-            if !cell.was_off {
+                step(level - cell.background, if cell.off_for > 0 { LEARN_MOVING } else { LEARN_STILL });
+            if cell.off_for == 0 {
                 cell.noise += step((level - expected[i]).abs() - cell.noise, LEARN_STILL + 1);
                 cell.noise = cell.noise.min(MOST_NOISE);
             }

@@ -4,9 +4,9 @@
 mod support;
 
 use bytes::Bytes;
+use nightjar_types::eye::{FromEye, PROTOCOL, ToEye};
 use nightjar_types::scene::TAMPER_TRACK;
 use nightjar_types::{Tamper, VideoCodec};
-use nightjar_types::eye::{FromEye, PROTOCOL, ToEye};
 use std::collections::BTreeSet;
 use support::{Clip, Recorder, at, eye, finish, models, pedestrians, picture_size, run};
 
@@ -241,8 +241,19 @@ fn a_covered_camera_is_told_with_a_picture_and_when_it_sees_again() {
          [y]trim=start_frame=30:end_frame=50,setpts=N/10/TB[c];[a][b][c]concat=n=3:v=1[out]"
     );
     support::ffmpeg(&[
-        "-i", input.to_str().unwrap(), "-filter_complex", &graph, "-map", "[out]", "-c:v", "libx264", "-bf", "0",
-        "-g", "10", &out,
+        "-i",
+        input.to_str().unwrap(),
+        "-filter_complex",
+        &graph,
+        "-map",
+        "[out]",
+        "-c:v",
+        "libx264",
+        "-bf",
+        "0",
+        "-g",
+        "10",
+        &out,
     ]);
     let clip = Clip::read(&mp4, VideoCodec::H264, 70);
     assert_eq!(clip.units.len(), 70);
@@ -264,7 +275,8 @@ fn a_covered_camera_is_told_with_a_picture_and_when_it_sees_again() {
         .collect();
     let [None, Some((Tamper::Covered, since)), None] = scenes[..] else { panic!("{scenes:?}") };
     assert!((at(29_000)..at(36_000)).contains(&since), "{since:?}");
-    let pictures = recorder.heard.iter().filter(|m| matches!(m, FromEye::Snapshot { track: TAMPER_TRACK, .. }));
+    let pictures =
+        recorder.heard.iter().filter(|m| matches!(m, FromEye::Snapshot { track: TAMPER_TRACK, .. }));
     assert_eq!(pictures.count(), 1);
     assert_eq!(recorder.hang_up().0, Some(0));
 }
