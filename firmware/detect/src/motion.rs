@@ -43,9 +43,12 @@ const PARTS: (usize, usize) = (8, 6);
 const TOUCHED_PART: usize = 8;
 /// It rains or snows while cells flash up in more than this share of the parts (in 1/256), averaged over pictures.
 const WEATHER: i32 = 128;
-const WEATHER_SHIFT: u32 = 3;
+const WEATHER_SHIFT: u32 = 2;
 /// In rain and snow a cell moves when it is off for so many pictures: at most a fifth of the cells is at a time.
 const WEATHER_PICTURES: u8 = 3;
+/// A background that was one picture follows the next ones quickly, for so many: there may be rain in it.
+const YOUNG: u32 = 8;
+const LEARN_YOUNG: u32 = 2;
 /// What a cell's noise is taken for until it is known.
 const FIRST_NOISE: i32 = 2 << BITS;
 /// Light that changes more than this (1/n) from one picture to the next was switched.
@@ -92,6 +95,7 @@ pub struct MotionGate {
     light: Light,
     weather: i32,
     stale: u32,
+    young: u32,
     has_changed: bool,
 }
 
@@ -111,6 +115,7 @@ impl MotionGate {
             (self.size, self.grid) = ((luma.width, luma.height), grid);
             (self.weather, self.stale, self.has_changed) = (0, 0, false);
             self.forget();
+            self.young = 0;
             return Motion { share: 1.0, moved: true };
         }
         let was_switched = self.is_switched();
@@ -143,6 +148,7 @@ impl MotionGate {
         let cell = |&background: &i32| Cell { background, noise: FIRST_NOISE, off_for: 0, moved: NEVER };
         self.cells.clear();
         self.cells.extend(self.levels.iter().map(cell));
+        self.young = YOUNG;
     }
 
     /// Share of a box, in fractions of the picture, that moved within the last `pictures`, 0..1.
@@ -242,9 +248,15 @@ impl MotionGate {
 
     fn learn(&mut self) {
         let expected = self.light.expected();
+        let is_young = self.young > 0;
+        self.young = self.young.saturating_sub(1);
         for (i, (cell, &level)) in self.cells.iter_mut().zip(&self.levels).enumerate() {
-            cell.background +=
-                step(level - cell.background, if cell.off_for > 0 { LEARN_MOVING } else { LEARN_STILL });
+            let shift = match cell.off_for {
+                _ if is_young => LEARN_YOUNG,
+                0 => LEARN_STILL,
+                _ => LEARN_MOVING,
+            };
+            cell.background += step(level - cell.background, shift);
             if cell.off_for == 0 {
                 cell.noise += step((level - expected[i]).abs() - cell.noise, LEARN_STILL + 1);
                 cell.noise = cell.noise.min(MOST_NOISE);
