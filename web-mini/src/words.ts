@@ -324,6 +324,10 @@ const en = {
     horse: "Horse",
     sheep: "Sheep",
     cow: "Cow",
+    "tamper-covered": "Camera covered",
+    "tamper-moved": "Camera turned",
+    "tamper-blurred": "Picture blurred",
+    "tamper-lost": "Picture lost",
   } as Record<string, string>,
 };
 
@@ -655,6 +659,10 @@ const de: Words = {
     horse: "Pferd",
     sheep: "Schaf",
     cow: "Kuh",
+    "tamper-covered": "Kamera verdeckt",
+    "tamper-moved": "Kamera verdreht",
+    "tamper-blurred": "Bild unscharf",
+    "tamper-lost": "Bild verloren",
   },
 };
 

@@ -47,6 +47,11 @@ impl Course {
         self.speed * seconds
     }
 
+    /// It stands.
+    pub(crate) fn rest(&mut self) {
+        self.speed = 0.0;
+    }
+
     /// So many seconds go by and nothing is seen.
     pub(crate) fn pass(&mut self, seconds: f32, size: f32) {
         let (t, push) = (seconds, (PUSH * size).powi(2));

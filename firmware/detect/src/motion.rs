@@ -1,18 +1,21 @@
 //! Luma plane → how much of the picture moves, against a slowly learning background.
 //!
 //! Integers only. The picture is averaged into cells; a cell moves when it differs from its background by more than its
-//! own noise. A change that all cells share (a cloud, the camera's exposure) is subtracted first. What stays becomes
-//! background after some seconds of pictures.
+//! own noise, once the light is taken out ([`crate::light`]). In rain and snow, when cells flash all over the picture, it
+//! must do so in three pictures running. What stays becomes background after some seconds of pictures; what is off in
+//! large parts of a picture that stands still (a bump, a lamp) at once.
 
+use crate::light::Light;
 use crate::picture::Plane;
 use crate::regions::Cells;
+use nightjar_types::BBox;
 
 /// Columns of cells that are aimed at: a person 1/20 of the picture wide covers several.
 const COLUMNS: usize = 96;
 /// Smallest side of a cell in pixels: averaging is what beats the sensor's noise.
 const MIN_CELL: usize = 4;
 /// Fraction bits of levels: noise is far below one luma step.
-const BITS: u32 = 6;
+pub(crate) const BITS: u32 = 6;
 /// A cell differs when it is this many luma steps off its background, however quiet it was.
 const LEAST_STEP: i32 = 6 << BITS;
 /// And this many times its usual deviation.
@@ -24,8 +27,35 @@ const LEARN_STILL: u32 = 4;
 const LEARN_MOVING: u32 = 7;
 /// The picture moves from this many connected cells on.
 const LEAST_CELLS: u32 = 3;
-/// More than this share of cells off (in 1/8) after light is subtracted: another scene, learn it anew.
+/// More than this share of cells off (in 1/8) after light is taken out: another scene, learn it anew.
 const NEW_SCENE_EIGHTHS: usize = 5;
+/// The same when this share is off, or in this share of the picture's parts something is, and the picture stands still.
+const STALE_EIGHTHS: usize = 2;
+const STALE_PARTS_EIGHTHS: usize = 4;
+/// Something is off in so many of the parts (1/8): no lorry, however near, but light, or the camera itself.
+const ALL_OVER_EIGHTHS: usize = 5;
+/// A picture stands still when at most this share of its cells (1/n) differs from the picture before.
+const STILL_PART: usize = 32;
+/// … for so many pictures.
+const STALE_PICTURES: u32 = 2;
+/// Parts of the picture, across and down, for what is spread all over it.
+const PARTS: (usize, usize) = (8, 6);
+/// A part is touched when this share of its cells (1/n) is off.
+const TOUCHED_PART: usize = 8;
+/// It rains or snows while cells flash up in more than this share of the parts (in 1/256), averaged over pictures.
+const WEATHER: i32 = 128;
+const WEATHER_SHIFT: u32 = 2;
+/// In rain and snow a cell moves when it is off for so many pictures: at most a fifth of the cells is at a time.
+const WEATHER_PICTURES: u8 = 3;
+/// A background that was one picture follows the next ones quickly, for so many: there may be rain in it.
+const YOUNG: u32 = 8;
+const LEARN_YOUNG: u32 = 2;
+/// What a cell's noise is taken for until it is known.
+const FIRST_NOISE: i32 = 2 << BITS;
+/// Light that changes more than this (1/n) from one picture to the next was switched.
+const SWITCHED_PART: i32 = 8;
+/// A cell that has not moved for so many pictures has not moved.
+const NEVER: u16 = u16::MAX;
 
 /// What the gate says about one picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,16 +70,34 @@ pub struct Motion {
 struct Cell {
     background: i32,
     noise: i32,
+    /// Pictures for which it has been off.
+    off_for: u8,
+    /// Pictures since it moved.
+    moved: u16,
+}
+
+impl Cell {
+    fn threshold(&self) -> i32 {
+        LEAST_STEP.max(NOISE_FACTOR * self.noise)
+    }
 }
 
 /// Motion of one stream; learns its background from the pictures it is shown.
 #[derive(Debug, Clone, Default)]
 pub struct MotionGate {
     size: (usize, usize),
+    grid: (usize, usize),
     cells: Vec<Cell>,
     levels: Vec<i32>,
+    last: Vec<i32>,
     scratch: Vec<i32>,
     off: Vec<bool>,
+    parts: Vec<[u32; 3]>,
+    light: Light,
+    weather: i32,
+    stale: u32,
+    young: u32,
+    has_changed: bool,
 }
 
 impl MotionGate {
@@ -62,27 +110,32 @@ impl MotionGate {
     pub fn see(&mut self, luma: Plane<'_>) -> Motion {
         let side = (luma.width / COLUMNS).max(MIN_CELL);
         let grid = (luma.width.div_ceil(side), luma.height.div_ceil(side));
+        std::mem::swap(&mut self.levels, &mut self.last);
         average(luma, side, grid, &mut self.levels);
         if self.size != (luma.width, luma.height) {
-            self.size = (luma.width, luma.height);
-            self.learn_anew();
+            (self.size, self.grid) = ((luma.width, luma.height), grid);
+            (self.weather, self.stale, self.has_changed) = (0, 0, false);
+            self.forget();
+            self.young = 0;
             return Motion { share: 1.0, moved: true };
         }
-        let light = self.shared_change();
-        let mut many = 0;
-        self.off.clear();
-        for (cell, &level) in self.cells.iter().zip(&self.levels) {
-            let off = (level - cell.background - light).abs() > LEAST_STEP.max(NOISE_FACTOR * cell.noise);
-            many += usize::from(off);
-            self.off.push(off);
-        }
-        if many * 8 > self.cells.len() * NEW_SCENE_EIGHTHS {
-            self.learn_anew();
+        let was_switched = self.is_switched();
+        let (many, touched, still) = self.compare();
+        let parts = self.parts.len();
+        let wide = many * 8 > self.cells.len() * STALE_EIGHTHS || touched * 8 >= parts * STALE_PARTS_EIGHTHS;
+        self.stale = if wide && still { self.stale + 1 } else { 0 };
+        let is_all_over = touched * 8 >= parts * ALL_OVER_EIGHTHS;
+        self.has_changed = was_switched || (is_all_over && !self.is_weather());
+        if many * 8 > self.cells.len() * NEW_SCENE_EIGHTHS || self.stale >= STALE_PICTURES {
+            self.stale = 0;
+            self.has_changed = true;
+            self.forget();
             return Motion { share: 1.0, moved: true };
         }
-        let moving = connected(&self.off, grid);
-        self.learn(light);
-        Motion { share: moving as f32 / self.cells.len() as f32, moved: moving >= LEAST_CELLS }
+        let moving = self.mark(grid);
+        self.learn();
+        let least = if self.is_weather() { 2 * LEAST_CELLS } else { LEAST_CELLS };
+        Motion { share: moving as f32 / self.cells.len() as f32, moved: moving >= least }
     }
 
     /// The cells that were off in the picture seen last; none when that one was all new.
@@ -91,29 +144,132 @@ impl MotionGate {
         Cells { off: &self.off, columns: self.size.0.div_ceil(side), side, picture: self.size }
     }
 
-    /// The median difference from the background: things move in less than half of a picture, light changes in all.
-    fn shared_change(&mut self) -> i32 {
-        self.scratch.clear();
-        self.scratch.extend(self.cells.iter().zip(&self.levels).map(|(c, l)| l - c.background));
-        let middle = self.scratch.len() / 2;
-        *self.scratch.select_nth_unstable(middle).1
+    /// The last picture differs from what was before all over: a light was switched, the camera changed its mode or was
+    /// bumped. What the gate says about single places of it means nothing.
+    pub fn has_changed(&self) -> bool {
+        self.has_changed
     }
 
-    fn learn(&mut self, light: i32) {
-        for ((cell, &level), &off) in self.cells.iter_mut().zip(&self.levels).zip(&self.off) {
-            let rest = level - cell.background - light;
-            cell.background += step(level - cell.background, if off { LEARN_MOVING } else { LEARN_STILL });
-            if !off {
-                cell.noise += step(rest.abs() - cell.noise, LEARN_STILL + 1);
+    /// The last picture is the background, all of it; nothing has moved yet.
+    pub fn forget(&mut self) {
+        let cell = |&background: &i32| Cell { background, noise: FIRST_NOISE, off_for: 0, moved: NEVER };
+        self.off.clear();
+        self.cells.clear();
+        self.cells.extend(self.levels.iter().map(cell));
+        self.young = YOUNG;
+    }
+
+    /// Share of a box, in fractions of the picture, that moved within the last `pictures`, 0..1.
+    pub fn share_in(&self, bbox: &BBox, pictures: u16) -> f32 {
+        let (columns, rows) = self.grid;
+        let cell = |at: f32, cells: usize| ((at * cells as f32) as usize).min(cells.saturating_sub(1));
+        let (x, y) = (cell(bbox.x, columns), cell(bbox.y, rows));
+        let (to_x, to_y) = (cell(bbox.x + bbox.w, columns), cell(bbox.y + bbox.h, rows));
+        let (mut moved, mut all) = (0, 0);
+        for row in self.cells.chunks_exact(columns.max(1)).skip(y).take(to_y - y.min(to_y) + 1) {
+            for cell in row.iter().skip(x).take(to_x - x.min(to_x) + 1) {
+                moved += u32::from(cell.moved < pictures);
+                all += 1;
+            }
+        }
+        if all == 0 { 0.0 } else { moved as f32 / all as f32 }
+    }
+
+    fn is_weather(&self) -> bool {
+        self.weather > WEATHER
+    }
+
+    /// The light of all the picture jumped since the last one.
+    fn is_switched(&mut self) -> bool {
+        self.scratch.clear();
+        let bright = |(&now, &before): (&i32, &i32)| (before > 24 << BITS).then(|| (now << BITS) / before);
+        self.scratch.extend(self.levels.iter().zip(&self.last).filter_map(bright));
+        if self.scratch.len() * 4 < self.levels.len() {
+            return false;
+        }
+        let middle = self.scratch.len() / 2;
+        let pace = *self.scratch.select_nth_unstable(middle).1;
+        (pace - (1 << BITS)).abs() * SWITCHED_PART > 1 << BITS
+    }
+
+    /// Compares with background and last picture: how many cells are off, how many parts that touches, does it stand still.
+    fn compare(&mut self) -> (usize, usize, bool) {
+        let Self { grid: (columns, rows), cells, levels, last, light, off, parts, .. } = self;
+        let expected =
+            light.fit(levels, (*columns, *rows), |i| cells[i].background, |i| cells[i].threshold());
+        let side = (columns.div_ceil(PARTS.0), rows.div_ceil(PARTS.1));
+        let across = columns.div_ceil(side.0);
+        parts.clear();
+        parts.resize(across * rows.div_ceil(side.1), [0; 3]);
+        off.clear();
+        let (mut changed, mut flashes) = (0, 0);
+        for (i, cell) in cells.iter_mut().enumerate() {
+            let is_off = (levels[i] - expected[i]).abs() > cell.threshold();
+            let [all, touched, flashed] = &mut parts[i / *columns / side.1 * across + i % *columns / side.0];
+            *all += 1;
+            *touched += u32::from(is_off);
+            *flashed += u32::from(is_off && cell.off_for == 0);
+            changed += usize::from((levels[i] - last[i]).abs() > LEAST_STEP);
+            off.push(is_off);
+        }
+        let mut touched = 0;
+        for [all, off, flashed] in parts.iter() {
+            touched += usize::from(*off as usize * TOUCHED_PART >= *all as usize);
+            flashes += i32::from(*flashed > 0);
+        }
+        let spread = (flashes << 8) / parts.len() as i32;
+        self.weather += (spread - self.weather) >> WEATHER_SHIFT;
+        let is_still = changed * STILL_PART <= self.cells.len();
+        let least = if self.is_weather() { WEATHER_PICTURES } else { 1 };
+        let mut many = 0;
+        for (cell, off) in self.cells.iter_mut().zip(&mut self.off) {
+            cell.off_for = if *off { cell.off_for.saturating_add(1) } else { 0 };
+            *off = cell.off_for >= least;
+            many += usize::from(*off);
+        }
+        (many, touched, is_still)
+    }
+
+    /// Notes which cells move: those that are off and have at least two of their eight neighbours off too, as single cells
+    /// are noise. Gives how many.
+    fn mark(&mut self, (columns, rows): (usize, usize)) -> u32 {
+        let mut count = 0;
+        for y in 0..rows {
+            for x in 0..columns {
+                let i = y * columns + x;
+                let moves = self.off[i] && {
+                    let mut near = 0;
+                    for ny in y.saturating_sub(1)..(y + 2).min(rows) {
+                        for nx in x.saturating_sub(1)..(x + 2).min(columns) {
+                            near += u32::from(self.off[ny * columns + nx]);
+                        }
+                    }
+                    near >= 3 // itself and two more
+                };
+                let cell = &mut self.cells[i];
+                cell.moved = if moves { 0 } else { cell.moved.saturating_add(1) };
+                count += u32::from(moves);
+            }
+        }
+        count
+    }
+
+    fn learn(&mut self) {
+        let expected = self.light.expected();
+        let is_young = self.young > 0;
+        self.young = self.young.saturating_sub(1);
+        for (i, (cell, &level)) in self.cells.iter_mut().zip(&self.levels).enumerate() {
+            let shift = match cell.off_for {
+                _ if is_young => LEARN_YOUNG,
+                0 => LEARN_STILL,
+                _ => LEARN_MOVING,
+            };
+            cell.background += step(level - cell.background, shift);
+            if cell.off_for == 0 {
+                cell.noise += step((level - expected[i]).abs() - cell.noise, LEARN_STILL + 1);
                 cell.noise = cell.noise.min(MOST_NOISE);
             }
         }
-    }
-
-    fn learn_anew(&mut self) {
-        self.off.clear();
-        self.cells.clear();
-        self.cells.extend(self.levels.iter().map(|&background| Cell { background, noise: 0 }));
     }
 }
 
@@ -152,26 +308,6 @@ fn average(luma: Plane<'_>, side: usize, grid: (usize, usize), out: &mut Vec<i32
             *cell = (*cell << BITS) / (width * height) as i32;
         }
     }
-}
-
-/// Cells that are off and have at least two of their eight neighbours off too: single cells are noise.
-fn connected(off: &[bool], (columns, rows): (usize, usize)) -> u32 {
-    let mut count = 0;
-    for y in 0..rows {
-        for x in 0..columns {
-            if !off[y * columns + x] {
-                continue;
-            }
-            let mut near = 0;
-            for ny in y.saturating_sub(1)..(y + 2).min(rows) {
-                for nx in x.saturating_sub(1)..(x + 2).min(columns) {
-                    near += u32::from(off[ny * columns + nx]);
-                }
-            }
-            count += u32::from(near >= 3); // itself and two more
-        }
-    }
-    count
 }
 
 #[cfg(test)]
@@ -274,7 +410,8 @@ mod tests {
     fn another_scene_is_learnt_at_once() {
         let mut gate = MotionGate::new();
         see(&mut gate, &scene(1, 2, 0));
-        let other: Vec<u8> = (0..W * H).map(|i| ((i % W) * 13 / 16 % 256) as u8).collect();
+        let other: Vec<u8> =
+            (0..W * H).map(|i| (30 + i % W / 4 * 71 % 190 + i / W / 4 * 37 % 30) as u8).collect();
         assert_eq!(see(&mut gate, &other), Motion { share: 1.0, moved: true });
         assert!(!see(&mut gate, &other).moved);
     }

@@ -2,11 +2,13 @@
 //!
 //! Each track predicts its box ([`course`](crate::course)). Sure things are matched to all tracks first, by overlap or else by
 //! nearness, best pair first; then unsure ones to confirmed tracks still without a match (the two stages of ByteTrack, Zhang et al. 2022).
-//! A track is confirmed by three hits and lost after two seconds without one.
+//! A track is solid after three hits, and has its number once its thing was seen to move ([`crate::parked`]). It is lost
+//! after two seconds without a hit.
 
-use crate::Found;
 use crate::course::Course;
 use crate::flow::Sketch;
+use crate::parked::{HELD, Parked, Place};
+use crate::{Found, Trust};
 use nightjar_types::{BBox, Mono};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -95,6 +97,8 @@ struct Track {
     hits: VecDeque<Mono>,
     in_a_row: usize,
     misses: u32,
+    is_solid: bool,
+    place: Place,
 }
 
 /// The tracks of one stream.
@@ -105,12 +109,22 @@ pub struct Tracker {
     next_id: u32,
     /// The picture before, and its time.
     sketch: Option<(Mono, Sketch)>,
+    parked: Parked,
+}
+
+/// What the pixels say to a look, e.g. by [`crate::SceneGuard`].
+#[derive(Clone, Copy)]
+pub struct Witness<'a> {
+    /// Whether new things may begin.
+    pub trust: Trust,
+    /// Did the pixels of a box change since the look before, or just now?
+    pub moved_in: &'a dyn Fn(&BBox) -> bool,
 }
 
 impl Tracker {
     /// No tracks; the first confirmed one gets number 1.
     pub fn new(config: TrackerConfig) -> Self {
-        Self { config, tracks: Vec::new(), next_id: 1, sketch: None }
+        Self { config, tracks: Vec::new(), next_id: 1, sketch: None, parked: Parked::default() }
     }
 
     /// Other thresholds from now on; tracks and numbers stay.
@@ -118,30 +132,52 @@ impl Tracker {
         self.config = config;
     }
 
-    /// Takes what the model found in the picture of `now`; gives the confirmed tracks that ended.
-    ///
-    /// Things below the sure score should be among `found`, down to where they are mostly noise: they keep tracks alive.
+    /// As [`Tracker::look_with`], of a whole picture whose pixels nobody has watched: all of it may have moved.
     pub fn look(&mut self, now: Mono, found: &[Found]) -> Vec<Lost> {
         self.look_at(now, found, &[WHOLE])
     }
 
-    /// The same when only parts of the picture were looked at: tracks elsewhere are not missed by it.
+    /// The same when only parts of the picture were looked at.
     pub fn look_at(&mut self, now: Mono, found: &[Found], views: &[BBox]) -> Vec<Lost> {
+        self.look_with(now, found, views, Witness { trust: Trust::Settled, moved_in: &|_| true })
+    }
+
+    /// Takes what the model found in the picture of `now`; gives the confirmed tracks that ended.
+    ///
+    /// Things below the sure score should be among `found`, down to where they are mostly noise: they keep tracks alive.
+    /// Tracks outside the parts of the picture that were looked at are not missed by it.
+    pub fn look_with(
+        &mut self,
+        now: Mono,
+        found: &[Found],
+        views: &[BBox],
+        witness: Witness<'_>,
+    ) -> Vec<Lost> {
         let mut free: Vec<Option<Found>> = found.iter().copied().map(Some).collect();
         let mut hit = vec![false; self.tracks.len()];
         let sure = self.config.sure;
         self.assign(now, &mut free, &mut hit, SURE_IOU, REACH, |_, f| f.score >= sure);
-        self.assign(now, &mut free, &mut hit, UNSURE_IOU, 0.0, |t, _| t.id.is_some());
+        self.assign(now, &mut free, &mut hit, UNSURE_IOU, 0.0, |t, _| t.is_solid);
+        let is_settled = witness.trust == Trust::Settled;
         for (track, hit) in self.tracks.iter_mut().zip(hit) {
-            if !hit && views.iter().any(|v| share_in(&track.predicted(now), v) >= IN_VIEW) {
+            let is_missed = || views.iter().any(|v| share_in(&track.predicted(now), v) >= IN_VIEW);
+            if hit {
+                self.parked.witness(now, track, witness);
+            } else if is_missed() && (track.id.is_none() || (is_settled && !track.is_held(now, witness))) {
                 track.misses += 1;
                 track.in_a_row = 0;
+            }
+            if hit && track.id.is_none() && track.is_solid && track.place.has_moved() {
+                track.id = Some(self.next_id);
+                self.next_id += 1;
             }
         }
         let lost = self.drop_gone(now);
         for found in free.into_iter().flatten().filter(|f| f.score >= sure) {
             if self.tracks.len() < MAX_TRACKS {
-                self.tracks.push(Track::new(now, &found));
+                let mut track = Track::new(now, &found);
+                self.parked.witness(now, &mut track, witness);
+                self.tracks.push(track);
             }
         }
         self.check_invariants();
@@ -182,14 +218,14 @@ impl Tracker {
         self.tracks.iter().map(move |t| inside(t.predicted(now))).filter(|b| b.area() > 0.0)
     }
 
-    /// There is a confirmed track.
+    /// There is a confirmed track, or one that is confirmed as soon as it moves.
     pub fn has_confirmed(&self) -> bool {
-        self.tracks.iter().any(|t| t.id.is_some())
+        self.tracks.iter().any(|t| t.is_solid)
     }
 
-    /// There is a track that waits for confirmation.
+    /// There is a track that more looks would confirm.
     pub fn has_unsure(&self) -> bool {
-        self.tracks.iter().any(|t| t.id.is_none())
+        self.tracks.iter().any(|t| !t.is_solid)
     }
 
     /// Ends every track: the stream is over.
@@ -241,24 +277,24 @@ impl Tracker {
             hit[t] = true;
             let track = &mut self.tracks[t];
             track.hit(now, &found);
-            if track.id.is_none() && track.is_confirmed(self.config.confirm_within) {
-                track.id = Some(self.next_id);
-                self.next_id += 1;
-            }
+            track.is_solid |= track.is_confirmed(self.config.confirm_within);
         }
     }
 
     fn drop_gone(&mut self, now: Mono) -> Vec<Lost> {
         let mut lost = Vec::new();
         let lost_after = self.config.lost_after;
+        let parked = &mut self.parked;
         self.tracks.retain(|t| {
             if t.misses < MISSES {
                 return true;
             }
-            let Some(id) = t.id else { return false };
-            let gone = now.since(t.last_hit()) >= lost_after;
-            if gone {
+            let gone = !t.is_solid || now.since(t.last_hit()) >= lost_after;
+            if let Some(id) = t.id.filter(|_| gone) {
                 lost.push(Lost { id, seen: t.last_hit() });
+                if t.place.stands(t.last_hit()) {
+                    parked.remember(t.class, t.seen, t.last_hit());
+                }
             }
             !gone
         });
@@ -281,7 +317,27 @@ impl Track {
             hits: VecDeque::from([now]),
             in_a_row: 1,
             misses: 0,
+            is_solid: false,
+            place: Place::new(now, found.bbox),
         }
+    }
+
+    /// What it was in unsettled pictures says nothing about what it is.
+    fn begin_anew(&mut self, now: Mono) {
+        self.hits = VecDeque::from([now]);
+        (self.in_a_row, self.is_solid) = (1, false);
+        self.place = Place::new(now, self.seen);
+    }
+
+    /// The model misses it, but its pixels say that it still stands there.
+    fn is_held(&mut self, now: Mono, witness: Witness<'_>) -> bool {
+        let held = self.place.stands(now)
+            && now.since(self.last_hit()) < HELD
+            && !(witness.moved_in)(&inside(self.seen));
+        if held {
+            self.course.iter_mut().for_each(Course::rest);
+        }
+        held
     }
 
     fn last_hit(&self) -> Mono {
@@ -373,6 +429,18 @@ fn share_in(b: &BBox, view: &BBox) -> f32 {
     let h = (b.y + b.h).min(view.y + view.h) - b.y.max(view.y);
     let area = b.area();
     if area > 0.0 { w.max(0.0) * h.max(0.0) / area } else { 0.0 }
+}
+
+impl Parked {
+    /// A track was hit: asks the pixels whether its thing moved.
+    fn witness(&mut self, now: Mono, track: &mut Track, witness: Witness<'_>) {
+        if witness.trust == Trust::Unsettled && track.id.is_none() {
+            return track.begin_anew(now);
+        }
+        let is_told = track.id.is_none() && self.knows(now, track.class, &track.seen);
+        let changed = !is_told && !track.place.has_moved() && (witness.moved_in)(&inside(track.seen));
+        track.place.hit(now, &track.seen, changed);
+    }
 }
 
 /// Cut at the picture's edges.

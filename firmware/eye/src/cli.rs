@@ -70,6 +70,13 @@ pub(crate) struct Detect {
     /// Run the model only when the recorder would: motion, or a while without a look.
     #[arg(long)]
     pub(crate) gate: bool,
+    /// With --gate: add {"watched":{"moved","settled","begin":[TRACK],"scene"}} to each JSON line: motion, steady light,
+    /// the events that begin, and the scene when it changes.
+    #[arg(long, requires = "gate")]
+    pub(crate) events: bool,
+    /// Least score that begins an event, 0 to 1.
+    #[arg(long, value_name = "S", default_value_t = 0.5, value_parser = fraction)]
+    pub(crate) event_score: f32,
     /// Least score, 0 to 1 [default: the card's].
     #[arg(long, value_name = "S", value_parser = fraction)]
     pub(crate) min_score: Option<f32>,

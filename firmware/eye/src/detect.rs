@@ -10,10 +10,12 @@ use crate::watch::{detections, in_picture};
 use gstreamer::{self as gst, prelude::*};
 use gstreamer_app::AppSink;
 use nightjar_detect::{
-    Attention, MotionGate, Picture, Planner, Rect, Sketch, Tracker, TrackerConfig, View, regions,
+    Attention, MotionGate, Picture, Planner, Rect, SceneGuard, Sketch, Tracker, TrackerConfig, Trust, View,
+    Witness, regions,
 };
-use nightjar_types::{Detection, Mono};
+use nightjar_types::{Detection, Mono, SceneState};
 use serde::Serialize;
+use std::collections::HashSet;
 use std::io::{BufWriter, ErrorKind, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -34,6 +36,18 @@ struct Line<'a> {
     /// How often the model ran on this frame: once a view.
     runs: usize,
     boxes: Vec<Box<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    watched: Option<Watched>,
+}
+
+/// What `--events` adds.
+#[derive(Serialize)]
+struct Watched {
+    moved: bool,
+    settled: bool,
+    /// Tracks whose event begins here.
+    begin: Vec<u32>,
+    scene: Option<SceneState>,
 }
 
 #[derive(Serialize)]
@@ -56,11 +70,18 @@ pub(crate) fn run(args: &cli::Detect) -> Result<(), Error> {
     let mut tracker = Tracker::new(TrackerConfig::new(min_score));
     let spacing = args.rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f32(1.0 / rate));
     let (mut gate, mut attention) = (MotionGate::new(), Attention::new(spacing));
+    let (mut guard, mut begun) = (SceneGuard::new(), HashSet::new());
     let (inputs, mut planner) = (looker::inputs(&model), Planner::default());
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut number = 0;
     while let Some((mono, picture)) = file.next()? {
         let moved = gate.see(picture.luma()).moved || !args.gate;
+        let mut watched = None;
+        if args.gate {
+            let scene = guard.see(mono, &picture, &mut gate);
+            let settled = scene.trust == Trust::Settled;
+            watched = Some(Watched { moved, settled, begin: Vec::new(), scene: scene.changed });
+        }
         let inferred = number % args.every == 0
             && attention.wants(mono, moved, tracker.has_confirmed(), tracker.has_unsure());
         tracker.follow(mono, Sketch::of(picture.luma()));
@@ -76,10 +97,24 @@ pub(crate) fn run(args: &cli::Detect) -> Result<(), Error> {
             planner.looked(mono, size, &views);
             attention.looked(mono, views.len());
             let look = looker.look_in(&picture, min_score * UNSURE_SHARE, &views)?;
-            tracker.look_at(mono, &look.found, &in_picture(&views, &picture));
+            let seen_in = in_picture(&views, &picture);
+            match &watched {
+                Some(w) => {
+                    let trust = if w.settled { Trust::Settled } else { Trust::Unsettled };
+                    let moved_in = |bbox: &_| guard.moved_in(&gate, bbox);
+                    let witness = Witness { trust, moved_in: &moved_in };
+                    tracker.look_with(mono, &look.found, &seen_in, witness);
+                    guard.looked();
+                }
+                None => drop(tracker.look_at(mono, &look.found, &seen_in)),
+            }
             (ms, runs) = (look.ms, views.len());
         }
         let seen = detections(&tracker.at(mono), min_score, &model.card.labels);
+        if let Some(watched) = watched.as_mut().filter(|_| args.events) {
+            let sure = seen.iter().filter(|d| d.score >= args.event_score);
+            watched.begin = sure.filter_map(|d| d.track).filter(|&track| begun.insert(track)).collect();
+        }
         let line = Line {
             frame: number,
             pts_ms: mono.0 / 1000,
@@ -87,6 +122,7 @@ pub(crate) fn run(args: &cli::Detect) -> Result<(), Error> {
             inferred,
             runs,
             boxes: seen.iter().map(Box::of).collect(),
+            watched: watched.filter(|_| args.events),
         };
         match print(&mut out, &line, args.json) {
             Err(e) if e.kind() == ErrorKind::BrokenPipe => return Ok(()),

@@ -15,11 +15,12 @@ use crate::stream::Job;
 use crate::{error::Error, jpeg};
 use nightjar_detect::regions;
 use nightjar_detect::{
-    Attention, BestShot, Inputs, Lost, MotionGate, Picture, Planner, Sketch, Tracked, Tracker, TrackerConfig,
-    Tracks, View,
+    Attention, BestShot, Inputs, Lost, MotionGate, Picture, Planner, SceneGuard, Sketch, Tracked, Tracker,
+    TrackerConfig, Tracks, Trust, View, Witness,
 };
 use nightjar_types::eye::{FromEye, Stages};
-use nightjar_types::{BBox, Detection, Mono};
+use nightjar_types::scene::TAMPER_TRACK;
+use nightjar_types::{BBox, Detection, Mono, SceneState};
 use std::collections::{HashMap, VecDeque};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,6 +45,7 @@ pub(crate) struct Candidate {
     stages: Stages,
     /// Since it waits for the model.
     since: Stopwatch,
+    trust: Trust,
 }
 
 impl Candidate {
@@ -110,6 +112,7 @@ struct State {
     generation: u64,
     min_score: f32,
     gate: MotionGate,
+    scene: SceneGuard,
     attention: Attention,
     planner: Planner,
     tracker: Tracker,
@@ -136,6 +139,7 @@ impl Watch {
             generation: 0,
             min_score: 1.0,
             gate: MotionGate::new(),
+            scene: SceneGuard::new(),
             attention: Attention::new(around.governor.spacing()),
             planner: Planner::default(),
             tracker: Tracker::new(TrackerConfig::new(1.0)),
@@ -162,6 +166,7 @@ impl Watch {
         state.gate = MotionGate::new();
         state.attention = Attention::new(self.around.governor.spacing());
         state.planner = Planner::default();
+        state.scene.reopened();
         state.generation
     }
 
@@ -213,9 +218,14 @@ impl Watch {
         if state.generation != generation {
             return;
         }
-        let motion = state.gate.see(picture.luma());
+        let State { gate, scene, .. } = &mut *state;
+        let motion = gate.see(picture.luma());
+        let scene = scene.see(mono, &picture, gate);
         let since = Stopwatch::start();
         stages.motion_us = out.us_until(since);
+        if let Some(changed) = scene.changed {
+            self.send_scene(mono, changed, &picture);
+        }
         state.attention.space(self.around.governor.spacing());
         if let Some(bell) = &state.bell {
             bell.ring(bell.pacing.saw(motion.moved));
@@ -244,6 +254,7 @@ impl Watch {
                 views,
                 stages,
                 since,
+                trust: scene.trust,
             };
             if let Some(older) = state.candidate.replace(next) {
                 counters.superseded.add(1);
@@ -296,8 +307,12 @@ impl Watch {
         if let Some(sketch) = candidate.sketch.take() {
             state.tracker.follow(mono, sketch);
         }
-        let lost =
-            state.tracker.look_at(mono, &look.found, &in_picture(&candidate.views, &candidate.picture));
+        let State { tracker, scene, gate, .. } = &mut *state;
+        let moved_in = |bbox: &_| scene.moved_in(gate, bbox);
+        let witness = Witness { trust: candidate.trust, moved_in: &moved_in };
+        let views = in_picture(&candidate.views, &candidate.picture);
+        let lost = tracker.look_with(mono, &look.found, &views, witness);
+        state.scene.looked();
         if let Some(bell) = &state.bell {
             let tracks = Tracks::of(state.tracker.has_confirmed(), state.tracker.has_unsure());
             bell.ring(bell.pacing.tracks(tracks));
@@ -333,6 +348,25 @@ impl Watch {
     fn send_lost(&self, lost: Vec<Lost>) {
         for Lost { id, seen } in lost {
             self.around.outbox.send(FromEye::Lost { stream: self.stream, track: id, mono: seen });
+        }
+    }
+
+    /// With a picture of what a tampered camera sees.
+    fn send_scene(&self, mono: Mono, state: SceneState, picture: &Picture) {
+        tracing::info!(stream = self.stream, ?state, "the scene");
+        self.around.outbox.send(FromEye::Scene { stream: self.stream, mono, state });
+        if state.tamper.is_none() {
+            return;
+        }
+        match jpeg::encode(picture) {
+            Ok(jpeg) => self.around.outbox.send(FromEye::Snapshot {
+                stream: self.stream,
+                track: TAMPER_TRACK,
+                mono,
+                score: 1.0,
+                jpeg,
+            }),
+            Err(error) => tracing::error!(stream = self.stream, %error, "no snapshot"),
         }
     }
 

@@ -4,8 +4,9 @@
 mod support;
 
 use bytes::Bytes;
-use nightjar_types::VideoCodec;
 use nightjar_types::eye::{FromEye, PROTOCOL, ToEye};
+use nightjar_types::scene::TAMPER_TRACK;
+use nightjar_types::{Tamper, VideoCodec};
 use std::collections::BTreeSet;
 use support::{Clip, Recorder, at, eye, finish, models, pedestrians, picture_size, run};
 
@@ -225,5 +226,57 @@ fn a_still_scene_is_quiet_for_the_model() {
     let counters = recorder.counters();
     assert_eq!((counters.decoded, counters.inferred), (40, 1), "only the first: {counters:?}");
     assert_eq!(counters.quiet, 39);
+    assert_eq!(recorder.hang_up().0, Some(0));
+}
+
+#[test]
+fn a_covered_camera_is_told_with_a_picture_and_when_it_sees_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mp4 = folder.path().join("covered.mp4");
+    let (input, out) = (pedestrians(), mp4.to_str().unwrap().to_owned());
+    // 30 frames of the place, 20 of a lens cap that lets a little light through, 20 of the place.
+    let cap = "color=c=0x303030:s=768x576:r=10,trim=end_frame=20,format=yuv420p";
+    let graph = format!(
+        "[0:v]split[x][y];[x]trim=end_frame=30,setpts=N/10/TB[a];{cap},setpts=N/10/TB[b];\
+         [y]trim=start_frame=30:end_frame=50,setpts=N/10/TB[c];[a][b][c]concat=n=3:v=1[out]"
+    );
+    support::ffmpeg(&[
+        "-i",
+        input.to_str().unwrap(),
+        "-filter_complex",
+        &graph,
+        "-map",
+        "[out]",
+        "-c:v",
+        "libx264",
+        "-bf",
+        "0",
+        "-g",
+        "10",
+        &out,
+    ]);
+    let clip = Clip::read(&mp4, VideoCodec::H264, 70);
+    assert_eq!(clip.units.len(), 70);
+    let (mut recorder, _) = Recorder::greeted();
+    recorder.open(1, &clip, 0.5);
+    for (i, (is_key, data)) in clip.units.iter().enumerate() {
+        // A frame a second: time is what the recorder says it is.
+        recorder.unit(1, at(1000 * i as u64), *is_key, data);
+        recorder.frame(1, at(1000 * i as u64));
+    }
+    recorder.counters();
+    let scenes: Vec<_> = recorder
+        .heard
+        .iter()
+        .filter_map(|m| match m {
+            FromEye::Scene { stream: 1, state, .. } => Some(state.tamper),
+            _ => None,
+        })
+        .collect();
+    let [None, Some((Tamper::Covered, since)), None] = scenes[..] else { panic!("{scenes:?}") };
+    assert!((at(29_000)..at(36_000)).contains(&since), "{since:?}");
+    let pictures =
+        recorder.heard.iter().filter(|m| matches!(m, FromEye::Snapshot { track: TAMPER_TRACK, .. }));
+    assert_eq!(pictures.count(), 1);
     assert_eq!(recorder.hang_up().0, Some(0));
 }

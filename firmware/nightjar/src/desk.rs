@@ -5,6 +5,7 @@ use crate::health::Gauges;
 use crate::keeping;
 use crate::names::StreamName;
 use crate::stage::{Command, Shown, view};
+use crate::tampering;
 use bytes::Bytes;
 use nightjar_api::desk::BoxFuture;
 use nightjar_api::{
@@ -122,7 +123,7 @@ impl Desk for Counter {
                 let (from, to) = (query.from.unwrap_or(Wall(0)), query.to.unwrap_or(Wall(i64::MAX)));
                 let wanted = |e: &nightjar_types::Event| {
                     query.camera.as_ref().is_none_or(|c| e.camera.as_str() == c)
-                        && query.label.as_ref().is_none_or(|l| e.label == *l)
+                        && query.label.as_ref().is_none_or(|l| tampering::is_label(&e.label, l))
                 };
                 let found = library.events(from, to, query.before, query.limit, wanted);
                 Ok(found.iter().map(|(event, has_picture)| view(event, *has_picture)).collect())

@@ -2,7 +2,7 @@
 
 use crate::names::StreamName;
 use crate::stage::Shown;
-use crate::{heat, keeping};
+use crate::{heat, keeping, tampering};
 use nightjar_io::clock;
 use nightjar_io::eye_link::{Eye, Quarantine};
 use nightjar_io::sessions::Vitals;
@@ -79,6 +79,10 @@ impl Gauges {
             cameras.iter().filter(|c| !matches!(c.state, CameraState::Recording | CameraState::Connecting))
         {
             problems.push(format!("{}: {}", c.name, c.mend));
+        }
+        for tampered in &self.stage.lock().unwrap_or_else(PoisonError::into_inner).tampered {
+            let camera = &self.config.cameras[usize::from(tampered.camera.0)];
+            problems.push(tampering::problem(&camera.name, tampered, clock::wall()));
         }
         if let Some(error) =
             eye.error.as_ref().filter(|_| eye.state != "running" && !self.detected.is_empty())

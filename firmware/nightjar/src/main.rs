@@ -17,6 +17,7 @@ mod reload;
 mod stage;
 mod story;
 mod supervisor;
+mod tampering;
 mod verify;
 
 use anyhow::Context;

@@ -3,6 +3,7 @@
 use crate::latency::Latency;
 use crate::names::{self, Names};
 use crate::outputs::Outputs;
+use crate::tampering::{self, Tampered, Tampering};
 use anyhow::Context;
 use bytes::Bytes;
 use nightjar_io::clock;
@@ -11,8 +12,9 @@ use nightjar_rules::{Action, BBox, CameraIx, Micros, OutputIx, Rule, RuleBook, S
 use nightjar_rules::{Change, EventBook, EventWhat as Step, Order, What};
 use nightjar_types::config::{Config, RuleAction};
 use nightjar_types::eye::FromEye;
+use nightjar_types::scene::TAMPER_TRACK;
 use nightjar_types::status::{Detections, EventView, Notice, RuleView, Update};
-use nightjar_types::{Detection, Event, EventId, Mono, Wall};
+use nightjar_types::{Detection, Event, EventId, Mono, SceneState, Wall};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -59,6 +61,7 @@ pub(crate) struct Shown {
     pub(crate) evicted: u64,
     /// From pictures to the rules.
     pub(crate) latency: Latency,
+    pub(crate) tampered: Vec<Tampered>,
     /// The newest pictures of events: they are on their way to the card.
     pictures: VecDeque<(EventId, Bytes)>,
 }
@@ -93,6 +96,7 @@ pub(crate) struct Stage {
     had_boxes: Vec<bool>,
     /// A thing less sure than this begins no event.
     event_score: Score,
+    tampering: Tampering,
     /// Why each rule fired last, in words.
     why: Vec<String>,
 }
@@ -105,7 +109,7 @@ impl Stage {
         card: EventSender,
         updates: broadcast::Sender<Update>,
     ) -> anyhow::Result<Self> {
-        let (names, book) = compile(config)?;
+        let (mut names, book) = compile(config)?;
         let view = |r: &nightjar_types::config::Rule| RuleView {
             id: r.id.to_string(),
             sentence: crate::story::sentence(r),
@@ -125,6 +129,7 @@ impl Stage {
             why: config.rules.iter().map(|r| format!("rule {}", r.id)).collect(),
             had_boxes: vec![false; seen.len()],
             event_score: Score::from_unit(config.eye.event_score),
+            tampering: Tampering::new(config, &seen, &mut names),
             shown: Arc::new(Mutex::new(Shown { rules, alive: clock::mono(), ..Shown::default() })),
             names,
             book,
@@ -153,9 +158,10 @@ impl Stage {
         loop {
             let now = now();
             self.due(now);
+            let idle = if self.tampering.tampered().is_empty() { IDLE } else { tampering::TOLD };
             let wait = self
                 .next_deadline()
-                .map_or(IDLE, |at| Duration::from_micros(at.0.saturating_sub(now.0)).min(IDLE));
+                .map_or(idle, |at| Duration::from_micros(at.0.saturating_sub(now.0)).min(idle));
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
                 Some(command) = commands.recv() => self.command(command),
@@ -175,6 +181,7 @@ impl Stage {
     }
 
     fn due(&mut self, now: Micros) {
+        self.tell_tampering(now);
         self.order(|book, out| book.tick(now, &mut |x| out.push(x)));
         self.change_events(|events, out| events.tick(now, &mut |x| out.push(x)));
         self.move_outputs(now);
@@ -216,6 +223,7 @@ impl Stage {
                 self.model = model.sha256;
                 self.change_events(|events, out| events.close(&mut |x| out.push(x)));
             }
+            FromEye::Scene { stream, state, .. } => self.scene(stream, &state),
             // the link answers these itself
             FromEye::Still { .. } | FromEye::Decoder { .. } | FromEye::Pong { .. } | FromEye::Pace { .. } => {
             }
@@ -247,6 +255,23 @@ impl Stage {
                 inferred,
                 boxes: detections,
             }));
+        }
+    }
+
+    fn scene(&mut self, stream: u32, state: &SceneState) {
+        if let Some(camera) = self.tampering.take(stream, state, wall_of) {
+            self.change_events(|events, out| events.lost(camera, TAMPER_TRACK, &mut |x| out.push(x)));
+        }
+        self.tell_tampering(now());
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.tampered = self.tampering.tampered().to_vec();
+    }
+
+    /// A camera that is tampered with shows a thing of that class, whatever its pictures show.
+    fn tell_tampering(&mut self, now: Micros) {
+        for (camera, thing) in self.tampering.things() {
+            self.change_events(|events, out| events.observe(camera, now, &[thing], &mut |x| out.push(x)));
+            self.order(|book, out| book.observe(camera, now, &[thing], &mut |x| out.push(x)));
         }
     }
 
@@ -318,7 +343,11 @@ impl Stage {
         let key = (sight.camera.0, sight.track);
         let [x, y, w, h] = sight.bbox.as_unit();
         let bbox = nightjar_types::BBox { x, y, w, h };
-        let (score, label) = (sight.score.as_unit(), self.names.class_name(sight.class).to_string());
+        let score = sight.score.as_unit();
+        let label = self
+            .tampering
+            .label(sight.camera, sight.track)
+            .map_or_else(|| self.names.class_name(sight.class).to_string(), str::to_string);
         if what == Step::Begin {
             self.serial = self.serial.wrapping_add(1);
             let event = Event {
@@ -335,7 +364,10 @@ impl Stage {
             self.live.insert(key, Live { event, jpeg: None, is_written: false });
         }
         let Some(live) = self.live.get_mut(&key) else { return };
-        (live.event.score, live.event.bbox, live.event.label) = (score, bbox, label);
+        (live.event.score, live.event.bbox) = (score, bbox);
+        if sight.track != TAMPER_TRACK {
+            live.event.label = label;
+        }
         let is_over = what == Step::End;
         if is_over {
             live.event.end = Some(wall_of(Mono(sight.last.0)));

@@ -1,12 +1,16 @@
 //! Rules as sentences.
 
 use nightjar_types::config::{Rule, RuleAction};
+use nightjar_types::scene::TAMPER_CLASS;
 use std::time::Duration;
 
 /// `When a person is seen on front in path for 1.5 s (score 60 %), switch siren on for 3 s and tell "…". At most every 10 s.`
 pub(crate) fn sentence(rule: &Rule) -> String {
     let w = &rule.when;
-    let mut text = format!("When a {} is seen", w.class.as_deref().unwrap_or("thing"));
+    let mut text = match w.class.as_deref() {
+        Some(TAMPER_CLASS) => "When tampering is seen".to_string(),
+        class => format!("When a {} is seen", class.unwrap_or("thing")),
+    };
     text += &w.camera.as_ref().map_or(" on any camera".into(), |c| format!(" on {c}"));
     if let Some(zone) = &w.zone {
         text += &format!(" in {zone}");

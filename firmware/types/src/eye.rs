@@ -3,7 +3,7 @@
 //! The recorder starts the eye with one end of a Unix socket pair as its standard input. Both sides send `Hello`
 //! first and hang up when the protocol differs. Then the recorder sends streams and the eye sends what it sees.
 
-use crate::{Detection, Mono, VideoCodec};
+use crate::{Detection, Mono, SceneState, VideoCodec};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -201,6 +201,15 @@ pub enum FromEye {
         stream: u32,
         /// Nothing moves and nothing lives: pictures between key frames can wait a little.
         is_quiet: bool,
+    },
+    /// A stream's scene has changed: tampering began or ended, day or night mode. The first comes when the scene is known.
+    Scene {
+        /// Which stream.
+        stream: u32,
+        /// From the unit.
+        mono: Mono,
+        /// What it is now.
+        state: SceneState,
     },
 }
 

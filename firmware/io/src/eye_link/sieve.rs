@@ -67,6 +67,7 @@ impl Sieve {
                 words(element.as_ref().unwrap_or_else(|why| why))
             }
             FromEye::Pace { stream, .. } => self.known(*stream).map(drop),
+            FromEye::Scene { stream, mono, .. } => self.of_stream(*stream, *mono),
             FromEye::Pong { busy, .. } if busy.len() > 1024 => {
                 Err(format!("it works at {} things at once", busy.len()))
             }

@@ -15,7 +15,11 @@ pub(super) fn resolve(typed: Typed) -> Result<Config, Vec<Fault>> {
     let mut fault = |text| c.faults.push(Fault { line: None, text });
     let record = recording::record("[record]", &Record::default(), typed.record, &mut fault);
     let keep = recording::keep("[keep]", &Keep::default(), typed.keep, &mut fault);
-    let cameras = typed.camera.into_iter();
+    let tamper = typed.eye.tamper;
+    let cameras = typed
+        .camera
+        .into_iter()
+        .map(|camera| typed::Camera { tamper: camera.tamper.or(Some(tamper)), ..camera });
     let cameras: Vec<Camera> = cameras.filter_map(|camera| c.camera(camera, &record, &keep)).collect();
     let outputs: Vec<Output> = typed.output.into_iter().filter_map(|output| c.output(output)).collect();
     let rules = typed.rule.into_iter().enumerate();
@@ -111,6 +115,7 @@ pub(super) fn resolve(typed: Typed) -> Result<Config, Vec<Fault>> {
             cpu: typed.eye.cpu,
             min_score: typed.eye.min_score,
             event_score: typed.eye.event_score,
+            tamper: typed.eye.tamper,
         },
         cameras,
         outputs,
@@ -213,6 +218,7 @@ impl Checker {
             username: camera.username,
             password,
             detect: camera.detect,
+            tamper: camera.tamper.unwrap_or(true),
             zones,
             record,
             keep,

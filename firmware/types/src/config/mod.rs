@@ -105,6 +105,8 @@ pub struct Eye {
     pub min_score: f32,
     /// Least confidence that begins an event, 0..1.
     pub event_score: f32,
+    /// Tell of cameras that are covered, moved, blurred or lost, where a camera says nothing else.
+    pub tamper: bool,
 }
 
 /// One camera.
@@ -124,6 +126,8 @@ pub struct Camera {
     pub password: Option<Password>,
     /// Run the detector on it.
     pub detect: bool,
+    /// Tell when it is covered, moved, blurred or lost.
+    pub tamper: bool,
     /// Named polygons.
     pub zones: Vec<Zone>,
     /// What is recorded.

@@ -131,6 +131,7 @@ pub(super) struct Eye {
     pub(super) cpu: f32,
     pub(super) min_score: f32,
     pub(super) event_score: f32,
+    pub(super) tamper: bool,
 }
 
 impl Default for Eye {
@@ -145,6 +146,7 @@ impl Default for Eye {
             cpu: 1.0,
             min_score: 0.3,
             event_score: 0.5,
+            tamper: true,
         }
     }
 }
@@ -161,6 +163,7 @@ pub(super) struct Camera {
     pub(super) password_file: Option<String>,
     #[serde(default = "yes")]
     pub(super) detect: bool,
+    pub(super) tamper: Option<bool>,
     #[serde(default)]
     pub(super) zone: Vec<Zone>,
     #[serde(default)]
