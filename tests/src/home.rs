@@ -160,6 +160,13 @@ impl Home {
         found
     }
 
+    /// Every waiting slab: in the pool or in a folder of footage.
+    pub fn waiting_slabs(&self) -> Vec<PathBuf> {
+        let mut found = below(&self.storage());
+        found.retain(|path| path.extension().is_some_and(|end| end == "slab"));
+        found
+    }
+
     /// Everything that the daemon said, over all its starts.
     pub fn said(&self) -> String {
         let read = |name: &str| std::fs::read(self.path(name)).unwrap_or_default();

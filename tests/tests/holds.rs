@@ -40,11 +40,9 @@ fn home(quota: &str) -> Home {
 
 /// What the slabs take on the disk, waiting ones included.
 fn reserved_mib(home: &Home) -> u64 {
-    let waiting = std::fs::read_dir(home.storage().join(".nightjar/pool")).unwrap();
-    let waiting = waiting.filter_map(|entry| Some(entry.ok()?.path()));
     // one may be renamed between the look and the question
     let len = |path: &PathBuf| std::fs::metadata(path).map_or(0, |m| m.len());
-    home.all_slabs().into_iter().chain(waiting).map(|path| len(&path)).sum::<u64>() >> 20
+    home.all_slabs().into_iter().chain(home.waiting_slabs()).map(|path| len(&path)).sum::<u64>() >> 20
 }
 
 #[test]

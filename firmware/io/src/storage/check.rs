@@ -7,6 +7,7 @@ use super::index::Index;
 use super::recover::{self, row_of, slab_paths};
 use super::slab_file::SlabFile;
 use super::volume::{SLABS, Volume, Wanted};
+use super::waiting::waiting_elsewhere;
 use crate::clock;
 use nightjar_record::catalog::ROUNDING_US;
 use nightjar_record::catalog::StreamId;
@@ -125,7 +126,7 @@ pub fn check(path: &Path, rebuild: bool) -> Result<Report, StorageError> {
         let words = "the marker is missing or unreadable: a recorder would not take this for its volume";
         check.find(7, ".nightjar/volume", words.into());
     }
-    check.pool(&*disk);
+    check.waiting(&*disk, path)?;
     for path in slab_paths(&*disk, path)? {
         check.slab(&*disk, &path);
     }
@@ -213,10 +214,15 @@ impl Check {
         }
     }
 
-    fn pool(&mut self, disk: &dyn Disk) {
-        for entry in disk.list(name::POOL_DIR).unwrap_or_default() {
-            let path = format!("{}/{}", name::POOL_DIR, entry.name);
-            let len = SlabFile::open(disk, &path).and_then(|f| f.len()).unwrap_or_default();
+    /// Waiting slabs, in the pool and where their footage was.
+    fn waiting(&mut self, disk: &dyn Disk, root: &Path) -> Result<(), StorageError> {
+        let pool = disk.list(name::POOL_DIR).unwrap_or_default().into_iter();
+        let elsewhere = waiting_elsewhere(disk, root)?.into_iter().map(|(path, _)| path);
+        for path in pool.map(|entry| format!("{}/{}", name::POOL_DIR, entry.name)).chain(elsewhere) {
+            let len = match SlabFile::open(disk, &path).and_then(|f| f.len()) {
+                Err(_) if self.report.in_use && !disk.exists(&path) => continue, // taken while we looked
+                len => len.unwrap_or_default(),
+            };
             if !SLABS.contains(&len) || !len.is_power_of_two() {
                 self.find(
                     7,
@@ -227,6 +233,7 @@ impl Check {
             self.report.waiting += 1;
             self.report.bytes += len;
         }
+        Ok(())
     }
 
     fn slab(&mut self, disk: &dyn Disk, path: &str) {

@@ -21,6 +21,7 @@ mod slabs;
 mod stream;
 mod thin;
 mod volume;
+mod waiting;
 
 pub use clips::{Clip, Extras, Film};
 pub use error::StorageError;

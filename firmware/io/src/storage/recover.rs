@@ -13,6 +13,7 @@ use nightjar_record::scan::{self, Depth};
 use nightjar_record::{Catalog, Kind, ReadAt, RecordHead, Scanned, Sign, SlabRow, SlabWriter, name};
 use nightjar_types::{Event, Gap, GapCause, Wall};
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::path::Path;
 
 /// A hole from this length on is told, µs.
@@ -76,7 +77,7 @@ pub(super) fn recover(
         found: HashSet::new(),
         wear: Wear::default(),
     };
-    for (number, len) in volume.waiting()? {
+    for (number, len) in volume.gather_waiting()? {
         r.catalog.insert_free(number, len);
         r.next_number = r.next_number.max(number + 1);
     }
@@ -378,19 +379,30 @@ pub(super) fn explain_holes(
 
 /// Paths of all slabs, below the storage folder.
 pub(super) fn slab_paths(disk: &dyn Disk, root: &Path) -> Result<Vec<String>, StorageError> {
+    let mut found = files(disk, root)?;
+    found.retain(|path| name::parse(path).is_some());
+    found.sort();
+    Ok(found)
+}
+
+/// Paths of all files as deep as slabs lie.
+pub(super) fn files(disk: &dyn Disk, root: &Path) -> Result<Vec<String>, StorageError> {
     let mut folders = vec![(String::new(), 0)];
     let mut found = Vec::new();
     while let Some((here, depth)) = folders.pop() {
-        for entry in io_at("list", root.join(&here), disk.list(&here))? {
+        let entries = match disk.list(&here) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound && depth > 0 => continue, // its last file went meanwhile
+            entries => io_at("list", root.join(&here), entries)?,
+        };
+        for entry in entries {
             let below = if here.is_empty() { entry.name } else { format!("{here}/{}", entry.name) };
             if entry.is_dir && depth < 3 && below != name::PRIVATE_DIR {
                 folders.push((below, depth + 1));
-            } else if !entry.is_dir && name::parse(&below).is_some() {
+            } else if !entry.is_dir {
                 found.push(below);
             }
         }
     }
-    found.sort();
     Ok(found)
 }
 

@@ -37,8 +37,8 @@ pub(super) const MAKES_ROOM: &str = "the oldest footage makes room for new";
 /// Slabs on their way.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
-    /// Retired: usable from this epoch on, number, bytes.
-    cooling: Vec<(u64, u64, u32)>,
+    /// Retired: usable from this epoch on; number and bytes.
+    cooling: Vec<(u64, (u64, u32))>,
     /// Sealed: their rows are put into the index from this epoch on, when their footage is on the card.
     sealed: Vec<(u64, SlabRow)>,
     /// Sealed slabs that the index does not vouch for: the next start looks at them.
@@ -98,7 +98,7 @@ impl Ring {
     ) -> Result<bool, StorageError> {
         let mounted = shelf.mounted()?;
         let epoch = shelf.epoch.load(Relaxed);
-        self.cooling.retain(|(ready, number, len)| {
+        self.cooling.retain(|(ready, (number, len))| {
             let is_ready = *ready <= epoch;
             if is_ready {
                 shelf.catalog_mut().insert_free(*number, *len);
@@ -158,7 +158,7 @@ impl Ring {
         self.sealed.push((shelf.epoch.load(Relaxed) + COOLING, row));
     }
 
-    /// The pool path and length of a slab for stream `n`.
+    /// The path and length of a waiting slab for stream `n`.
     pub(super) fn obtain(
         &mut self,
         shelf: &Shelf,
@@ -172,8 +172,11 @@ impl Ring {
             want = at_hand(shelf, want); // other programs have filled the disk: better another size than no file
         }
         let is_ready = shelf.catalog().free_slabs().iter().any(|f| f.1 == want);
-        if !is_ready && self.cooling.iter().any(|c| c.2 == want) {
+        if !is_ready && self.cooling.iter().any(|c| c.1.1 == want) {
             self.settle_all(shelf, &mounted)?; // all that cool at once: one write-out serves the next streams too
+        }
+        if let Some(number) = take_waiting(shelf, &mounted, &streams[n], want, now) {
+            return Ok((mounted.volume.give_out(number), want));
         }
         let mut take = shelf.catalog_mut().take(want, now.wall, &keep(streams));
         if take.is_none() && !self.cooling.is_empty() {
@@ -183,11 +186,11 @@ impl Ring {
         }
         match take {
             None => Err(StorageError::NoSlab),
-            Some(Take::Free { number, len }) => Ok((name::pool_path(number), len)),
+            Some(Take::Free { number, len }) => Ok((mounted.volume.give_out(number), len)),
             Some(Take::Recycle(row)) => {
                 let (number, len) = retire(shelf, &mounted, &row, MAKES_ROOM)?;
                 settle(&mounted)?;
-                Ok((name::pool_path(number), len))
+                Ok((mounted.volume.give_out(number), len))
             }
             Some(Take::Exchange(exchange)) => {
                 let len = exchange.len;
@@ -195,11 +198,11 @@ impl Ring {
                 let len = at_hand(shelf, len);
                 let take = shelf.catalog_mut().take(len, now.wall, &keep(streams)); // not in the match: it would keep the lock
                 match take {
-                    Some(Take::Free { number, len }) => Ok((name::pool_path(number), len)),
+                    Some(Take::Free { number, len }) => Ok((mounted.volume.give_out(number), len)),
                     Some(Take::Recycle(row)) => {
                         let (number, len) = retire(shelf, &mounted, &row, MAKES_ROOM)?;
                         settle(&mounted)?;
-                        Ok((name::pool_path(number), len))
+                        Ok((mounted.volume.give_out(number), len))
                     }
                     Some(Take::Exchange(e)) => {
                         let mut catalog = shelf.catalog_mut(); // nothing of it was touched yet
@@ -216,7 +219,7 @@ impl Ring {
     /// Makes every retired slab safe to write over, on the spot.
     fn settle_all(&mut self, shelf: &Shelf, m: &Mounted) -> Result<(), StorageError> {
         settle(m)?;
-        for (_, number, len) in self.cooling.drain(..) {
+        for (_, (number, len)) in self.cooling.drain(..) {
             shelf.catalog_mut().insert_free(number, len);
         }
         Ok(())
@@ -232,14 +235,15 @@ impl Ring {
     ) -> Result<(), StorageError> {
         let (slabs, len) = (e.slabs(), e.len);
         tracing::info!(slabs, mib = len >> 20, "the bitrates changed: slabs of another size");
-        let mut files: Vec<String> = e.free.iter().map(|(number, _)| name::pool_path(*number)).collect();
+        let mut files: Vec<String> =
+            e.free.iter().map(|(number, _)| mounted.volume.give_out(*number)).collect();
         for row in &e.rows {
             shelf.forget(row, MAKES_ROOM);
             files.push(row.path.clone());
         }
         settle(mounted)?;
         for file in &files {
-            super::error::io_at("remove", file, mounted.volume.disk.remove(file))?;
+            mounted.volume.remove(file)?;
         }
         for _ in 0..slabs {
             let number = mounted.fresh_number();
@@ -257,7 +261,7 @@ impl Ring {
     }
 
     fn cooling_bytes(&self) -> u64 {
-        self.cooling.iter().map(|c| u64::from(c.2)).sum()
+        self.cooling.iter().map(|c| u64::from(c.1.1)).sum()
     }
 
     fn expire(
@@ -284,7 +288,7 @@ impl Ring {
     }
 
     pub(super) fn cool(&mut self, shelf: &Shelf, number: u64, len: u32) {
-        self.cooling.push((shelf.epoch.load(Relaxed) + COOLING, number, len));
+        self.cooling.push((shelf.epoch.load(Relaxed) + COOLING, (number, len)));
     }
 
     /// Reserves what the quota allows and is not reserved yet.
@@ -341,7 +345,7 @@ impl Ring {
         };
         let take = shelf.catalog_mut().take(len, now.wall, &keep(streams));
         let path = match take {
-            Some(Take::Free { number, .. }) => name::pool_path(number),
+            Some(Take::Free { number, .. }) => m.volume.give_out(number),
             Some(Take::Recycle(row)) => {
                 shelf.forget(&row, "the quota was lowered");
                 settle(m)?;
@@ -353,7 +357,7 @@ impl Ring {
             }
             None => return Ok(false),
         };
-        super::error::io_at("remove", &path, m.volume.disk.remove(&path))?;
+        m.volume.remove(&path)?;
         Ok(true)
     }
 
@@ -379,7 +383,7 @@ impl Ring {
         let spares: BTreeMap<u32, usize> = wants.iter().map(spare_of).collect();
         for (&len, &spare) in &spares {
             let ready = shelf.catalog().free_slabs().iter().filter(|f| f.1 == len).count();
-            let waiting = ready + self.cooling.iter().filter(|c| c.2 == len).count();
+            let waiting = ready + self.cooling.iter().filter(|c| c.1.1 == len).count();
             if ready * 2 < spare && waiting > ready {
                 shelf.is_index_urgent.store(true, Relaxed); // a slab is wanted sooner than the index would be written out
             }
@@ -391,7 +395,8 @@ impl Ring {
                 if is_stuck || !is_grown(shelf.catalog().bytes(), self.cooling_bytes()) {
                     break;
                 }
-                let take = shelf.catalog_mut().take_footage(len, &spares, now.wall, &keep(streams));
+                let folders = self.next_folders(shelf, m, streams, len, now);
+                let take = shelf.catalog_mut().take_footage(len, &spares, &folders, now.wall, &keep(streams));
                 match take {
                     Some(Take::Recycle(row)) => {
                         let (number, len) = retire(shelf, m, &row, MAKES_ROOM)?;
@@ -405,9 +410,51 @@ impl Ring {
         }
         Ok(changed)
     }
+
+    /// Today's folders of the streams that take slabs of `len`, the one first that needs a slab first: without those in
+    /// which one waits.
+    fn next_folders(
+        &self,
+        shelf: &Shelf,
+        m: &Mounted,
+        streams: &[Stream],
+        len: u32,
+        now: &Now,
+    ) -> Vec<String> {
+        let catalog = shelf.catalog();
+        let waiting = catalog.free_slabs().iter().chain(self.cooling.iter().map(|c| &c.1));
+        let have: BTreeSet<String> =
+            waiting.filter(|w| w.1 == len).map(|w| m.volume.folder_of(w.0)).collect();
+        let left_s = |s: &Stream| {
+            let row = s.slab.as_ref().and_then(|open| catalog.get(open.writer.generation()));
+            row.map_or(u64::MAX, |row| u64::from(row.len - row.used) / s.rate.max(1))
+        };
+        let mut next: Vec<(u64, String)> = streams
+            .iter()
+            .filter(|s| wanted(s, shelf, streams.len()) == len)
+            .map(|s| (left_s(s), name::folder(&s.id.0, s.id.1, now.wall)))
+            .filter(|(_, folder)| !have.contains(folder))
+            .collect();
+        next.sort();
+        next.into_iter().map(|(_, folder)| folder).collect()
+    }
 }
 
-/// The footage of a slab that is out of the catalog is forgotten, its file waits in the pool.
+/// The number of a waiting slab of `len` bytes for a stream: one in the folder of today's footage of it before others, and
+/// those last that wait for other streams in theirs.
+fn take_waiting(shelf: &Shelf, m: &Mounted, s: &Stream, len: u32, now: &Now) -> Option<u64> {
+    let begin = s.ready.front().map_or(now.wall, |f| f.wall());
+    let own = name::folder(&s.id.0, s.id.1, begin);
+    let (_, day) = own.rsplit_once('/')?;
+    let rank = |number: u64| match m.volume.folder_of(number) {
+        folder if folder == own => 0,
+        folder if folder.ends_with(day) => 2,
+        _ => 1,
+    };
+    shelf.catalog_mut().take_waiting(len, &rank)
+}
+
+/// The footage of a slab that is out of the catalog is forgotten, its file waits where it is.
 pub(super) fn retire(
     shelf: &Shelf,
     m: &Mounted,
@@ -415,7 +462,7 @@ pub(super) fn retire(
     why: &str,
 ) -> Result<(u64, u32), StorageError> {
     let number = m.fresh_number();
-    m.volume.rename(&row.path, &name::pool_path(number))?;
+    m.volume.retire(&row.path, number)?;
     shelf.forget(row, why);
     Ok((number, row.len))
 }

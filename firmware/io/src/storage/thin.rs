@@ -15,7 +15,7 @@ use nightjar_record::layout::{Flags, SlabHead};
 use nightjar_record::retention::ThinJob;
 use nightjar_record::scan::{self, Depth, Record};
 use nightjar_record::segmenter::ticks_of;
-use nightjar_record::{Fragment, Scanned, SlabWriter, Take, export, name};
+use nightjar_record::{Fragment, Scanned, SlabWriter, Take, export};
 use nightjar_types::{Mono, StreamParams, Wall};
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -113,7 +113,7 @@ impl Card {
         Ok(false)
     }
 
-    /// Takes a slab for the key frames. It stays in the pool, where nothing looks at it, until it is whole.
+    /// Takes a slab for the key frames. It stays a waiting one, which nothing looks at, until it is whole.
     fn begin_job(
         &mut self,
         m: &Mounted,
@@ -155,7 +155,7 @@ impl Card {
             ..found.slab.clone()
         };
         let (writer, bytes) = SlabWriter::begin(head, generation, len);
-        let file = SlabFile::open(&*m.volume.disk, &name::pool_path(number))?;
+        let file = SlabFile::open(&*m.volume.disk, &m.volume.path_of(number))?;
         file.write_at(&bytes, 0)?;
         let replaces = generations.len();
         let sources = generations.into();
@@ -256,13 +256,13 @@ impl Card {
             self.shelf.catalog_mut().insert_free(number, len); // one is held or being downloaded since
             return Ok(());
         };
-        m.volume.rename(&name::pool_path(number), &path)?;
+        m.volume.rename(&m.volume.give_out(number), &path)?;
         super::error::io_at("write out", &m.volume.root, m.volume.disk.sync())?;
         // the index vouches for it when those it replaces are gone, on the card: until then it is found by looking
         self.ring.reseal(&self.shelf, row);
         for old in replaced {
             let number = m.fresh_number();
-            m.volume.rename(&old.path, &name::pool_path(number))?;
+            m.volume.retire(&old.path, number)?;
             self.shelf.index(|index| index.remove_slab(old.generation));
             self.shelf.tell_deletion(&old, WHY);
             self.ring.cool(&self.shelf, number, old.len);

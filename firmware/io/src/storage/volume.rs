@@ -1,8 +1,8 @@
-//! The storage folder: who it is and its pool of waiting slabs.
+//! The storage folder: who it is, and its slab files under their names.
 
 use super::disk::{Disk, Place};
 use super::error::{StorageError, io_at};
-use super::slab_file::SlabFile;
+use super::waiting::Folders;
 use nightjar_record::name;
 use std::io;
 use std::path::PathBuf;
@@ -19,6 +19,7 @@ pub(super) struct Volume {
     /// Sixteen random hexadecimal digits, made with the volume.
     pub(super) id: String,
     pub(super) disk: Arc<dyn Disk>,
+    pub(super) elsewhere: Folders,
 }
 
 /// Which volume is wanted.
@@ -77,46 +78,34 @@ impl Volume {
             io::ErrorKind::WouldBlock => StorageError::InUse(root.clone()),
             _ => not_writable(e),
         })?;
-        Ok(Self { root, id, disk })
+        Ok(Self { root, id, disk, elsewhere: Folders::default() })
     }
 
-    /// The waiting slabs: number and length. What is no whole slab is removed.
-    pub(super) fn waiting(&self) -> Result<Vec<(u64, u32)>, StorageError> {
-        let mut found: Vec<(u64, u32)> = Vec::new();
-        for entry in io_at("list", name::POOL_DIR, self.disk.list(name::POOL_DIR))? {
-            let path = format!("{}/{}", name::POOL_DIR, entry.name);
-            let number = entry.name.strip_suffix(".slab").and_then(|s| s.parse().ok());
-            let len = SlabFile::open(&*self.disk, &path).and_then(|f| f.len())?;
-            match number {
-                Some(number) if SLABS.contains(&len) && len.is_power_of_two() => {
-                    found.push((number, len as u32));
-                }
-                _ => io_at("remove", &path, self.disk.remove(&path))?,
-            }
-        }
-        found.sort_unstable_by(|a, b| b.cmp(a));
-        Ok(found)
-    }
-
-    /// Reserves one more waiting slab.
-    pub(super) fn reserve(&self, number: u64, len: u32) -> Result<(), StorageError> {
-        let path = name::pool_path(number);
-        SlabFile::create(&*self.disk, &path, u64::from(len)).map(drop).inspect_err(|_| {
-            let _ = self.disk.remove(&path); // half a slab is of no use; the error already says why
-        })
-    }
-
-    /// Renames a slab file, making the folders that lead to its new name.
+    /// Renames a slab file. The folder of its new name is made, that of its old one goes when nothing is left in it.
     pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), StorageError> {
-        if let Some((folder, _)) = to.rsplit_once('/') {
-            io_at("make", folder, self.disk.make_dirs(folder))?;
+        let (old, new) = (name::folder_of(from), name::folder_of(to));
+        if new != old {
+            io_at("make", new, self.disk.make_dirs(new))?;
         }
         io_at("rename", from, self.disk.rename(from, to))?;
-        // the folders of its date, stream and camera go when they are empty; else these calls fail, as they should
-        if let Some((folder, _)) = from.rsplit_once('/').filter(|(f, _)| *f != name::POOL_DIR) {
-            let _ = self.disk.remove_dir(folder);
+        if new != old {
+            self.remove_folder(old);
         }
         Ok(())
+    }
+
+    /// Removes a slab file.
+    pub(super) fn remove(&self, path: &str) -> Result<(), StorageError> {
+        io_at("remove", path, self.disk.remove(path))?;
+        self.remove_folder(name::folder_of(path));
+        Ok(())
+    }
+
+    /// The folder of a day goes when it is empty; else the call fails, as it should.
+    fn remove_folder(&self, folder: &str) {
+        if folder != name::POOL_DIR {
+            let _ = self.disk.remove_dir(folder);
+        }
     }
 
     /// A free path for a slab that begins at `start`.

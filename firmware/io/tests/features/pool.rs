@@ -2,6 +2,9 @@
 
 use crate::rig::{MIB, Rig, is_seamless, main_of, sub_of};
 use nightjar_io::storage::{StorageError, StreamPlan};
+use nightjar_record::name;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::SeqCst;
 
 fn lens(rig: &Rig, id: &nightjar_io::storage::StreamId) -> Vec<u32> {
@@ -143,4 +146,110 @@ fn a_ring_that_turns_makes_and_removes_no_file() {
     assert!(rig.faults.syncs.load(SeqCst) <= beats + 80, "one write-out a beat, and few more");
     rig.close_clean();
     assert!(is_seamless(&rig.pictures(&main_of("front"))));
+}
+
+fn is_waiting(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "slab")
+}
+
+/// The waiting slabs below a folder.
+fn waiting(rig: &Rig, below: &str) -> Vec<PathBuf> {
+    rig.files(below).into_iter().filter(|p| is_waiting(p)).collect()
+}
+
+/// A ring of two cameras that begins at `start` µs and has turned.
+fn turning(start: i64) -> Rig {
+    let streams = vec![StreamPlan::always(main_of("a")), StreamPlan::always(main_of("b"))];
+    let mut rig = Rig::new(32 * MIB, streams);
+    rig.set_wall(nightjar_types::Wall(start), true);
+    rig.open().unwrap();
+    rig.cameras.iter_mut().for_each(|c| c.size = 20_000);
+    rig.run(240);
+    rig
+}
+
+#[test]
+fn a_retired_slab_waits_in_its_folder_and_is_the_next_of_its_stream() {
+    let mut rig = turning(START);
+    let count = |rig: &Rig| ["a", "b"].map(|camera| rig.files(camera).len());
+    let (before, begun) = (count(&rig), rig.slabs(&main_of("a")).last().unwrap().0.clone());
+    let mut seen = BTreeSet::new();
+    for _ in 0..100 {
+        rig.run(1);
+        assert_eq!(waiting(&rig, ".nightjar"), [] as [PathBuf; 0], "none is renamed into another folder");
+        assert_eq!(count(&rig), before, "nor taken out of another stream's");
+        seen.extend(["a", "b"].into_iter().flat_map(|camera| waiting(&rig, camera)));
+        let report = rig.check();
+        let waits = ["a", "b"].map(|camera| waiting(&rig, camera).len()).iter().sum::<usize>() as u64;
+        assert!(report.in_use && report.findings.is_empty(), "{report:#?}");
+        assert_eq!((report.waiting, report.bytes), (waits, 32 * MIB), "a check of a live card counts it");
+    }
+    assert!(seen.len() > 8 && rig.slabs(&main_of("a")).last().unwrap().0 != begun, "{seen:?}");
+    rig.close_clean();
+    assert!(is_seamless(&rig.pictures(&main_of("a"))));
+}
+
+#[test]
+fn a_kill_at_any_moment_finds_what_waits() {
+    let mut rig = turning(START);
+    let mut found = 0;
+    for _ in 0..60 {
+        // never at the same moment between two slabs
+        (0..13).for_each(|_| rig.frame());
+        rig.kill();
+        let waits = ["a", "b"].map(|camera| waiting(&rig, camera).len()).iter().sum::<usize>();
+        found += waits;
+        let report = rig.check();
+        let all = waits + waiting(&rig, ".nightjar").len();
+        assert_eq!(
+            (report.waiting, report.bytes),
+            (all as u64, 32 * MIB),
+            "a check of a pulled card counts it"
+        );
+        assert!(report.findings.iter().all(|f| f.invariant != 7), "{report:#?}");
+        rig.open().unwrap();
+        assert_eq!(waiting(&rig, ".nightjar").len(), all, "all of them are in the pool");
+        assert_eq!(rig.bytes(), 32 * MIB);
+        assert_eq!(rig.library().status().free_slabs, all as u64);
+    }
+    assert!(found > 20, "{found} waited in a folder of footage");
+    rig.close_clean();
+}
+
+#[test]
+fn numbers_stay_unique_and_what_is_no_whole_slab_goes() {
+    let mut rig = turning(START);
+    rig.run_until(30, |rig| !waiting(rig, "a").is_empty());
+    rig.kill();
+    let there = waiting(&rig, "a").swap_remove(0);
+    let file = there.file_name().unwrap();
+    let number = name::waiting_number(file.to_str().unwrap()).unwrap();
+    std::fs::copy(&there, rig.dir.join(".nightjar/pool").join(file)).unwrap();
+    let folder = there.parent().unwrap();
+    std::fs::write(folder.join("99999999.slab"), b"half a slab").unwrap();
+    std::fs::write(folder.join("notes.slab"), b"the owner's").unwrap();
+    rig.open().unwrap();
+    let pool = waiting(&rig, ".nightjar");
+    assert!(pool.contains(&rig.dir.join(name::pool_path(number))), "{pool:?}");
+    assert!(pool.contains(&rig.dir.join(name::pool_path(100_000_000))), "above all: {pool:?}");
+    assert_eq!(waiting(&rig, "a"), [folder.join("notes.slab")], "not ours");
+    std::fs::remove_file(folder.join("notes.slab")).unwrap();
+    rig.run_until(30, |rig| rig.bytes() == 32 * MIB);
+    rig.run(60);
+    rig.close_clean();
+}
+
+#[test]
+fn the_folder_of_a_past_day_goes_with_its_last_waiting_slab() {
+    let midnight = START + 20 * crate::rig::HOUR;
+    let mut rig = turning(midnight - 200 * crate::rig::SECOND);
+    let yesterday = rig.dir.join("a/main/2026-11-21");
+    let is_old = |rig: &Rig| waiting(rig, "a/main/2026-11-21").len() == rig.files("a/main/2026-11-21").len();
+    assert!(!is_old(&rig) && rig.dir.join("a/main/2026-11-22").is_dir());
+    rig.run_until(300, |rig| is_old(rig));
+    assert!(yesterday.is_dir(), "its last slab waits there");
+    rig.run_until(60, |_| !yesterday.exists());
+    rig.run_until(60, |rig| !rig.dir.join("b/main/2026-11-21").exists());
+    rig.close_clean();
+    assert!(is_seamless(&rig.pictures(&main_of("a"))));
 }

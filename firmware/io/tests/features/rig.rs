@@ -322,7 +322,8 @@ impl Rig {
 
     /// Every slab of a stream, read to its last byte, in time order.
     pub(crate) fn slabs(&self, stream: &StreamId) -> Vec<(PathBuf, Scanned, Vec<u8>)> {
-        let files = self.files(&format!("{}/{}", stream.0, stream.1));
+        let mut files = self.files(&format!("{}/{}", stream.0, stream.1));
+        files.retain(|p| p.extension().is_some_and(|e| e == "mp4")); // not what waits there
         let mut all: Vec<_> = files
             .into_iter()
             .map(|path| {

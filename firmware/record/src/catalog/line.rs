@@ -102,6 +102,16 @@ impl Lane<'_> {
         Place { share, end, generation, len: self.len }
     }
 
+    /// The one that goes first.
+    pub(super) fn first(&self) -> Option<Place> {
+        self.set.first().map(|key| self.place(*key))
+    }
+
+    /// How much of the allowed age `us` microseconds are.
+    pub(super) fn share_of(&self, us: i64) -> f64 {
+        us as f64 / self.age_us as f64
+    }
+
     /// The share of the one that goes last.
     pub(super) fn last_share(&self) -> Option<f64> {
         self.set.last().map(|key| self.place(*key).share)

@@ -15,6 +15,7 @@
 
 use super::line::{Lane, Place, going};
 use super::{Catalog, SlabRow, StreamId};
+use crate::name;
 use nightjar_types::Wall;
 use nightjar_types::config::Keep;
 use std::borrow::Cow;
@@ -103,12 +104,22 @@ impl Catalog {
         self.carry_out(step?, len)
     }
 
+    /// Takes the waiting slab of `len` bytes whose number has the least `rank`.
+    pub fn take_waiting(&mut self, len: u32, rank: &dyn Fn(u64) -> u8) -> Option<u64> {
+        let of_len = self.free.iter().enumerate().rev().filter(|(_, f)| f.1 == len);
+        let (at, _) = of_len.min_by_key(|(_, f)| rank(f.0))?;
+        Some(self.free.swap_remove(at).0)
+    }
+
     /// As [`take`](Self::take), but leaves waiting slabs alone, of each size as many as `spared` says: to retire footage
     /// ahead of its use. What waits for others is not given to this one and back again.
+    ///
+    /// Of slabs that are recycled a slab's length sooner or later, the one goes whose folder stands first in `folders`.
     pub fn take_footage(
         &mut self,
         len: u32,
         spared: &BTreeMap<u32, usize>,
+        folders: &[String],
         now: Wall,
         keep: &dyn Fn(&StreamId) -> Keep,
     ) -> Option<Take> {
@@ -121,8 +132,31 @@ impl Catalog {
             None => f.1 != len,
         };
         let surplus: Vec<(u64, u32)> = self.free.iter().filter(is_surplus).copied().collect();
-        let step = self.step(len, now, keep, &surplus);
-        self.carry_out(step?, len)
+        let step = match self.step(len, now, keep, &surplus)? {
+            Step::Recycle(first) => Step::Recycle(self.instead_of(first, folders, now, keep)),
+            exchange @ Step::Exchange { .. } => exchange,
+        };
+        self.carry_out(step, len)
+    }
+
+    /// A slab that would be recycled no later after `first` than `first` is long, in the first of `folders` that has one.
+    fn instead_of(&self, first: u64, folders: &[String], now: Wall, keep: &dyn Fn(&StreamId) -> Keep) -> u64 {
+        let Some(row) = self.get(first) else { return first };
+        let Some((start, end)) = row.start().zip(row.end()).filter(|_| !self.line.is_ahead_of(now)) else {
+            return first;
+        };
+        let lanes = self.line.lanes(Some(now), keep);
+        let Some(own) = lanes.iter().filter_map(Lane::first).find(|p| p.generation == first) else {
+            return first;
+        };
+        // what is to be deleted anyway goes in its order
+        let near = lanes.iter().filter(|l| l.len == row.len && own.share < 1.0).filter_map(|lane| {
+            let place = lane.first().filter(|p| own.share - p.share <= lane.share_of(end - start))?;
+            Some((place.generation, name::folder_of(&self.get(place.generation)?.path)))
+        });
+        let near: Vec<(u64, &str)> = near.collect();
+        let liked = folders.iter().find_map(|folder| near.iter().find(|n| n.1 == folder));
+        liked.map_or(first, |n| n.0)
     }
 
     fn carry_out(&mut self, step: Step, len: u32) -> Option<Take> {

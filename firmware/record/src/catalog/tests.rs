@@ -106,6 +106,42 @@ fn recycles_what_ends_first_and_never_an_open_held_or_pinned_slab() {
 }
 
 #[test]
+fn of_slabs_about_as_old_the_one_in_the_wanted_folder_goes() {
+    let folders = ["c", "b", "a"].map(str::to_string);
+    let none = BTreeMap::new();
+    let mut c = Catalog::default();
+    let first = add(&mut c, "a", 0, 100, |_| ());
+    let near = add(&mut c, "b", 90, 190, |_| ());
+    let far = add(&mut c, "c", 150, 250, |_| ());
+    let footage =
+        |c: &mut Catalog, now: i64| recycled(c.take_footage(MIB, &none, &folders, Wall(now), &forever));
+    let mut again = c.clone();
+    assert_eq!(footage(&mut c, 300), near, "it ends no slab's length later; the one in c does");
+    assert_eq!([footage(&mut c, 300), footage(&mut c, 300)], [first, far]);
+    let expired = |_: &StreamId| Keep {
+        continuous: Limit { age: Some(Duration::from_micros(150)), bytes: None },
+        ..Keep::default()
+    };
+    let gone = recycled(again.take_footage(MIB, &none, &folders, Wall(300), &expired));
+    assert_eq!(gone, first, "what is to be deleted goes in its order");
+    let ahead = 3 * HOUR; // with a clock that is wrong too
+    add(&mut again, "d", ahead, ahead + 1, |_| ());
+    assert_eq!(footage(&mut again, 300), near);
+    again.check_invariants();
+}
+
+#[test]
+fn the_waiting_slab_of_the_least_rank_is_taken() {
+    let mut c = Catalog::default();
+    for (number, len) in [(1, MIB), (2, MIB), (3, 2 * MIB), (4, MIB)] {
+        c.insert_free(number, len);
+    }
+    let rank = |number: u64| u8::from(number != 2);
+    assert_eq!([c.take_waiting(MIB, &rank), c.take_waiting(MIB, &rank)], [Some(2), Some(4)]);
+    assert_eq!((c.take_waiting(4 * MIB, &rank), c.free()), (None, 2));
+}
+
+#[test]
 fn the_share_of_the_allowed_age_decides_who_goes() {
     let keep = |_: &StreamId| Keep { continuous: days(2), event: days(30), ..Keep::default() };
     let mut c = Catalog::default();
