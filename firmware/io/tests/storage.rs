@@ -193,6 +193,7 @@ fn a_lost_index_is_made_again_with_its_events() {
         end: None,
         rules: vec!["siren".into()],
         model: "00".into(),
+        found: None,
     };
     storage.events().event(0, event.clone(), Some(Bytes::from_static(b"\xff\xd8jpeg\xff\xd9")));
     until(|| storage.library().event(event.id).is_some());

@@ -178,10 +178,15 @@ fn start_eye(config: &Config, stopped: watch::Receiver<bool>) -> anyhow::Result<
     }
     let cameras = names::detected(config).iter().map(|s| s.id.0.to_string()).collect();
     let (send, seen) = mpsc::channel(SEEN_QUEUE);
-    let eye =
-        EyeConfig { program: load::eye_program(config)?, args, min_score: config.eye.min_score, cameras };
+    let min_scores = names::detected(config).iter().map(|s| min_score(config, s.camera)).collect();
+    let eye = EyeConfig { program: load::eye_program(config)?, args, min_scores, cameras };
     let (eye, task) = Eye::start(eye, send, stopped);
     Ok((eye, task, seen))
+}
+
+/// Least confidence that is reported of a camera.
+fn min_score(config: &Config, camera: usize) -> f32 {
+    config.cameras[camera].scores.min_score.unwrap_or(config.eye.min_score)
 }
 
 /// The eye's stream numbers, as cameras of the rules.

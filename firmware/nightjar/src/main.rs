@@ -3,6 +3,7 @@
 mod check;
 mod cli;
 mod clip;
+mod compile;
 mod console;
 mod daemon;
 mod desk;
@@ -12,6 +13,7 @@ mod load;
 mod names;
 mod outputs;
 mod reload;
+mod sight;
 mod stage;
 mod story;
 mod supervisor;
@@ -46,7 +48,7 @@ fn run(args: cli::Args) -> anyhow::Result<bool> {
         }
         cli::Verb::Config { what: cli::ConfigVerb::Check { file } } => {
             let config = load::config(Some(&file))?;
-            stage::compile(&config).with_context(|| file.display().to_string())?;
+            compile::compile(&config).with_context(|| file.display().to_string())?;
             outputs::resolve(&config, &load::board(&config)?).with_context(|| file.display().to_string())?;
             println!("{}: good: {}", file.display(), console::summary(&config));
             Ok(true)

@@ -239,7 +239,7 @@ impl Link {
             let (taken, stream) = (mailbox.take(), n as u32);
             match taken.params {
                 Some(Some(params)) => {
-                    let (camera, min_score) = (self.config.cameras[n].clone(), self.config.min_score);
+                    let (camera, min_score) = (self.config.cameras[n].clone(), self.config.min_scores[n]);
                     send(
                         to,
                         &ToEye::Open {

@@ -27,8 +27,8 @@ pub struct EyeConfig {
     pub program: PathBuf,
     /// Its arguments after `serve`.
     pub args: Vec<String>,
-    /// Least confidence that is reported.
-    pub min_score: f32,
+    /// Least confidence that is reported, by stream number.
+    pub min_scores: Vec<f32>,
     /// The detected streams' camera ids, by stream number.
     pub cameras: Vec<String>,
 }
