@@ -9,7 +9,7 @@ use crate::looker::{Look, UNSURE_SHARE};
 use crate::outbox::Outbox;
 use crate::{error::Error, jpeg};
 use nightjar_detect::{Attention, BestShot, Lost, MotionGate, Picture, Tracked, Tracker, TrackerConfig};
-use nightjar_types::eye::FromEye;
+use nightjar_types::eye::{ARCHIVE, FromEye};
 use nightjar_types::{Detection, Mono};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -87,6 +87,11 @@ impl Watch {
             in_model: false,
         };
         Self { stream, around, state: Mutex::new(state) }
+    }
+
+    /// It is no live stream.
+    pub(crate) fn is_archive(&self) -> bool {
+        self.stream >= ARCHIVE
     }
 
     /// Begins anew; gives the generation that pictures of this opening carry.

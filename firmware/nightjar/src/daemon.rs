@@ -1,8 +1,10 @@
 //! Configuration → stages → one running recorder. Wiring only: starts left to right, stops left to right.
 
+use crate::compile::{Compiled, compile};
 use crate::desk::Counter;
 use crate::health::Gauges;
 use crate::names::{self, Names};
+use crate::night::{Night, Parts, Worker};
 use crate::outputs::Outputs;
 use crate::stage::{Seen, Stage};
 use crate::{console, keeping, load, reload, supervisor};
@@ -72,6 +74,22 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     let shown_outputs = outputs.shown();
     let stage = Stage::new(&config, numbers(&config), outputs, storage.events(), updates.clone())?;
     let (shown_stage, (commands, commanded)) = (stage.shown(), mpsc::channel(COMMAND_QUEUE));
+    let night = Night::open(&state_dir, config.night.enabled)
+        .with_context(|| format!("[device] state_dir {}", state_dir.display()))?;
+    let Compiled { names, sights, .. } = compile(&config)?;
+    let parts = Parts {
+        config: config.clone(),
+        streams: all_streams.clone(),
+        watched: detected.clone(),
+        names,
+        sights,
+        library: storage.library(),
+        card: storage.events(),
+        eye: eye.clone(),
+        stage: shown_stage.clone(),
+        updates: updates.clone(),
+    };
+    let worker = config.night.enabled.then(|| Worker::new(night.clone(), parts));
     let gauges = Arc::new(Gauges {
         config: config.clone(),
         board: board.title().to_string(),
@@ -97,6 +115,7 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
         updates: updates.clone(),
         gauges: gauges.clone(),
         clips: Default::default(),
+        night,
     });
     let (auth, setup_code) = Auth::open(&state_dir, wall.clone())?;
     let options = Options {
@@ -115,6 +134,7 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     let address = console::address(server.scheme(), server.addr());
 
     let stage = tokio::spawn(stage.run(seen, commanded, stopped.clone()));
+    let night = worker.map(|worker| tokio::spawn(worker.run(stopped.clone())));
     let sessions = Sessions::start(streams)?;
     let supervisor = tokio::spawn(supervisor::run(gauges, updates, audit.clone(), stopped.clone()));
     let mut web_stopped = stopped.clone();
@@ -136,6 +156,9 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     tracing::info!("stopping");
     tokio::task::spawn_blocking(move || sessions.stop()).await?;
     let _ = stop.send(true); // every task below listens
+    if let Some(night) = night {
+        night.await?;
+    }
     stage.await?;
     eye_task.await?;
     supervisor.await?;

@@ -11,6 +11,7 @@ mod health;
 mod keeping;
 mod load;
 mod names;
+mod night;
 mod outputs;
 mod reload;
 mod sight;

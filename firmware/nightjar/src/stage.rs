@@ -57,6 +57,8 @@ pub(crate) struct Shown {
     pub(crate) unknown: Vec<String>,
     /// When something last moved or was seen before any camera.
     pub(crate) stirred: Option<Mono>,
+    /// When the eye gave a picture last, by its stream numbers.
+    pub(crate) looked: Vec<Option<Mono>>,
     /// The newest pictures of events: they are on their way to the card.
     pictures: VecDeque<(EventId, Bytes)>,
 }
@@ -125,7 +127,12 @@ impl Stage {
             had_boxes: vec![false; seen.len()],
             config: config.clone(),
             sights,
-            shown: Arc::new(Mutex::new(Shown { rules, alive: clock::mono(), ..Shown::default() })),
+            shown: Arc::new(Mutex::new(Shown {
+                rules,
+                alive: clock::mono(),
+                looked: vec![None; seen.len()],
+                ..Shown::default()
+            })),
             names,
             book,
             events: EventBook::new(UNSEEN_US, Score::from_thousandths(BETTER)),
@@ -250,9 +257,12 @@ impl Stage {
         if has_event {
             self.card.trigger(main, Trigger::Event, at);
         }
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.looked[n] = Some(at);
         if moves || has_event {
-            self.shown.lock().unwrap_or_else(PoisonError::into_inner).stirred = Some(at);
+            shown.stirred = Some(at);
         }
+        drop(shown);
         if moves {
             self.card.trigger(main, Trigger::Motion, at);
         }
@@ -390,6 +400,7 @@ pub(crate) fn view(event: &Event, has_picture: bool) -> EventView {
         rules: event.rules.clone(),
         snapshot: has_picture,
         model: event.model.clone(),
+        found_ms: event.found.map(Wall::as_ms),
     }
 }
 

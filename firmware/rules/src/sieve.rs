@@ -134,7 +134,8 @@ mod tests {
     fn limits_are_of_one_class() {
         let mut sieve = Sieve::default();
         let score = Score::from_thousandths(600);
-        let limits = ThingLimits { min_score: score, min_height: 500, max_height: 4_000, ..ThingLimits::default() };
+        let limits =
+            ThingLimits { min_score: score, min_height: 500, max_height: 4_000, ..ThingLimits::default() };
         sieve.limit(PERSON, limits).unwrap();
         let admitted = [499, 500, 4_000, 4_001].map(|h| sieve.admits(PERSON, tall(h)));
         assert_eq!(admitted, [false, true, true, false]);

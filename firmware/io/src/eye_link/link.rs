@@ -85,7 +85,7 @@ impl Link {
     }
 
     async fn until_asked(&self) {
-        while self.shared.stills().asked.is_empty() {
+        while self.shared.stills().asked.is_empty() && !self.shared.archive.is_wanted() {
             self.shared.wake.notified().await;
         }
     }
@@ -169,6 +169,7 @@ impl Link {
                 }
                 // the stage must know: track numbers begin anew
                 let hello = FromEye::Hello { protocol: PROTOCOL, model };
+                self.shared.archive.renew(&hello);
                 self.seen.send(hello).await.map_err(|_| "nobody listens any more".to_string())
             }
             FromEye::Hello { protocol, .. } => Err(format!(
@@ -185,6 +186,7 @@ impl Link {
                 Ok(Err(why)) => return why,
                 Ok(Ok(message)) => message,
             };
+            let Some(message) = self.shared.archive.sort(message) else { continue };
             match message {
                 FromEye::Pong { counters, .. } => self.shared.state().counters = counters,
                 FromEye::Decoder { stream, element } => {
@@ -212,7 +214,8 @@ impl Link {
         loop {
             let news = timeout_at(ping_at, self.shared.wake.notified()).await;
             let mut told = self.tell_all(to).await;
-            if self.is_on_demand() && self.shared.stills().waiting.is_empty() {
+            let is_needed = !self.shared.stills().waiting.is_empty() || self.shared.archive.is_wanted();
+            if self.is_on_demand() && !is_needed {
                 if clock::mono().since(busy) > IDLE_FOR {
                     return IDLE.into();
                 }
@@ -262,6 +265,9 @@ impl Link {
                 send(to, &ToEye::Unit { stream, mono: unit.arrived, is_key: unit.is_key, data: unit.data })
                     .await?;
             }
+        }
+        for message in self.shared.archive.take() {
+            send(to, &message).await?; // last: live pictures go first
         }
         Ok(())
     }

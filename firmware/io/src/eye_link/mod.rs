@@ -1,8 +1,12 @@
 //! The eye beside us: units and questions in, what it sees out. It may crash, hang or talk nonsense: it is started again.
 
+mod archive;
 mod link;
 mod mailbox;
 
+pub use archive::ArchiveFeed;
+
+use archive::ArchiveBox;
 use bytes::Bytes;
 use link::Link;
 use mailbox::Mailbox;
@@ -68,6 +72,7 @@ struct Shared {
     wake: Arc<Notify>,
     state: Mutex<EyeState>,
     stills: Mutex<Stills>,
+    archive: ArchiveBox,
 }
 
 impl Shared {
@@ -115,7 +120,8 @@ impl Eye {
     ) -> (Self, tokio::task::JoinHandle<()>) {
         let wake = Arc::new(Notify::new());
         let mailboxes = config.cameras.iter().map(|_| Mailbox::new(wake.clone())).collect();
-        let shared = Arc::new(Shared { mailboxes, wake, state: Mutex::default(), stills: Mutex::default() });
+        let (state, stills, archive) = Default::default();
+        let shared = Arc::new(Shared { mailboxes, wake, state, stills, archive });
         let link = Link::new(config, shared.clone(), seen);
         (Self { shared }, tokio::spawn(link.keep_running(stop)))
     }
@@ -123,6 +129,12 @@ impl Eye {
     /// The way of stream `n` of [`EyeConfig::cameras`].
     pub fn feed(&self, n: usize) -> EyeFeed {
         EyeFeed { shared: self.shared.clone(), stream: n }
+    }
+
+    /// The way of pictures of before, and what the eye says to them; `Hello` when it is another eye from now on. One at a time:
+    /// the newest caller gets the answers.
+    pub fn archive(&self) -> (ArchiveFeed, mpsc::Receiver<FromEye>) {
+        ArchiveFeed::new(self.shared.clone())
     }
 
     /// How it is doing.

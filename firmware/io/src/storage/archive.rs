@@ -79,6 +79,27 @@ impl Archive {
         Ok(None)
     }
 
+    /// Where the group begins that shows `at`. `None` when nothing does.
+    pub fn begin(&mut self, at: Wall) -> Result<Option<Wall>, StorageError> {
+        let row = self.library.shelf().catalog().newest_before(&self.stream, at).cloned();
+        let Some(row) = row.filter(|r| r.end().is_some_and(|end| end > at)) else { return Ok(None) };
+        self.look(&row)?;
+        let Some((_, _, found)) = &self.open else { return Ok(None) };
+        let keys = found.records.iter().filter(|r| r.head.is_key());
+        Ok(keys.map(|r| r.head.wall).take_while(|wall| *wall <= at).last())
+    }
+
+    /// Opens a slab, unless it is open.
+    fn look(&mut self, row: &SlabRow) -> Result<(), StorageError> {
+        // what is still written is looked at again: there is more of it now
+        let is_known =
+            self.open.as_ref().is_some_and(|(g, _, found)| *g == row.generation && found.seal.is_some());
+        if !is_known {
+            self.open = self.library.scan(row.generation)?.map(|(file, found)| (row.generation, file, found));
+        }
+        Ok(())
+    }
+
     fn in_slab(
         &mut self,
         row: &SlabRow,
@@ -86,12 +107,7 @@ impl Archive {
         until: Wall,
         part: Part,
     ) -> Result<Option<Group>, StorageError> {
-        // what is still written is looked at again: there is more of it now
-        let is_known =
-            self.open.as_ref().is_some_and(|(g, _, found)| *g == row.generation && found.seal.is_some());
-        if !is_known {
-            self.open = self.library.scan(row.generation)?.map(|(file, found)| (row.generation, file, found));
-        }
+        self.look(row)?;
         let Some((generation, file, found)) = &self.open else { return Ok(None) };
         let records: Vec<&Record> = found.records.iter().filter(|r| r.head.kind == Kind::Fragment).collect();
         let is_wanted = |r: &&Record| r.head.is_key() && r.head.wall >= from && r.head.wall < until;
@@ -112,9 +128,7 @@ impl Archive {
                 break;
             }
             match read_record(file, record.offset, *generation)? {
-                Found::Whole(data) => {
-                    self::read(&mut out.pictures, &Bytes::from(data), record.head.wall, part)
-                }
+                Found::Whole(data) => read(&mut out.pictures, &Bytes::from(data), record.head.wall, part),
                 // what follows it in the group cannot be decoded
                 Found::Damaged => {
                     self.library.shelf().found_damaged(file, *generation, record.offset);

@@ -94,13 +94,8 @@ mod tests {
     #[test]
     fn live_pictures_processor_and_heat_go_first() {
         let bounds = Bounds { quiet: Duration::from_secs(10), load: 0.5, temperature: 70.0 };
-        let calm = Conditions {
-            has_storage: true,
-            has_eye: true,
-            quiet_for: None,
-            load: 0.5,
-            temperature: None,
-        };
+        let calm =
+            Conditions { has_storage: true, has_eye: true, quiet_for: None, load: 0.5, temperature: None };
         assert_eq!(may_work(&calm, &bounds), Ok(()));
         let s = |s| Some(Duration::from_secs(s));
         for (now, wait) in [
