@@ -1,4 +1,7 @@
 //! What the eye found in a picture → what of it counts on this camera: masks, classes, limits, scores.
+//!
+//! Here and not in the eye: who walks behind a mask and comes out again is one track and one event, and what other people's
+//! detectors say is masked as well. What moves in a mask still counts as motion, and masks do not change what is recorded.
 
 use crate::names::{self, Names};
 use anyhow::Context;

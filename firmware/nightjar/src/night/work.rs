@@ -104,6 +104,8 @@ pub(super) struct Shift {
     pub(super) stirs: bool,
     /// Pictures that the eye has not answered.
     out: Vec<Wall>,
+    /// The newest picture was not answered in time.
+    holds_back: bool,
     /// Events that may not be on the card yet: when they were sent there, and when they began.
     pub(super) fresh: Vec<(Mono, Wall)>,
     /// Events since progress was told last.
@@ -242,6 +244,7 @@ impl Worker {
             began: clock::wall(),
             stirs: false,
             out: Vec::new(),
+            holds_back: false,
             fresh: Vec::new(),
             found: 0,
             job,
@@ -305,9 +308,10 @@ impl Worker {
         self.until_calm(shift).await?;
         shift.out.push(picture.at);
         self.feed.picture(picture.at, picture.is_key, picture.data);
-        // one at a time; a decoder that reorders gets more
-        let within = if shift.out.len() < OUT { PICTURE / 10 } else { PICTURE };
+        // one at a time, so that the model looks at each; a decoder that holds pictures back gets more
+        let within = if shift.holds_back && shift.out.len() < OUT { PICTURE / 10 } else { PICTURE };
         self.hear(shift, within).await?;
+        shift.holds_back = !shift.out.is_empty();
         if shift.out.len() >= OUT {
             shift.out.remove(0); // it did not decode
         }

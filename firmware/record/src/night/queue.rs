@@ -110,10 +110,7 @@ impl Queue {
         }
         if self.jobs.len() >= MAX_JOBS {
             let oldest = self.jobs.iter().position(|j| j.reason != Reason::Asked);
-            match oldest.filter(|_| self.jobs.len() >= MAX_JOBS) {
-                Some(oldest) => drop(self.jobs.remove(oldest)),
-                None => return Err(NightError::Full),
-            }
+            self.jobs.remove(oldest.ok_or(NightError::Full)?);
         }
         self.next_id += 1;
         let (id, camera, by) = (self.next_id, camera.clone(), by.to_string());
