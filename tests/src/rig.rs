@@ -72,7 +72,7 @@ impl Rig {
         let config = EyeConfig {
             program,
             args,
-            min_score: 0.3,
+            min_scores: vec![0.3; ids.len()],
             cameras: ids.iter().map(ToString::to_string).collect(),
             registry: Some(dir.path().join("registry.bin")),
             limits,

@@ -8,6 +8,8 @@ import type {
   Health,
   Hold,
   Holds,
+  Night,
+  NightJob,
   OutputStatus,
   RuleView,
   Session,
@@ -107,6 +109,10 @@ export const api = {
   hold: (cameras: string[], from_ms: number, to_ms: number, note: string) =>
     call<Hold>("POST", "/holds", { cameras, from_ms, to_ms, note }),
   release: (hold: number) => call<Hold>("DELETE", `/holds/${hold}`),
+  night: () => call<Night>("GET", "/night"),
+  lookAgain: (camera: string, from_ms: number, to_ms: number, label: string | null) =>
+    call<NightJob>("POST", "/night", { camera, from_ms, to_ms, label }),
+  dropJob: (job: number) => call<NightJob>("DELETE", `/night/${job}`),
   setClock: (now_ms: number) => call<Clock>("POST", "/clock", { now_ms }),
 };
 

@@ -119,6 +119,30 @@ export interface EventView {
   rules: string[];
   snapshot: boolean;
   model: string;
+  /** When it was found in a recording; null: seen live. */
+  found_ms: number | null;
+}
+
+export type NightState = "off" | "idle" | "working" | "storage" | "eye" | "motion" | "load" | "heat";
+
+export interface NightJob {
+  id: number;
+  camera: string;
+  from_ms: number;
+  to_ms: number;
+  done_ms: number;
+  label: string | null;
+  reason: "asked" | "unwatched" | "enabled";
+  by: string;
+  found: number;
+}
+
+/** What is looked at again. */
+export interface Night {
+  state: NightState;
+  words: string;
+  left_s: number | null;
+  jobs: NightJob[];
 }
 
 export interface EventPage {

@@ -1,7 +1,7 @@
 // Every word the page says, by language. A new language is a new object of type `Words` and a line in `tables`.
 import { language, type Language } from "./language.ts";
 import { duration } from "./format.ts";
-import type { CameraState, CardLife, Forecast, GapCause, Role, StorageState } from "./types.ts";
+import type { CameraState, CardLife, Forecast, GapCause, NightState, Role, StorageState } from "./types.ts";
 
 const en = {
   brand: "Nightjar",
@@ -148,6 +148,27 @@ const en = {
     askBody: (what: string) => `“${what}” is recycled in its turn, or at once when it is older than footage may be.`,
     wrong: "The begin has to be before the end.",
     done: (size: string) => `Kept, ${size}.`,
+  },
+
+  night: {
+    title: "Night shift",
+    state: {
+      off: "Off",
+      idle: "Nothing to do",
+      working: "Working",
+      storage: "Waits for the storage",
+      eye: "Waits for the detector",
+      motion: "Waits for quiet",
+      load: "Waits: busy",
+      heat: "Waits: hot",
+    } satisfies Record<NightState, string>,
+    left: (time: string) => `About ${time} of work left`,
+    why: { asked: "asked for", unwatched: "not seen live", enabled: "newly detected on" },
+    found: (n: number) => `${n} found`,
+    later: "Found later",
+    again: "Look again",
+    drop: "Drop",
+    lead: "Recordings are looked at again when nothing moves and the board is idle. Outputs stay as they are.",
   },
 
   gap: {
@@ -478,6 +499,27 @@ const de: Words = {
     askBody: (what) => `„${what}“ wird überschrieben, wenn es an der Reihe ist, oder gleich, wenn es älter ist, als Aufnahmen werden dürfen.`,
     wrong: "Der Anfang muss vor dem Ende liegen.",
     done: (size) => `Behalten, ${size}.`,
+  },
+
+  night: {
+    title: "Nachtschicht",
+    state: {
+      off: "Aus",
+      idle: "Nichts zu tun",
+      working: "Arbeitet",
+      storage: "Wartet auf den Speicher",
+      eye: "Wartet auf den Detektor",
+      motion: "Wartet auf Ruhe",
+      load: "Wartet: ausgelastet",
+      heat: "Wartet: zu warm",
+    },
+    left: (time) => `Noch etwa ${time} Arbeit`,
+    why: { asked: "gewünscht", unwatched: "nicht live gesehen", enabled: "neu mit Erkennung" },
+    found: (n) => `${n} gefunden`,
+    later: "Später gefunden",
+    again: "Noch einmal ansehen",
+    drop: "Verwerfen",
+    lead: "Aufnahmen werden noch einmal angesehen, wenn sich nichts bewegt und das Gerät Zeit hat. Ausgänge bleiben, wie sie sind.",
   },
 
   gap: {

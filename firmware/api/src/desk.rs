@@ -1,5 +1,6 @@
 //! What the web asks of the daemon, and nothing else: one read handle with one command. The daemon implements it.
 
+use crate::night::{JobView, NightForm, NightView};
 use crate::storage::{ClockView, HoldForm, HoldView, HoldsView, StorageView};
 use bytes::Bytes;
 pub use futures_util::future::BoxFuture;
@@ -57,6 +58,12 @@ pub trait Desk: Send + Sync + 'static {
     fn hold(&self, form: HoldForm, who: &str) -> BoxFuture<'_, Result<HoldView, DeskError>>;
     /// Lets a hold go; answers with what it was.
     fn release(&self, id: u32) -> BoxFuture<'_, Result<HoldView, DeskError>>;
+    /// What the night shift does and will do.
+    fn night(&self) -> NightView;
+    /// Has a range looked at again, on behalf of `who`.
+    fn look_again(&self, form: NightForm, who: &str) -> BoxFuture<'_, Result<JobView, DeskError>>;
+    /// Drops a job of the night shift; answers with what it was.
+    fn drop_job(&self, id: u32) -> BoxFuture<'_, Result<JobView, DeskError>>;
     /// Sets the system's clock, unless something that knows the time keeps it.
     fn set_clock(&self, now: Wall) -> BoxFuture<'_, Result<ClockView, DeskError>>;
     /// Lets the detector look at a camera again whose pictures ended it.
@@ -170,6 +177,9 @@ pub enum DeskError {
     /// Ask for another: 404.
     #[error("there is no hold {0}; GET /api/v1/holds lists them")]
     UnknownHold(u32),
+    /// Ask for another: 404.
+    #[error("there is no job {0}; GET /api/v1/night lists them")]
+    UnknownJob(u32),
     /// Mend it and ask again: 422.
     #[error("{0}")]
     Refused(String),

@@ -128,6 +128,7 @@ impl ApiError {
                 | DeskError::UnknownOutput(_)
                 | DeskError::UnknownEvent(_)
                 | DeskError::UnknownHold(_)
+                | DeskError::UnknownJob(_)
                 | DeskError::NoFootage { .. }
                 | DeskError::NoPicture(_) => StatusCode::NOT_FOUND,
                 DeskError::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,

@@ -13,6 +13,7 @@ mod gate;
 mod hls;
 mod live;
 mod metrics;
+mod night;
 mod page;
 mod range;
 mod routes;
@@ -32,6 +33,7 @@ pub use desk::{
     Desk, DeskError, DeviceKeyView, EventQuery, Export, ExportQuery, Form, LiveFeed, LiveMessage,
 };
 pub use error::OpenError;
+pub use night::{JobView, NightForm, NightView};
 pub use page::page_size;
 #[doc(hidden)]
 pub use range::{Asked, Portion, decide};

@@ -4,7 +4,7 @@
 use crate::app::App;
 use crate::error::ApiError;
 use crate::gate::{Gate, gate, outer};
-use crate::{Role, hls, live, metrics, page, session, sse, storage, video, views};
+use crate::{Role, hls, live, metrics, night, page, session, sse, storage, video, views};
 use axum::Router;
 use axum::extract::Request;
 use axum::handler::Handler;
@@ -104,6 +104,9 @@ pub static ROUTES: &[Route] = rows! {
     GET  "/api/v1/holds"                         Viewer   storage::holds;
     POST "/api/v1/holds"                         Operator storage::hold;
     DELETE "/api/v1/holds/{id}"                  Operator storage::release;
+    GET  "/api/v1/night"                         Viewer   night::night;
+    POST "/api/v1/night"                         Operator night::ask;
+    DELETE "/api/v1/night/{id}"                  Operator night::drop_job;
     POST "/api/v1/clock"                         Admin    storage::set_clock;
     GET  "/api/v1/audit"                         Admin    views::audit;
     GET  "/api/v1/device-key"                    Viewer   views::device_key;

@@ -48,6 +48,8 @@ async fn answers_have_the_described_fields() {
     let event = &bench.desk.events[0].id;
     let form = json!({ "from_ms": 1, "to_ms": 2 });
     bench.post("/api/v1/holds", ("authorization", &format!("Bearer {token}")), form).await;
+    let form = json!({ "camera": "front", "from_ms": 1, "to_ms": 2 });
+    bench.post("/api/v1/night", ("authorization", &format!("Bearer {token}")), form).await;
     for (path, schema) in [
         ("/api/v1/session", "Session"),
         ("/api/v1/cameras", "CameraStatus"),
@@ -56,6 +58,7 @@ async fn answers_have_the_described_fields() {
         ("/api/v1/health", "Health"),
         ("/api/v1/storage", "Storage"),
         ("/api/v1/holds", "Holds"),
+        ("/api/v1/night", "Night"),
         ("/api/v1/events", "EventPage"),
         (&format!("/api/v1/events/{event}"), "EventView"),
         (&format!("/api/v1/cameras/front/coverage?{RANGE}"), "Coverage"),

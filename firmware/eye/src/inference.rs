@@ -33,13 +33,17 @@ impl Rota {
         self.bell.notify_one();
     }
 
-    /// Waits for the next candidate; streams take turns.
+    /// Waits for the next candidate; streams take turns, live ones before pictures of the past.
     pub(crate) fn next(&self) -> (Arc<Watch>, Candidate) {
         let mut turns = self.lock();
         loop {
             let Turns { watches, next } = &mut *turns;
-            for i in 0..watches.len() {
+            let turns_of = |past| (0..watches.len()).map(move |i| (i, past));
+            for (i, past) in turns_of(false).chain(turns_of(true)) {
                 let at = (*next + i) % watches.len();
+                if watches[at].is_archive() != past {
+                    continue;
+                }
                 if let Some(candidate) = watches[at].take() {
                     *next = at + 1;
                     return (watches[at].clone(), candidate);

@@ -3,7 +3,7 @@
 use crate::outbox::Outbox;
 use nightjar_detect::{Step, Tracks, Wake};
 use nightjar_types::Mono;
-use nightjar_types::eye::FromEye;
+use nightjar_types::eye::{ARCHIVE, FromEye};
 use std::sync::{Mutex, PoisonError};
 
 /// Shared by the stream's thread, which asks, and its watch, which knows what moves.
@@ -14,10 +14,14 @@ pub(crate) struct Pacing {
 }
 
 impl Pacing {
-    /// Awake.
+    /// Awake. Pictures of before stay so: who sends them has chosen them already.
     pub(crate) fn new(stream: u32, outbox: Outbox) -> Self {
+        let mut wake = Wake::new();
+        if stream >= ARCHIVE {
+            wake.never_quiet();
+        }
         outbox.send(FromEye::Pace { stream, is_quiet: false });
-        Self { stream, outbox, wake: Mutex::new(Wake::new()) }
+        Self { stream, outbox, wake: Mutex::new(wake) }
     }
 
     /// What to do with a unit, and whether the stream is quiet.

@@ -18,7 +18,7 @@ use nightjar_detect::{
     Attention, BestShot, Inputs, Lost, MotionGate, Picture, Planner, SceneGuard, Sketch, Tracked, Tracker,
     TrackerConfig, Tracks, Trust, View, Witness,
 };
-use nightjar_types::eye::{FromEye, Stages};
+use nightjar_types::eye::{ARCHIVE, FromEye, Stages};
 use nightjar_types::scene::TAMPER_TRACK;
 use nightjar_types::{BBox, Detection, Mono, SceneState};
 use std::collections::{HashMap, VecDeque};
@@ -155,6 +155,11 @@ impl Watch {
     /// The recorder's number.
     pub(crate) fn stream(&self) -> u32 {
         self.stream
+    }
+
+    /// It is no live stream.
+    pub(crate) fn is_archive(&self) -> bool {
+        self.stream >= ARCHIVE
     }
 
     /// Begins anew; gives the generation that pictures of this opening carry.

@@ -134,6 +134,7 @@ fn events_become_chapters_and_key_frames_a_film() {
         end: None,
         rules: vec![],
         model: "00".into(),
+        found: None,
     };
     storage.events().event(0, event.clone(), None);
     until(|| library.event(event.id).is_some());

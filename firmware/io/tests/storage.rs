@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 use nightjar_io::clock;
-use nightjar_io::storage::{Extras, Now, Options, Storage, StorageError, StreamId, StreamPlan};
+use nightjar_io::storage::{Extras, Now, Options, Part, Storage, StorageError, StreamId, StreamPlan};
 use nightjar_types::{
     AccessUnit, BBox, Event, EventId, GapCause, Media, Mono, Name, StreamKind, StreamParams, VideoCodec,
     VideoParams, Wall,
@@ -193,6 +193,7 @@ fn a_lost_index_is_made_again_with_its_events() {
         end: None,
         rules: vec!["siren".into()],
         model: "00".into(),
+        found: None,
     };
     storage.events().event(0, event.clone(), Some(Bytes::from_static(b"\xff\xd8jpeg\xff\xd9")));
     until(|| storage.library().event(event.id).is_some());
@@ -205,6 +206,79 @@ fn a_lost_index_is_made_again_with_its_events() {
     assert_eq!(jpeg.as_deref(), Some(&b"\xff\xd8jpeg\xff\xd9"[..]));
     let all = storage.library().events(Wall(0), Wall(i64::MAX), None, 10, |e| e.label == "person");
     assert_eq!(all.len(), 1);
+}
+
+#[test]
+fn an_event_found_later_stands_in_the_slab_of_now_and_keeps_its_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = open(dir.path());
+    feed(&storage, START, 500, 50_000); // several slabs
+    let event = |start_s: i64, serial| Event {
+        id: EventId { start: Wall(START + start_s * 1_000_000), serial },
+        camera: Name::new("front").unwrap(),
+        label: "person".into(),
+        score: 0.9,
+        bbox: BBox::default(),
+        track: 4,
+        end: Some(Wall(START + (start_s + 2) * 1_000_000)),
+        rules: Vec::new(),
+        model: "00".into(),
+        found: None,
+    };
+    until(|| covered(&storage) == [(0, 20_000)]);
+    assert!(slabs(dir.path()).len() > 1);
+    let (early, found) = (event(1, 0x8001), Wall(START + 90_000_000));
+    storage.events().found_later(0, early.clone(), Some(Bytes::from_static(b"\xff\xd8x\xff\xd9")), found);
+    let live = event(19, 1);
+    storage.events().event(0, live.clone(), None);
+    until(|| storage.library().event(live.id).is_some());
+    let told = Event { found: Some(found), ..early };
+    assert_eq!(storage.library().event(told.id), Some((told.clone(), true)));
+    storage.stop().unwrap();
+
+    std::fs::remove_dir_all(dir.path().join(".nightjar/index")).unwrap();
+    let storage = open(dir.path());
+    assert_eq!(storage.library().event(told.id), Some((told.clone(), true)), "from the slabs alone");
+    assert_eq!(storage.library().event(live.id), Some((live, false)));
+    assert!(storage.library().event_picture(told.id).unwrap().is_some());
+    storage.stop().unwrap();
+    let report = nightjar_io::storage::check::check(dir.path(), true).unwrap();
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+
+    // its footage goes, the slab that tells of it stays: then there is nothing to tell of
+    std::fs::remove_file(slabs(dir.path()).remove(0)).unwrap();
+    std::fs::remove_dir_all(dir.path().join(".nightjar/index")).unwrap();
+    let storage = open(dir.path());
+    assert!(covered(&storage)[0].0 > 1_000);
+    assert_eq!(storage.library().event(told.id), None);
+}
+
+#[test]
+fn the_past_of_a_stream_is_read_group_by_group() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = open(dir.path());
+    feed(&storage, START, 500, 50_000);
+    until(|| covered(&storage) == [(0, 20_000)]);
+    let mut archive = storage.library().archive(&stream("front"));
+    let at = |s: i64| Wall(START + s * 1_000_000);
+    assert_eq!(archive.begin(at(5)).unwrap(), Some(at(4)), "the key frame that shows it");
+    assert_eq!(archive.begin(at(-5)).unwrap(), None);
+    let (mut from, mut seen) = (at(0), 0i64);
+    while let Some(group) = archive.group(from, at(20), Part::Whole).unwrap() {
+        assert_eq!((group.params.clone(), group.from), (params().video, from));
+        assert_eq!(group.pictures.len(), 50);
+        for picture in &group.pictures {
+            let expected = unit(seen, START, 50_000);
+            assert_eq!((picture.is_key, &picture.data), (expected.is_key, &expected.data), "{seen}");
+            assert!((picture.at - expected.wall).abs() < 100, "{seen}: {} {}", picture.at, expected.wall);
+            seen += 1;
+        }
+        from = group.to;
+    }
+    assert_eq!(seen, 500);
+    let key = archive.group(at(3), at(20), Part::Key).unwrap().unwrap();
+    assert_eq!((key.from, key.to, key.pictures.len()), (at(4), at(6), 1));
+    assert!(archive.group(at(19), at(60), Part::Key).unwrap().is_none(), "no key frame is left");
 }
 
 #[test]

@@ -10,6 +10,7 @@ pub mod fragment;
 pub mod hls;
 pub mod init;
 pub mod nal;
+pub mod samples;
 pub mod sidx;
 pub mod walk;
 

@@ -1,8 +1,10 @@
 //! Configuration → stages → one running recorder. Wiring only: starts left to right, stops left to right.
 
+use crate::compile::{Compiled, compile};
 use crate::desk::Counter;
 use crate::health::Gauges;
 use crate::names::{self, Names};
+use crate::night::{Night, Parts, Worker};
 use crate::outputs::Outputs;
 use crate::stage::{Seen, Stage};
 use crate::{console, heat, keeping, load, reload, supervisor};
@@ -73,6 +75,22 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     let eased = heat::Shown::default();
     let stage = Stage::new(&config, numbers(&config), outputs, storage.events(), updates.clone())?;
     let (shown_stage, (commands, commanded)) = (stage.shown(), mpsc::channel(COMMAND_QUEUE));
+    let night = Night::open(&state_dir, config.night.enabled)
+        .with_context(|| format!("[device] state_dir {}", state_dir.display()))?;
+    let Compiled { names, sights, .. } = compile(&config)?;
+    let parts = Parts {
+        config: config.clone(),
+        streams: all_streams.clone(),
+        watched: detected.clone(),
+        names,
+        sights,
+        library: storage.library(),
+        card: storage.events(),
+        eye: eye.clone(),
+        stage: shown_stage.clone(),
+        updates: updates.clone(),
+    };
+    let worker = config.night.enabled.then(|| Worker::new(night.clone(), parts));
     let gauges = Arc::new(Gauges {
         config: config.clone(),
         board: board.title().to_string(),
@@ -100,6 +118,7 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
         updates: updates.clone(),
         gauges: gauges.clone(),
         clips: Default::default(),
+        night,
     });
     let (auth, setup_code) = Auth::open(&state_dir, wall.clone())?;
     let options = Options {
@@ -119,6 +138,7 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
 
     let heat = tokio::spawn(heat);
     let stage = tokio::spawn(stage.run(seen, commanded, stopped.clone()));
+    let night = worker.map(|worker| tokio::spawn(worker.run(stopped.clone())));
     let sessions = Sessions::start(streams, storage.reading())?;
     let supervisor = tokio::spawn(supervisor::run(gauges, updates, audit.clone(), stopped.clone()));
     let mut web_stopped = stopped.clone();
@@ -140,6 +160,9 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     tracing::info!("stopping");
     tokio::task::spawn_blocking(move || sessions.stop()).await?;
     let _ = stop.send(true); // every task below listens
+    if let Some(night) = night {
+        night.await?;
+    }
     stage.await?;
     eye_task.await?;
     heat.await?;
@@ -189,16 +212,22 @@ fn start_eye(config: &Config, stopped: watch::Receiver<bool>) -> anyhow::Result<
     args.extend(["--memory".to_string(), (config.eye.memory >> 20).to_string()]);
     let cameras = names::detected(config).iter().map(|s| s.id.0.to_string()).collect();
     let (send, seen) = mpsc::channel(SEEN_QUEUE);
+    let min_scores = names::detected(config).iter().map(|s| min_score(config, s.camera)).collect();
     let eye = EyeConfig {
         program: load::eye_program(config)?,
         args,
-        min_score: config.eye.min_score,
+        min_scores,
         cameras,
         registry: Some(load::state_dir(config).join("gstreamer-registry.bin")),
         limits: Limits::default(),
     };
     let (eye, task) = Eye::start(eye, send, stopped);
     Ok((eye, task, seen))
+}
+
+/// Least confidence that is reported of a camera.
+fn min_score(config: &Config, camera: usize) -> f32 {
+    config.cameras[camera].scores.min_score.unwrap_or(config.eye.min_score)
 }
 
 /// The eye's stream numbers, as cameras of the rules.

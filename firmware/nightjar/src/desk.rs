@@ -4,13 +4,14 @@ use crate::clip::{Asked, Clips};
 use crate::health::Gauges;
 use crate::keeping;
 use crate::names::StreamName;
+use crate::night::Night;
 use crate::stage::{Command, Shown, view};
 use crate::tampering;
 use bytes::Bytes;
 use nightjar_api::desk::BoxFuture;
 use nightjar_api::{
     ClockView, Desk, DeskError, DeviceKeyView, EventQuery, Export, ExportQuery, HoldForm, HoldView,
-    HoldsView, LiveFeed, StorageView,
+    HoldsView, JobView, LiveFeed, NightForm, NightView, StorageView,
 };
 use nightjar_io::clock;
 use nightjar_io::eye_link::Eye;
@@ -37,6 +38,7 @@ pub(crate) struct Counter {
     pub(crate) updates: broadcast::Sender<Update>,
     pub(crate) gauges: Arc<Gauges>,
     pub(crate) clips: Clips,
+    pub(crate) night: Arc<Night>,
 }
 
 /// Asks the library off the async threads.
@@ -202,6 +204,24 @@ impl Desk for Counter {
 
     fn release(&self, id: u32) -> BoxFuture<'_, Result<HoldView, DeskError>> {
         Box::pin(keeping::ask(&self.library, move |library| keeping::release(library, id)))
+    }
+
+    fn night(&self) -> NightView {
+        self.night.view()
+    }
+
+    fn look_again(&self, form: NightForm, who: &str) -> BoxFuture<'_, Result<JobView, DeskError>> {
+        let (known, who) = (self.stream(&form.camera, StreamKind::Main), who.to_string());
+        Box::pin(async move {
+            known?;
+            let night = self.night.clone();
+            keeping::ask(&self.library, move |_| night.ask(form, &who)).await
+        })
+    }
+
+    fn drop_job(&self, id: u32) -> BoxFuture<'_, Result<JobView, DeskError>> {
+        let night = self.night.clone();
+        Box::pin(keeping::ask(&self.library, move |_| night.drop_job(id)))
     }
 
     fn set_clock(&self, now: Wall) -> BoxFuture<'_, Result<ClockView, DeskError>> {

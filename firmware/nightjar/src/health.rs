@@ -96,6 +96,7 @@ impl Gauges {
         for o in &outputs {
             problems.extend(o.error.as_ref().map(|e| format!("Output {} cannot be moved: {e}", o.id)));
         }
+        problems.extend(self.stage.lock().unwrap_or_else(PoisonError::into_inner).unknown.iter().cloned());
         if !self.is_stage_alive() {
             problems.push("The rules do not answer; the recorder restarts itself.".into());
         }

@@ -3,6 +3,7 @@
 mod check;
 mod cli;
 mod clip;
+mod compile;
 mod console;
 mod daemon;
 mod desk;
@@ -12,8 +13,10 @@ mod keeping;
 mod latency;
 mod load;
 mod names;
+mod night;
 mod outputs;
 mod reload;
+mod sight;
 mod stage;
 mod story;
 mod supervisor;
@@ -49,7 +52,7 @@ fn run(args: cli::Args) -> anyhow::Result<bool> {
         }
         cli::Verb::Config { what: cli::ConfigVerb::Check { file } } => {
             let config = load::config(Some(&file))?;
-            stage::compile(&config).with_context(|| file.display().to_string())?;
+            compile::compile(&config).with_context(|| file.display().to_string())?;
             outputs::resolve(&config, &load::board(&config)?).with_context(|| file.display().to_string())?;
             println!("{}: good: {}", file.display(), console::summary(&config));
             Ok(true)

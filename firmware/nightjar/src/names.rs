@@ -1,6 +1,5 @@
 //! Names ↔ the small numbers that the rules work with.
 
-use anyhow::Context;
 use nightjar_rules::{CameraIx, ClassId, OutputIx, Point, Zone};
 use nightjar_types::config::{self, Config};
 use nightjar_types::{CameraId, OutputId, StreamKind};
@@ -51,10 +50,15 @@ impl Names {
     }
 }
 
+/// A place as the rules take it.
+pub(crate) fn point([x, y]: [f32; 2]) -> Point {
+    Point::from_unit(x, y)
+}
+
 /// A configured polygon as the rules take it.
-pub(crate) fn zone(zone: &config::Zone) -> anyhow::Result<Zone> {
-    let corners: Vec<Point> = zone.points.iter().map(|[x, y]| Point::from_unit(*x, *y)).collect();
-    Zone::new(&corners).with_context(|| format!("zone \"{}\"", zone.id))
+pub(crate) fn polygon(points: &[[f32; 2]]) -> anyhow::Result<Zone> {
+    let corners: Vec<Point> = points.iter().copied().map(point).collect();
+    Ok(Zone::new(&corners)?)
 }
 
 /// One recorded stream: its place in this list is its number everywhere.

@@ -61,7 +61,7 @@ fn apply(fresh: &Config, started: &Config, library: &Library) -> anyhow::Result<
 /// The keys and tables that differ, but for the quota.
 fn changed(old: &Config, new: &Config) -> Vec<String> {
     // taken apart, so that a new field cannot be forgotten here
-    let Config { device, storage, record, keep, web, board, eye, cameras, outputs, rules } = old;
+    let Config { device, storage, record, keep, web, board, eye, night, cameras, outputs, rules } = old;
     let mut changed = Vec::new();
     let mut differs = |name: &str, differs: bool| {
         if differs {
@@ -80,6 +80,7 @@ fn changed(old: &Config, new: &Config) -> Vec<String> {
     differs("[web]", *web != new.web);
     differs("[board]", *board != new.board);
     differs("[eye]", *eye != new.eye);
+    differs("[night]", *night != new.night);
     changed.extend(items("camera", cameras, &new.cameras, |c| c.id.as_str()));
     changed.extend(items("output", outputs, &new.outputs, |o| o.id.as_str()));
     changed.extend(items("rule", rules, &new.rules, |r| r.id.as_str()));

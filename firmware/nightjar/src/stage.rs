@@ -1,14 +1,15 @@
 //! What the eye sees in, events and orders out: the stage between detection and the world. Never waits for anything on its right.
 
+use crate::compile::{Compiled, RULES, WATCHES, compile};
 use crate::latency::Latency;
-use crate::names::{self, Names};
+use crate::names::Names;
 use crate::outputs::Outputs;
+use crate::sight::{self, Sight};
 use crate::tampering::{self, Tampered, Tampering};
-use anyhow::Context;
 use bytes::Bytes;
 use nightjar_io::clock;
 use nightjar_io::storage::{EventSender, Trigger};
-use nightjar_rules::{Action, BBox, CameraIx, Micros, OutputIx, Rule, RuleBook, Score, Thing};
+use nightjar_rules::{CameraIx, Micros, OutputIx, RuleBook, Score};
 use nightjar_rules::{Change, EventBook, EventWhat as Step, Order, What};
 use nightjar_types::config::{Config, RuleAction};
 use nightjar_types::eye::FromEye;
@@ -20,10 +21,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-/// Rules of one device.
-const RULES: usize = 64;
-/// Presences that may satisfy rules at a time.
-const WATCHES: usize = 256;
 /// Events that may be going on at a time.
 const LIVE: usize = 128;
 /// A track not seen for this long is over even if the eye never says so: it may have died.
@@ -62,6 +59,12 @@ pub(crate) struct Shown {
     /// From pictures to the rules.
     pub(crate) latency: Latency,
     pub(crate) tampered: Vec<Tampered>,
+    /// Classes that are asked for and that the model does not name, in words.
+    pub(crate) unknown: Vec<String>,
+    /// When something last moved or was seen before any camera.
+    pub(crate) stirred: Option<Mono>,
+    /// When the eye gave a picture last, by its stream numbers.
+    pub(crate) looked: Vec<Option<Mono>>,
     /// The newest pictures of events: they are on their way to the card.
     pictures: VecDeque<(EventId, Bytes)>,
 }
@@ -94,22 +97,23 @@ pub(crate) struct Stage {
     model: String,
     serial: u16,
     had_boxes: Vec<bool>,
-    /// A thing less sure than this begins no event.
-    event_score: Score,
     tampering: Tampering,
+    /// What counts, by camera.
+    sights: Vec<Sight>,
+    config: Arc<Config>,
     /// Why each rule fired last, in words.
     why: Vec<String>,
 }
 
 impl Stage {
     pub(crate) fn new(
-        config: &Config,
+        config: &Arc<Config>,
         seen: Vec<Seen>,
         outputs: Outputs,
         card: EventSender,
         updates: broadcast::Sender<Update>,
     ) -> anyhow::Result<Self> {
-        let (mut names, book) = compile(config)?;
+        let Compiled { mut names, book, sights } = compile(config)?;
         let view = |r: &nightjar_types::config::Rule| RuleView {
             id: r.id.to_string(),
             sentence: crate::story::sentence(r),
@@ -128,9 +132,15 @@ impl Stage {
             notices: config.rules.iter().map(notice).collect(),
             why: config.rules.iter().map(|r| format!("rule {}", r.id)).collect(),
             had_boxes: vec![false; seen.len()],
-            event_score: Score::from_unit(config.eye.event_score),
             tampering: Tampering::new(config, &seen, &mut names),
-            shown: Arc::new(Mutex::new(Shown { rules, alive: clock::mono(), ..Shown::default() })),
+            config: config.clone(),
+            sights,
+            shown: Arc::new(Mutex::new(Shown {
+                rules,
+                alive: clock::mono(),
+                looked: vec![None; seen.len()],
+                ..Shown::default()
+            })),
             names,
             book,
             events: EventBook::new(UNSEEN_US, Score::from_thousandths(BETTER)),
@@ -221,6 +231,8 @@ impl Stage {
             FromEye::Hello { model, .. } => {
                 // a new eye counts its tracks from 1 again
                 self.model = model.sha256;
+                self.shown.lock().unwrap_or_else(PoisonError::into_inner).unknown =
+                    sight::unknown_classes(&self.config, &model.labels);
                 self.change_events(|events, out| events.close(&mut |x| out.push(x)));
             }
             FromEye::Scene { stream, state, .. } => self.scene(stream, &state),
@@ -233,15 +245,11 @@ impl Stage {
     fn frame(&mut self, stream: u32, mono: Mono, inferred: bool, detections: Vec<Detection>) {
         let n = stream as usize;
         let Some(camera) = self.seen.get(n).map(|s| s.camera) else { return };
-        let (now, names) = (now(), &mut self.names);
-        let thing = |d: &Detection| {
-            let bbox = BBox::from_unit(d.bbox.x, d.bbox.y, d.bbox.w, d.bbox.h);
-            Some(Thing::new(d.track?, names.class(&d.label)?, Score::from_unit(d.score), bbox))
-        };
-        let things: Vec<Thing> = detections.iter().filter_map(thing).collect();
-        let (least, events) = (self.event_score, &self.events);
-        let is_news = |t: &&Thing| t.score >= least || events.live(camera, t.track).is_some();
-        let news: Vec<Thing> = things.iter().filter(is_news).copied().collect();
+        let (now, mut detections) = (now(), detections);
+        let (sight, events) = (&self.sights[usize::from(camera.0)], &self.events);
+        let is_live = |track| events.live(camera, track).is_some();
+        let things = sight.filter(&mut self.names, &mut detections, is_live);
+        let news = sight.news(&things, is_live);
         self.change_events(|events, out| events.observe(camera, now, &news, &mut |x| out.push(x)));
         self.order(|book, out| book.observe(camera, now, &things, &mut |x| out.push(x)));
         self.move_outputs(now);
@@ -278,9 +286,16 @@ impl Stage {
     /// Tells the card that something happens on a camera: it may be recorded only then, and is marked.
     fn trigger(&mut self, n: usize, at: Mono, moves: bool) {
         let Some(Seen { camera, main }) = self.seen.get(n).copied() else { return };
-        if self.live.keys().any(|(of, _)| *of == camera.0) {
+        let has_event = self.live.keys().any(|(of, _)| *of == camera.0);
+        if has_event {
             self.card.trigger(main, Trigger::Event, at);
         }
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.looked[n] = Some(at);
+        if moves || has_event {
+            shown.stirred = Some(at);
+        }
+        drop(shown);
         if moves {
             self.card.trigger(main, Trigger::Motion, at);
         }
@@ -360,6 +375,7 @@ impl Stage {
                 end: None,
                 rules: Vec::new(),
                 model: self.model.clone(),
+                found: None,
             };
             self.live.insert(key, Live { event, jpeg: None, is_written: false });
         }
@@ -424,6 +440,7 @@ pub(crate) fn view(event: &Event, has_picture: bool) -> EventView {
         rules: event.rules.clone(),
         snapshot: has_picture,
         model: event.model.clone(),
+        found_ms: event.found.map(Wall::as_ms),
     }
 }
 
@@ -434,57 +451,4 @@ fn now() -> Micros {
 /// The wall clock at a moment of this boot.
 fn wall_of(mono: Mono) -> Wall {
     clock::wall().plus_micros(mono.0 as i64 - clock::mono().0 as i64)
-}
-
-/// Every rule of a configuration with its numbers. Fails on what the rules cannot work with, e.g. a zone without an area.
-pub(crate) fn compile(config: &Config) -> anyhow::Result<(Names, RuleBook<RULES, WATCHES>)> {
-    let mut names = Names::new(config);
-    let mut book = RuleBook::new();
-    for rule in &config.rules {
-        let compiled = compile_rule(config, rule, &mut names)?;
-        book.add(compiled).with_context(|| format!("rule \"{}\"", rule.id))?;
-    }
-    Ok((names, book))
-}
-
-fn compile_rule(
-    config: &Config,
-    rule: &nightjar_types::config::Rule,
-    names: &mut Names,
-) -> anyhow::Result<Rule> {
-    let camera = rule.when.camera.as_ref().and_then(|id| names.camera(id));
-    let zones = camera.map(|c| &config.cameras[usize::from(c.0)].zones);
-    let zone = rule
-        .when
-        .zone
-        .as_ref()
-        .and_then(|id| zones?.iter().find(|z| z.id == *id))
-        .map(names::zone)
-        .transpose();
-    let zone = zone.with_context(|| format!("rule \"{}\"", rule.id))?;
-    let us = |d: Duration| d.as_micros() as u64;
-    let mut actions = Vec::new();
-    for action in &rule.actions {
-        let output = |id| {
-            names.output(id).with_context(|| format!("rule \"{}\": there is no output \"{id}\"", rule.id))
-        };
-        actions.push(match action {
-            RuleAction::Pulse { output: id, on_for } => {
-                Action::Pulse { output: output(id)?, us: us(*on_for) }
-            }
-            RuleAction::Hold { output: id, linger } => {
-                Action::Hold { output: output(id)?, linger_us: us(*linger) }
-            }
-            RuleAction::Notify { .. } => Action::Notify,
-        });
-    }
-    Ok(Rule {
-        class: rule.when.class.as_deref().and_then(|label| names.class(label)),
-        camera,
-        zone,
-        min_score: Score::from_unit(rule.when.score),
-        dwell_us: us(rule.when.dwell),
-        cooldown_us: us(rule.cooldown),
-        actions: Rule::actions(&actions).with_context(|| format!("rule \"{}\"", rule.id))?,
-    })
 }

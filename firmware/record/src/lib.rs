@@ -9,6 +9,7 @@ pub mod forecast;
 pub mod hold;
 pub mod layout;
 pub mod name;
+pub mod night;
 pub mod retention;
 pub mod roll;
 pub mod scan;

@@ -1,24 +1,25 @@
-//! Things of one picture → orders. Dwell is counted for each (rule, camera, track), cool-down for each rule.
+//! Things of one picture → orders. Dwell is counted for each (rule, camera, track), cool-down for each (rule, camera, class).
 //!
-//! A *presence* is one thing matching one rule, seen again in less than [`MISS_US`] each time. A presence fires at most once:
-//! at the first sight where its dwell is over and the rule's cool-down is over too. It fires only when it is seen, so an
+//! A presence (`watch.rs`) fires at most once: at the first sight where its dwell is over and the cool-down is over too. A
+//! rule with a line fires at each crossing instead, unless it cools down. It fires only when a thing is seen, so an
 //! order always has a picture behind it. A hold lasts as long as any presence of its rule with a finished dwell, and
 //! ends by itself when the eye falls silent.
 //!
-//! Invariants: one watch for each (rule, camera, track); `since ≤ seen`; only `Hold` actions are held.
+//! Invariants: those of `watch.rs` and `still.rs`; only `Hold` actions are held.
 
-use crate::{Action, CameraIx, ClassId, Micros, Order, Rule, RuleIx, RulesError, Thing, What};
+use crate::watch::{Cooldowns, MISS_US, Watches};
+use crate::{
+    Action, CameraIx, ClassId, Micros, Motion, Order, Rule, RuleIx, RulesError, Stillness, Thing, What,
+};
 use heapless::Vec;
 
-/// A thing unseen for this long, microseconds, is gone; missed for less, it still counts as present.
-pub const MISS_US: u64 = 1_000_000;
-
-/// Up to `RULES` rules (at most 256) and `WATCHES` presences at a time.
+/// Up to `RULES` rules (at most 256) and `WATCHES` presences, things and cool-downs at a time.
 #[derive(Debug)]
 pub struct RuleBook<const RULES: usize, const WATCHES: usize> {
     rules: Vec<Entry, RULES>,
-    watches: Vec<Watch, WATCHES>,
-    evicted: u64,
+    watches: Watches<WATCHES>,
+    cooldowns: Cooldowns<WATCHES>,
+    still: Stillness<WATCHES>,
 }
 
 #[derive(Debug)]
@@ -41,16 +42,6 @@ struct Subject {
     at: Micros,
 }
 
-#[derive(Debug)]
-struct Watch {
-    rule: u8,
-    camera: CameraIx,
-    track: u32,
-    since: Micros,
-    seen: Micros,
-    fired: bool,
-}
-
 impl<const RULES: usize, const WATCHES: usize> Default for RuleBook<RULES, WATCHES> {
     fn default() -> Self {
         Self::new()
@@ -60,8 +51,13 @@ impl<const RULES: usize, const WATCHES: usize> Default for RuleBook<RULES, WATCH
 impl<const RULES: usize, const WATCHES: usize> RuleBook<RULES, WATCHES> {
     /// An empty book.
     pub const fn new() -> Self {
-        const { assert!(RULES <= 256 && WATCHES > 0, "a RuleIx is one byte; one presence must fit") };
-        Self { rules: Vec::new(), watches: Vec::new(), evicted: 0 }
+        const { assert!(RULES <= 256, "a RuleIx is one byte") };
+        Self {
+            rules: Vec::new(),
+            watches: Watches::new(),
+            cooldowns: Cooldowns::new(),
+            still: Stillness::new(),
+        }
     }
 
     /// Adds a rule; its number is how many came before it.
@@ -76,11 +72,14 @@ impl<const RULES: usize, const WATCHES: usize> RuleBook<RULES, WATCHES> {
 
     /// One looked-at picture of `camera`. `now` never goes back.
     pub fn observe(&mut self, camera: CameraIx, now: Micros, things: &[Thing], out: &mut dyn FnMut(Order)) {
+        let asks_for_motion = self.rules.iter().any(|e| e.rule.moving.is_some());
         for index in 0..self.rules.len() {
             for thing in things {
-                if self.rules[index].rule.matches(camera, thing) {
-                    let subject = Subject { camera, track: thing.track, class: thing.class, at: now };
-                    self.see(index, subject, out);
+                // asked again by the next rule, a thing in the same picture does the same
+                let motion =
+                    if asks_for_motion { self.still.see(camera, now, thing) } else { Motion::Unknown };
+                if self.rules[index].rule.matches(camera, thing, motion) {
+                    self.see(index, camera, now, thing, out);
                 }
             }
         }
@@ -98,7 +97,8 @@ impl<const RULES: usize, const WATCHES: usize> RuleBook<RULES, WATCHES> {
                 }
             }
         }
-        self.watches.retain(|w| now.since(w.seen) < MISS_US);
+        let rules = &self.rules;
+        self.watches.tick(now, |n| rules.get(usize::from(n)).map(|e| &e.rule));
         #[cfg(debug_assertions)]
         self.check_invariants();
     }
@@ -137,19 +137,17 @@ impl<const RULES: usize, const WATCHES: usize> RuleBook<RULES, WATCHES> {
         self.rules.get(usize::from(rule.0)).and_then(|e| e.fired_at)
     }
 
-    /// Presences that were forgotten because the table was full; their dwell began anew.
+    /// Presences, cool-downs and things that were forgotten because a table was full; they began anew.
     pub fn evicted(&self) -> u64 {
-        self.evicted
+        self.watches.evicted + self.cooldowns.evicted + self.still.evicted()
     }
 
     /// Panics when an invariant of this file does not hold.
     pub fn check_invariants(&self) {
-        for (i, w) in self.watches.iter().enumerate() {
-            assert!(usize::from(w.rule) < self.rules.len(), "a watch belongs to a rule");
-            assert!(w.since <= w.seen, "a presence begins before it is last seen");
-            let twin = |o: &Watch| (o.rule, o.camera, o.track) == (w.rule, w.camera, w.track);
-            assert!(!self.watches[i + 1..].iter().any(twin), "one watch for each rule, camera and track");
-        }
+        self.watches.check_invariants();
+        self.cooldowns.check_invariants();
+        self.still.check_invariants();
+        assert!(self.watches.rules().all(|n| usize::from(n) < self.rules.len()), "a watch belongs to a rule");
         for entry in &self.rules {
             assert!(entry.held >> entry.rule.actions.len() == 0, "no hold without an action");
             for (bit, action) in entry.rule.actions.iter().enumerate() {
@@ -162,24 +160,37 @@ impl<const RULES: usize, const WATCHES: usize> RuleBook<RULES, WATCHES> {
     }
 
     /// One thing that matches one rule.
-    fn see(&mut self, index: usize, subject: Subject, out: &mut dyn FnMut(Order)) {
-        let now = subject.at;
-        let place = self.watch(index as u8, subject);
-        let (entry, watch) = (&mut self.rules[index], &mut self.watches[place]);
-        if now.since(watch.since) < entry.rule.dwell_us {
+    fn see(
+        &mut self,
+        index: usize,
+        camera: CameraIx,
+        now: Micros,
+        thing: &Thing,
+        out: &mut dyn FnMut(Order),
+    ) {
+        let (number, entry) = (index as u8, &mut self.rules[index]);
+        let subject = Subject { camera, track: thing.track, class: thing.class, at: now };
+        let (watch, crossed) = self.watches.see(number, &entry.rule, camera, now, thing);
+        let is_due = match entry.rule.crossing {
+            Some(wanted) => crossed.is_some_and(|way| wanted.direction.is_none_or(|w| w == way)),
+            None => watch.spent >= entry.rule.dwell_us,
+        };
+        if !is_due {
             return;
         }
         if entry.held != 0 {
             entry.satisfied = subject;
         }
-        let cooling = entry.fired_at.is_some_and(|at| now.since(at) < entry.rule.cooldown_us);
-        if watch.fired || cooling {
+        let has_fired = watch.fired && entry.rule.crossing.is_none();
+        if has_fired || self.cooldowns.is_cooling(number, camera, thing.class, now) {
             return;
         }
         watch.fired = true;
         entry.fired += 1;
         entry.fired_at = Some(now);
         entry.satisfied = subject;
+        let until = now.plus(entry.rule.cooldown_us);
+        self.cooldowns.begin(number, camera, thing.class, now, until);
         out(order(index, subject, now, What::Fired));
         for (bit, action) in entry.rule.actions.iter().enumerate() {
             let what = match *action {
@@ -192,35 +203,6 @@ impl<const RULES: usize, const WATCHES: usize> RuleBook<RULES, WATCHES> {
                 }
             };
             out(order(index, subject, now, what));
-        }
-    }
-
-    /// Place of the presence of `subject`, seen now: continued, begun, or begun anew after too long a break.
-    fn watch(&mut self, rule: u8, subject: Subject) -> usize {
-        let Subject { camera, track, at: now, .. } = subject;
-        let known = self.watches.iter().position(|w| (w.rule, w.camera, w.track) == (rule, camera, track));
-        let fresh = Watch { rule, camera, track, since: now, seen: now, fired: false };
-        match known {
-            Some(place) => {
-                let watch = &mut self.watches[place];
-                if now.since(watch.seen) >= MISS_US {
-                    *watch = fresh;
-                }
-                watch.seen = watch.seen.max(now);
-                place
-            }
-            None if self.watches.is_full() => {
-                self.evicted += 1;
-                let ages = self.watches.iter().enumerate().min_by_key(|(_, w)| w.seen);
-                let place = ages.map(|(place, _)| place).expect("a full table is not empty: WATCHES > 0");
-                self.watches[place] = fresh;
-                place
-            }
-            None => {
-                let pushed = self.watches.push(fresh);
-                debug_assert!(pushed.is_ok(), "the table is not full");
-                self.watches.len() - 1
-            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Things walk past rules on a fake clock.
 
 use super::*;
-use crate::{BBox, OutputIx, Point, Score, Zone};
+use crate::{BBox, Crossing, Direction, Line, OutputIx, Point, Score, Sieve, ThingLimits, Zone};
 use proptest::prelude::*;
 use std::{collections::HashMap, vec, vec::Vec as List};
 
@@ -25,8 +25,12 @@ fn rule(dwell_us: u64, cooldown_us: u64, actions: &[Action]) -> Rule {
         class: Some(PERSON),
         camera: Some(CAM),
         zone: None,
+        sieve: Sieve::default(),
+        crossing: None,
+        moving: None,
         min_score: Score::from_thousandths(500),
         dwell_us,
+        away_us: 0,
         cooldown_us,
         actions: Rule::actions(actions).unwrap(),
     }
@@ -243,6 +247,144 @@ fn a_rule_that_cannot_work_is_refused() {
     assert_eq!(b.add(rule(0, 0, &[Action::Notify])), Err(RulesError::TooManyRules(1)));
 }
 
+#[test]
+fn a_cool_down_is_of_one_rule_camera_and_class() {
+    let any = Rule { class: None, camera: None, ..rule(0, 5 * S, &[Action::Notify]) };
+    let mut b = book([any.clone(), any]);
+    let mut cat = person(7);
+    cat.class = CAT;
+    let mut at = |camera, ms, thing: &Thing| {
+        let mut fired = vec![];
+        b.observe(CameraIx(camera), Micros(ms * MS), &[*thing], &mut |o| {
+            if o.what == What::Fired {
+                fired.push(o.rule.0);
+            }
+        });
+        fired
+    };
+    assert_eq!(at(0, 0, &person(1)), [0, 1]);
+    assert_eq!(at(0, 100, &person(2)), [], "the same class on the same camera");
+    assert_eq!(at(0, 200, &cat), [0, 1], "another class");
+    assert_eq!(at(1, 300, &person(1)), [0, 1], "another camera");
+    assert_eq!(at(0, 5_000, &person(3)), [0, 1], "over for persons on this camera");
+    assert_eq!(at(0, 5_100, &cat), [], "not yet for cats");
+    assert_eq!(at(1, 5_200, &person(4)), [], "nor on the other camera");
+}
+
+#[test]
+fn more_cool_downs_than_the_table_holds_end_early_and_are_counted() {
+    let mut b = book([Rule { camera: None, ..rule(0, 60 * S, &[Action::Notify]) }]);
+    for camera in 0..9 {
+        b.observe(CameraIx(camera), Micros(u64::from(camera)), &[person(1)], &mut |_| {});
+    }
+    b.check_invariants();
+    assert!(b.evicted() > 0);
+    assert_eq!(fires(&see(&mut b, 1, &[person(2)])), [2], "the first camera's was given up");
+}
+
+#[test]
+fn loitering_adds_up_over_short_absences() {
+    let mut b = book([Rule { away_us: 5 * S, ..rule(4 * S, 0, &[Action::Notify]) }]);
+    // two seconds there, four away, and again: time away does not count, nor does it end the presence
+    for ms in (0..=2_000).step_by(500) {
+        assert_eq!(see(&mut b, ms, &[person(1)]), [], "at {ms}");
+    }
+    for ms in (6_000..8_000).step_by(500) {
+        assert_eq!(see(&mut b, ms, &[person(1)]), [], "at {ms}");
+    }
+    assert_eq!(fires(&see(&mut b, 8_000, &[person(1)])), [1], "two and two seconds");
+    assert_eq!(see(&mut b, 12_500, &[person(1)]), [], "the same presence still");
+    // five seconds away is too long
+    see(&mut b, 17_500, &[person(1)]);
+    for ms in (18_000..21_500).step_by(500) {
+        assert_eq!(see(&mut b, ms, &[person(1)]), [], "at {ms}");
+    }
+    assert_eq!(fires(&see(&mut b, 21_500, &[person(1)])), [1]);
+}
+
+#[test]
+fn a_zone_asks_more_of_things_than_its_rule() {
+    let mut sieve = Sieve::default();
+    let (min_score, min_height) = (Score::from_thousandths(700), 1_500);
+    sieve.limit(PERSON, ThingLimits { min_score, min_height, ..ThingLimits::default() }).unwrap();
+    let mut b = book([Rule { sieve, ..rule(0, 0, &[Action::Notify]) }]);
+    let mut unsure = person(1);
+    unsure.score = Score::from_thousandths(699);
+    let mut small = person(2);
+    small.bbox.h = 1_499;
+    assert_eq!(fires(&see(&mut b, 0, &[unsure, small, person(3)])), [3]);
+}
+
+#[test]
+fn a_parked_car_fires_the_rule_for_what_stands_and_only_once() {
+    let rules = [true, false].map(|moving| Rule { moving: Some(moving), ..rule(0, S, &[Action::Notify]) });
+    let mut b = book(rules);
+    let mut fired = vec![];
+    let mut at = |ms: u64, x: u16| {
+        let thing =
+            Thing::new(1, PERSON, Score::from_thousandths(800), BBox { x, y: 4_000, w: 1_000, h: 500 });
+        b.observe(CAM, Micros(ms * MS), &[thing], &mut |o| {
+            if o.what == What::Fired {
+                fired.push((ms, o.rule.0));
+            }
+        });
+    };
+    (0..5).for_each(|n| at(n * 500, 1_000 + n as u16 * 900)); // it drives in
+    (5..7_200).for_each(|n| at(n * 500, 4_600 + (n % 3) as u16 * 20)); // and stays for an hour
+    at(3_600_000, 7_000);
+    // seen at 0.5 s to have moved; its last way at 2 s, so it stands at 12 s; then it leaves
+    assert_eq!(fired, [(500, 0), (12_000, 1), (3_600_000, 0)]);
+}
+
+fn crossing(direction: Option<Direction>) -> Rule {
+    let line = Line::new(Point { x: 0, y: 5_000 }, Point { x: 10_000, y: 5_000 }).unwrap();
+    Rule { crossing: Some(Crossing { line, direction }), ..rule(0, 0, &[Action::Notify]) }
+}
+
+fn standing(track: u32, y: u16) -> Thing {
+    Thing { foot: Point { x: 5_000, y }, ..person(track) }
+}
+
+#[test]
+fn a_line_fires_at_each_crossing_in_its_direction() {
+    let mut b = book([crossing(Some(Direction::In)), crossing(None)]);
+    let mut fired = vec![];
+    for (n, y) in [3_000, 4_900, 5_100, 7_000, 7_000, 3_000, 3_000, 7_000].into_iter().enumerate() {
+        b.observe(CAM, Micros(n as u64 * S / 2), &[standing(4, y)], &mut |o| {
+            if o.what == What::Fired {
+                fired.push((n, o.rule.0));
+            }
+        });
+    }
+    // the box is 2 000 high, so a side counts from 200 away on
+    assert_eq!(fired, [(3, 0), (3, 1), (5, 1), (7, 0), (7, 1)]);
+}
+
+#[test]
+fn a_crossing_within_the_cool_down_is_not_made_up_for() {
+    let mut b = book([Rule { cooldown_us: 10 * S, ..crossing(None) }]);
+    assert_eq!(fires(&see(&mut b, 0, &[standing(1, 3_000), standing(2, 3_000)])), []);
+    assert_eq!(fires(&see(&mut b, 500, &[standing(1, 7_000), standing(2, 7_000)])), [1]);
+    for ms in (1_000..20_000).step_by(500) {
+        assert_eq!(fires(&see(&mut b, ms, &[standing(2, 7_000)])), []);
+    }
+}
+
+#[test]
+fn a_path_goes_on_over_a_short_break_only() {
+    let mut b = book([crossing(None)]);
+    see(&mut b, 0, &[standing(1, 3_000)]);
+    assert_eq!(fires(&see(&mut b, 4_999, &[standing(1, 7_000)])), [1]);
+    assert_eq!(fires(&see(&mut b, 9_999, &[standing(1, 3_000)])), [], "five seconds: another begin");
+}
+
+#[test]
+fn a_line_stands_alone() {
+    let mut b = Book::new();
+    assert_eq!(b.add(Rule { camera: None, ..crossing(None) }), Err(RulesError::LineWithoutCamera));
+    assert_eq!(b.add(Rule { dwell_us: 1, ..crossing(None) }), Err(RulesError::LineAndMore));
+}
+
 /// Pictures of up to five tracks: (microseconds since the one before, who is in it).
 fn walk() -> impl Strategy<Value = List<(u64, List<u32>)>> {
     prop::collection::vec((1..1_500_000u64, prop::collection::vec(0..5u32, 0..5)), 1..80)
@@ -309,6 +451,64 @@ proptest! {
             b.tick(due, &mut |o| watch(&mut held, o, last_sight));
         }
         prop_assert!(!held);
+    }
+
+    #[test]
+    fn loitering_is_the_time_seen_and_no_more(pictures in walk(), dwell_us in 0..4_000_000u64, away_us in 0..6_000_000u64) {
+        let mut b = book([Rule { away_us, ..rule(dwell_us, 0, &[Action::Notify]) }]);
+        // The specification, written the slow way: (last seen, time spent, fired) of each track.
+        let mut there: HashMap<u32, (Micros, u64, bool)> = HashMap::new();
+        let mut now = Micros(0);
+        for (gap, mut tracks) in pictures {
+            now = now.plus(gap);
+            tracks.sort_unstable();
+            tracks.dedup();
+            let mut expected = vec![];
+            for track in &tracks {
+                let (seen, spent, fired) = there.entry(*track).or_insert((now, 0, false));
+                let unseen = now.since(*seen);
+                if unseen >= away_us.max(MISS_US) {
+                    (*spent, *fired) = (0, false);
+                } else if unseen < MISS_US {
+                    *spent += unseen;
+                }
+                *seen = now;
+                if *spent >= dwell_us && !*fired {
+                    *fired = true;
+                    expected.push(*track);
+                }
+            }
+            let things: List<Thing> = tracks.iter().map(|t| person(*t)).collect();
+            let mut fired = vec![];
+            b.observe(CAM, now, &things, &mut |o| if o.what == What::Fired { fired.push(o.track) });
+            prop_assert_eq!(fired, expected);
+            b.check_invariants();
+        }
+    }
+
+    #[test]
+    fn any_rules_on_any_things_keep_the_invariants(
+        pictures in prop::collection::vec((1..3_000_000u64, prop::collection::vec((0..20u32, 0..9_000u16, 0..9_000u16, 0..3u8), 0..12)), 1..40),
+        kinds in prop::collection::vec((0..3u8, 0..3_000_000u64, 0..6_000_000u64, 0..9_000_000u64), 1..8),
+    ) {
+        let rules = kinds.into_iter().map(|(kind, dwell_us, away_us, cooldown_us)| {
+            let plain = Rule { away_us, class: None, ..rule(dwell_us, cooldown_us, &[Action::Notify]) };
+            match kind {
+                0 => Rule { cooldown_us, class: None, ..crossing(None) },
+                1 => Rule { moving: Some(dwell_us % 2 == 0), ..plain },
+                _ => plain,
+            }
+        });
+        let mut b = book(rules);
+        let mut now = Micros(0);
+        for (gap, things) in pictures {
+            now = now.plus(gap);
+            let things: List<Thing> = things.into_iter().map(|(track, x, y, class)| {
+                Thing::new(track, ClassId(class), Score::from_thousandths(800), BBox { x, y, w: 500, h: 900 })
+            }).collect();
+            b.observe(CAM, now, &things, &mut |_| {});
+            b.check_invariants();
+        }
     }
 
     #[test]

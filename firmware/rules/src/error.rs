@@ -15,6 +15,18 @@ pub enum RulesError {
     FlatZone,
     /// A zone lies on one camera's picture, so its rule must name that camera.
     ZoneWithoutCamera,
+    /// A line lies on one camera's picture, so its rule must name that camera.
+    LineWithoutCamera,
+    /// A rule with a line that asks for a zone or a dwell as well.
+    LineAndMore,
+    /// A line whose two points are one.
+    NoLength,
+    /// More than this many masks on one camera.
+    TooManyMasks(usize),
+    /// More than this many classes named by one camera or zone.
+    TooManyClasses(usize),
+    /// Limits whose least size is above their largest.
+    NothingFits,
     /// A rule that asks for nothing.
     NoAction,
     /// A rule with more than [`MAX_ACTIONS`] actions.
@@ -35,6 +47,20 @@ impl fmt::Display for RulesError {
             Self::FlatZone => f.write_str("the zone's corners lie on one line; draw an area"),
             Self::ZoneWithoutCamera => {
                 f.write_str("the rule has a zone but no camera; name the camera of the zone")
+            }
+            Self::LineWithoutCamera => {
+                f.write_str("the rule has a line but no camera; name the camera of the line")
+            }
+            Self::LineAndMore => f.write_str(
+                "a line is crossed in a moment: leave zone and dwell out, or make two rules of it",
+            ),
+            Self::NoLength => {
+                f.write_str("the line's two points are the same; draw it from one place to another")
+            }
+            Self::TooManyMasks(n) => write!(f, "a camera has at most {n} masks; join some"),
+            Self::TooManyClasses(n) => write!(f, "at most {n} classes can be named here; leave the rest out"),
+            Self::NothingFits => {
+                f.write_str("the least size is above the largest, so nothing fits; swap them")
             }
             Self::NoAction => f.write_str("the rule does nothing; give it a pulse, a hold or a notice"),
             Self::TooManyActions(n) => {

@@ -112,6 +112,11 @@ impl<const LIVE: usize> EventBook<LIVE> {
         self.find(camera, track).map(|place| &self.live[place].best)
     }
 
+    /// When the oldest live event began.
+    pub fn first(&self) -> Option<Micros> {
+        self.live.iter().map(|l| l.best.first).min()
+    }
+
     /// How many events are live.
     pub fn len(&self) -> usize {
         self.live.len()

@@ -40,6 +40,18 @@ fn an_event_begins_gets_better_and_ends() {
 }
 
 #[test]
+fn a_parked_car_is_one_event_all_night() {
+    let mut book = EventBook::<8>::new(5 * S, Score::from_thousandths(50));
+    let mut said = vec![];
+    for second in 0..36_000 {
+        let trembling = 600 + (second * 7 % 40) as u16;
+        said.extend(see(&mut book, second, &[thing(7, trembling)]));
+    }
+    assert_eq!(said, [(What::Begin, 7, 600)], "its score trembles by less than is worth telling");
+    assert_eq!(book.live(CAM, 7).unwrap().first, Micros(0));
+}
+
+#[test]
 fn ends_after_the_time_unseen_and_not_before() {
     let mut book = EventBook::<8>::new(3 * S, Score::default());
     see(&mut book, 1, &[thing(7, 500)]);

@@ -1,6 +1,8 @@
 //! What a rule is, and what it orders. Plain data.
 
-use crate::{CameraIx, ClassId, Micros, OutputIx, RuleIx, RulesError, Score, Thing, Zone};
+use crate::{
+    CameraIx, ClassId, Crossing, Micros, Motion, OutputIx, RuleIx, RulesError, Score, Sieve, Thing, Zone,
+};
 use heapless::Vec;
 
 /// Most actions of one rule.
@@ -36,11 +38,19 @@ pub struct Rule {
     pub camera: Option<CameraIx>,
     /// Only things that stand here; `None`: anywhere. Needs `camera`.
     pub zone: Option<Zone>,
+    /// What its zone asks of things.
+    pub sieve: Sieve,
+    /// Fires when a thing crosses this, each time. Needs `camera`; neither zone nor dwell.
+    pub crossing: Option<Crossing>,
+    /// Only things on the move, or only such that stand; `None`: either.
+    pub moving: Option<bool>,
     /// Least confidence.
     pub min_score: Score,
-    /// How long a thing must have been there without a break, microseconds. 0: fires on first sight.
+    /// How long a thing must have been there, microseconds. 0: fires on first sight.
     pub dwell_us: u64,
-    /// Least time between two firings of this rule, microseconds.
+    /// Absences up to this, microseconds, do not end a thing's presence; they are not counted as being there either.
+    pub away_us: u64,
+    /// Least time between two firings of this rule on things of one class on one camera, microseconds.
     pub cooldown_us: u64,
     /// What to do, in order.
     pub actions: Vec<Action, MAX_ACTIONS>,
@@ -57,6 +67,14 @@ impl Rule {
         if self.zone.is_some() && self.camera.is_none() {
             return Err(RulesError::ZoneWithoutCamera);
         }
+        if self.crossing.is_some() {
+            if self.camera.is_none() {
+                return Err(RulesError::LineWithoutCamera);
+            }
+            if self.zone.is_some() || self.dwell_us > 0 {
+                return Err(RulesError::LineAndMore);
+            }
+        }
         if self.actions.is_empty() {
             return Err(RulesError::NoAction);
         }
@@ -66,11 +84,14 @@ impl Rule {
         Ok(())
     }
 
-    /// This thing on this camera is what the rule is about, dwell aside.
-    pub fn matches(&self, camera: CameraIx, thing: &Thing) -> bool {
+    /// This thing on this camera, doing this, is what the rule is about, dwell and crossing aside.
+    pub fn matches(&self, camera: CameraIx, thing: &Thing, motion: Motion) -> bool {
+        let does = if self.moving == Some(true) { Motion::Moving } else { Motion::Still };
         self.camera.is_none_or(|c| c == camera)
             && self.class.is_none_or(|c| c == thing.class)
-            && thing.score >= self.min_score
+            && thing.score >= self.min_score.max(self.sieve.min_score(thing.class))
+            && self.sieve.admits(thing.class, thing.bbox)
+            && self.moving.is_none_or(|_| motion == does)
             && self.zone.as_ref().is_none_or(|z| z.contains(thing.foot))
     }
 }

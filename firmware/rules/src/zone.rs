@@ -53,7 +53,7 @@ impl Zone {
 }
 
 /// Twice the signed area of the triangle a, b, p; 0 when they are on one line.
-fn cross(a: Point, b: Point, p: Point) -> i64 {
+pub(crate) fn cross(a: Point, b: Point, p: Point) -> i64 {
     let [ax, ay, bx, by, px, py] = [a.x, a.y, b.x, b.y, p.x, p.y].map(i64::from);
     (px - ax) * (by - ay) - (py - ay) * (bx - ax)
 }

@@ -52,6 +52,9 @@ pub struct Event {
     pub rules: Vec<String>,
     /// SHA-256 of the model file that said so, hexadecimal.
     pub model: String,
+    /// When it was found, if that was in a recording: nobody was told, no rule looked at it. Kept beside the event, not in it.
+    #[serde(skip)]
+    pub found: Option<Wall>,
 }
 
 impl Event {

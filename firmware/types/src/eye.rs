@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Raised whenever a message changes its shape.
 pub const PROTOCOL: u16 = 2;
+/// Streams from this number on are pictures of before: the model looks at them only when no live picture waits, and their
+/// `mono` is wall-clock time, microseconds since 1970.
+pub const ARCHIVE: u32 = 1 << 31;
 /// Largest message either side accepts, in bytes. A 4K key frame fits.
 pub const MAX_MESSAGE: usize = 8 << 20;
 

@@ -174,6 +174,8 @@ pub struct EventView {
     pub snapshot: bool,
     /// SHA-256 of the model.
     pub model: String,
+    /// When it was found in a recording; `None`: it was seen live.
+    pub found_ms: Option<i64>,
 }
 
 /// How the storage is doing.

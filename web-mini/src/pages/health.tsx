@@ -3,6 +3,7 @@ import { api } from "../api.ts";
 import { bytes, duration, number } from "../format.ts";
 import { CameraHealth } from "../parts/camera-health.tsx";
 import { Icon } from "../parts/icon.tsx";
+import { NightCard } from "../parts/night-card.tsx";
 import { Chip, Fact, Facts, Head, Loading, Trouble, type Tone } from "../parts/small.tsx";
 import { ClockCard, StorageCard, useStorage } from "../parts/storage-card.tsx";
 import { cameraName, cameras, health, leave, session } from "../store.ts";
@@ -24,6 +25,7 @@ export function Health() {
             {seen && <ClockCard seen={seen} onSet={look} />}
             <StorageCard storage={all.storage} more={seen?.storage ?? null} />
             <Eye eye={all.eye} />
+            <NightCard />
             <section class="card">
               <h2>{t.health.recorder}</h2>
               <Facts>

@@ -36,6 +36,7 @@ pub struct MemoryDesk {
     pub footage: Vec<u8>,
     pub events: Vec<EventView>,
     pub held: Mutex<Vec<HoldView>>,
+    pub jobs: Mutex<Vec<JobView>>,
     pub clock_is_sure: bool,
 }
 
@@ -78,6 +79,7 @@ impl MemoryDesk {
             rules: vec![],
             snapshot: true,
             model: "00".into(),
+            found_ms: None,
         }
     }
 }
@@ -286,6 +288,28 @@ impl Desk for MemoryDesk {
         let answer = at.map(|at| held.remove(at)).ok_or(DeskError::UnknownHold(id));
         Box::pin(async move { answer })
     }
+    fn night(&self) -> NightView {
+        let jobs = self.jobs.lock().unwrap().clone();
+        NightView { state: "working", words: "It looks at recordings.".into(), left_s: Some(5), jobs }
+    }
+    fn look_again(&self, form: NightForm, who: &str) -> BoxFuture<'_, Result<JobView, DeskError>> {
+        let NightForm { camera, from_ms, to_ms, label } = form;
+        let (reason, by) = ("asked", who.to_string());
+        let job = JobView { id: 1, camera, from_ms, to_ms, done_ms: from_ms, label, reason, by, found: 0 };
+        let answer = if from_ms < to_ms {
+            self.jobs.lock().unwrap().push(job.clone());
+            Ok(job)
+        } else {
+            Err(DeskError::Refused("from is not before to".into()))
+        };
+        Box::pin(async move { answer })
+    }
+    fn drop_job(&self, id: u32) -> BoxFuture<'_, Result<JobView, DeskError>> {
+        let mut jobs = self.jobs.lock().unwrap();
+        let at = jobs.iter().position(|job| job.id == id);
+        let answer = at.map(|at| jobs.remove(at)).ok_or(DeskError::UnknownJob(id));
+        Box::pin(async move { answer })
+    }
     fn set_clock(&self, now: Wall) -> BoxFuture<'_, Result<ClockView, DeskError>> {
         let answer = if self.clock_is_sure {
             Err(DeskError::Conflict("the clock is right already".into()))
@@ -386,6 +410,7 @@ impl Bench {
             footage: (0..300_000u32).map(|n| (n % 251) as u8).collect(),
             events: (0..7).rev().map(MemoryDesk::event).collect(),
             held: Mutex::default(),
+            jobs: Mutex::default(),
             clock_is_sure,
         });
         let options = Options {

@@ -107,7 +107,7 @@ impl Link {
     }
 
     async fn until_asked(&self) {
-        while self.shared.stills().asked.is_empty() {
+        while self.shared.stills().asked.is_empty() && !self.shared.archive.is_wanted() {
             self.shared.wake.notified().await;
         }
     }
@@ -218,6 +218,7 @@ impl Link {
                 }
                 // the stage must know: track numbers begin anew
                 let hello = FromEye::Hello { protocol: PROTOCOL, model, sandbox };
+                self.shared.archive.renew(&hello);
                 self.seen.send(hello).await.map_err(|_| "nobody listens any more".into())
             }
             FromEye::Hello { protocol, .. } => Err(format!(
@@ -245,6 +246,7 @@ impl Link {
             {
                 return format!("what it says makes no sense: {why}").into();
             }
+            let Some(message) = self.shared.archive.sort(message) else { continue };
             match message {
                 FromEye::Pong { nonce, .. } if nonce > self.pings.load(Relaxed) => {
                     return "it answered what it was not asked".into();
@@ -304,7 +306,8 @@ impl Link {
                 told = send(to, &ToEye::Ease { level }).await;
                 eased = level;
             }
-            if self.is_on_demand() && self.shared.stills().waiting.is_empty() {
+            let is_needed = !self.shared.stills().waiting.is_empty() || self.shared.archive.is_wanted();
+            if self.is_on_demand() && !is_needed {
                 if clock::mono().since(busy) > IDLE_FOR {
                     return IDLE.into();
                 }
@@ -344,7 +347,7 @@ impl Link {
             match taken.params {
                 Some(Some(params)) => {
                     self.shared.paces[n].set(true); // until it says otherwise
-                    let (camera, min_score) = (self.config.cameras[n].clone(), self.config.min_score);
+                    let (camera, min_score) = (self.config.cameras[n].clone(), self.config.min_scores[n]);
                     let (codec, config) = (params.codec, params.config);
                     send(to, &ToEye::Open { stream, camera, codec, config, min_score }).await?;
                 }
@@ -359,6 +362,9 @@ impl Link {
                 send(to, &ToEye::Unit { stream, mono: unit.arrived, is_key: unit.is_key, data: unit.data })
                     .await?;
             }
+        }
+        for message in self.shared.archive.take() {
+            send(to, &message).await?; // last: live pictures go first
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The eye beside us: units and questions in, what it sees out. It may crash, hang or talk nonsense: it is started again.
 
+mod archive;
 mod culprits;
 mod link;
 mod mailbox;
@@ -8,6 +9,8 @@ mod process;
 mod sieve;
 
 use crate::beat::Beat;
+use archive::ArchiveBox;
+pub use archive::ArchiveFeed;
 use bytes::Bytes;
 pub use culprits::Quarantine;
 use culprits::{Culprits, Suspect};
@@ -36,8 +39,8 @@ pub struct EyeConfig {
     pub program: PathBuf,
     /// Its arguments after `serve`.
     pub args: Vec<String>,
-    /// Least confidence that is reported.
-    pub min_score: f32,
+    /// Least confidence that is reported, by stream number.
+    pub min_scores: Vec<f32>,
     /// The detected streams' camera ids, by stream number.
     pub cameras: Vec<String>,
     /// Where it keeps what it knows of GStreamer's plugins; without, it looks at each of them at every start.
@@ -117,6 +120,7 @@ struct Shared {
     state: Mutex<EyeState>,
     stills: Mutex<Stills>,
     culprits: Mutex<Culprits>,
+    archive: ArchiveBox,
 }
 
 impl Shared {
@@ -191,6 +195,7 @@ impl Eye {
             state: Mutex::default(),
             stills: Mutex::default(),
             culprits: Mutex::default(),
+            archive: ArchiveBox::default(),
         });
         let link = Link::new(config, shared.clone(), seen);
         (Self { shared }, tokio::spawn(link.keep_running(stop)))
@@ -205,6 +210,12 @@ impl Eye {
     pub fn ease(&self, level: Ease) {
         *self.shared.ease() = level;
         self.shared.wake.notify_one();
+    }
+
+    /// The way of pictures of before, and what the eye says to them; `Hello` when it is another eye from now on. One at a time:
+    /// the newest caller gets the answers.
+    pub fn archive(&self) -> (ArchiveFeed, mpsc::Receiver<FromEye>) {
+        ArchiveFeed::new(self.shared.clone())
     }
 
     /// How it is doing.

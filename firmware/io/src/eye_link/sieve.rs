@@ -1,6 +1,6 @@
 //! What the eye says → the same when it makes sense, else why the eye is not to be trusted any more.
 
-use nightjar_types::eye::{FromEye, ModelInfo, Sandbox};
+use nightjar_types::eye::{ARCHIVE, FromEye, ModelInfo, Sandbox};
 use nightjar_types::{BBox, Detection, Mono};
 use std::time::Duration;
 
@@ -15,6 +15,9 @@ const WORDS: usize = 4096;
 const LABELS: usize = 4096;
 /// Sides of a box may lie outside the picture by rounding and prediction, fractions of the picture.
 const OUTSIDE: std::ops::RangeInclusive<f32> = -1.0..=2.0;
+
+/// Whatever a picture of before says of its time is within it.
+static ANY: Option<Mono> = Some(Mono(u64::MAX));
 
 /// Keeps count of what came.
 #[derive(Debug, Default)]
@@ -76,6 +79,9 @@ impl Sieve {
     }
 
     fn known(&self, stream: u32) -> Result<&Option<Mono>, String> {
+        if stream >= ARCHIVE {
+            return Ok(&ANY); // its times are not of this boot
+        }
         self.newest
             .get(stream as usize)
             .ok_or_else(|| format!("it speaks of stream {stream}, of which it was never told"))

@@ -17,11 +17,22 @@ const LOCKED: &str = "could not acquire lock";
 const LOCK_TRIES: u32 = 100;
 const LOCK_WAIT: Duration = Duration::from_millis(10);
 
+/// Of an event that was found when its moment was long recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Later {
+    /// When it was found.
+    pub(super) found: Wall,
+    /// It stands in a slab of the same unsure clock as its footage, and is moved with it when the clock is set.
+    pub(super) moves: bool,
+}
+
 /// An event and its picture, as it stands in a slab.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct EventRow {
     pub(super) event: Event,
     pub(super) jpeg: Bytes,
+    /// Absent where nothing was ever found later: see [`read_row`].
+    pub(super) later: Option<Later>,
 }
 
 /// An event in the index.
@@ -30,6 +41,27 @@ pub(super) struct EventEntry {
     pub(super) event: Event,
     /// Where the newest record with a picture stands: generation and offset.
     pub(super) record: Option<(u64, u64)>,
+    /// As in [`EventRow`].
+    pub(super) later: Option<Later>,
+}
+
+/// What stands in a slab. Rows of before there was anything to find later end where `later` would begin.
+pub(super) fn read_row(bytes: &[u8]) -> Option<EventRow> {
+    let mut row = get::<EventRow>(bytes).or_else(|| {
+        let (event, jpeg) = get(bytes)?;
+        Some(EventRow { event, jpeg, later: None })
+    })?;
+    row.event.found = row.later.map(|later| later.found);
+    Some(row)
+}
+
+fn read_entry(bytes: &[u8]) -> Option<EventEntry> {
+    let mut entry = get::<EventEntry>(bytes).or_else(|| {
+        let (event, record) = get(bytes)?;
+        Some(EventEntry { event, record, later: None })
+    })?;
+    entry.event.found = entry.later.map(|later| later.found);
+    Some(entry)
 }
 
 /// The index.
@@ -176,7 +208,7 @@ impl Index {
     }
 
     /// Moves what happened to the stream of a slab in `from..=to` by `micros`: gaps that begin then, and the camera's
-    /// events, but for those that stand in other slabs.
+    /// events, but for those that stand in other slabs or were found later.
     pub(super) fn restamp(
         &self,
         row: &SlabRow,
@@ -192,8 +224,9 @@ impl Index {
             self.put_gap(&Gap { from, to, ..gap })?;
         }
         if stream.1 == nightjar_types::StreamKind::Main {
-            let is_here =
-                |e: &EventEntry| e.record.is_none_or(|(generation, _)| generation == row.generation);
+            let is_here = |e: &EventEntry| {
+                e.later.is_none() && e.record.is_none_or(|(generation, _)| generation == row.generation)
+            };
             let all: Vec<EventEntry> =
                 self.events(from, after, None).filter(|e| e.event.camera == stream.0 && is_here(e)).collect();
             for entry in all {
@@ -216,7 +249,12 @@ impl Index {
     }
 
     pub(super) fn event(&self, id: EventId) -> Option<EventEntry> {
-        self.events.get(event_key(id)).ok().flatten().and_then(|v| get(&v))
+        self.events.get(event_key(id)).ok().flatten().and_then(|v| read_entry(&v))
+    }
+
+    pub(super) fn remove_event(&self, id: EventId) -> Result<(), StorageError> {
+        self.events.remove(event_key(id))?;
+        Ok(())
     }
 
     /// Events that began in `from..to`, newest first.
@@ -230,7 +268,7 @@ impl Index {
         let high = event_key(EventId { start: to, serial: 0 });
         let high = before.map(event_key).filter(|b| *b < high).unwrap_or(high);
         let range = if low < high { low..high } else { high..high };
-        self.events.range(range).rev().filter_map(Result::ok).filter_map(|(_, v)| get(&v))
+        self.events.range(range).rev().filter_map(Result::ok).filter_map(|(_, v)| read_entry(&v))
     }
 
     /// Forgets gaps of a stream from before `until` and events of its camera from before `camera`: their footage is gone.
@@ -263,4 +301,40 @@ fn gap_key(stream: &StreamId, from: Wall) -> Vec<u8> {
     let mut key = format!("{}/{}\0", stream.0, stream.1).into_bytes();
     key.extend(from.0.max(0).to_be_bytes());
     key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nightjar_types::{BBox, CameraId};
+
+    #[test]
+    fn rows_of_before_events_were_found_later_are_read() {
+        let event = Event {
+            id: EventId { start: Wall(7), serial: 1 },
+            camera: CameraId::new("front").unwrap(),
+            label: "person".into(),
+            score: 0.5,
+            bbox: BBox::default(),
+            track: 3,
+            end: Some(Wall(9)),
+            rules: vec!["siren".into()],
+            model: "abc".into(),
+            found: None,
+        };
+        let jpeg = Bytes::from_static(b"\xff\xd8");
+        let old = postcard::to_allocvec(&(&event, &jpeg)).unwrap();
+        let row = read_row(&old).unwrap();
+        assert_eq!((&row.event, &row.jpeg, row.later), (&event, &jpeg, None));
+        let old = postcard::to_allocvec(&(&event, Some((5u64, 6u64)))).unwrap();
+        assert_eq!(read_entry(&old).unwrap().record, Some((5, 6)));
+
+        let later = Some(Later { found: Wall(1_000), moves: false });
+        let new =
+            postcard::to_allocvec(&EventRow { event: event.clone(), jpeg: jpeg.clone(), later }).unwrap();
+        assert_eq!(read_row(&new).unwrap().event.found, Some(Wall(1_000)));
+        // a reader of before takes it, too
+        let (seen, _): (Event, Bytes) = postcard::from_bytes(&new).unwrap();
+        assert_eq!(seen, event);
+    }
 }

@@ -1,5 +1,6 @@
 //! Footage in, the card out, and back: opens a volume, writes all streams from one thread, answers what there is.
 
+mod archive;
 mod card;
 pub mod check;
 mod clips;
@@ -23,6 +24,7 @@ mod thin;
 mod volume;
 mod waiting;
 
+pub use archive::{Archive, Coded, Group, Part};
 pub use clips::{Clip, Extras, Film};
 pub use error::StorageError;
 pub use keeping::{CardLife, Held, HoldFault};

@@ -1,7 +1,7 @@
 //! Questions about footage → answers from catalog, index and slabs. Every call may block on the disk: ask from a blocking task.
 
 use super::error::StorageError;
-use super::index::EventRow;
+use super::index::{EventRow, Later};
 use super::recover::{Found, read_event, read_record};
 use super::shelf::Shelf;
 use super::slab_file::SlabFile;
@@ -173,6 +173,12 @@ impl Library {
 impl super::EventSender {
     /// Writes an event, with its picture if it has one (JFIF bytes), into the slab of stream `n`.
     pub fn event(&self, n: usize, event: Event, jpeg: Option<Bytes>) {
-        self.push(n as u16, EventRow { event, jpeg: jpeg.unwrap_or_default() });
+        self.push(n as u16, EventRow { event, jpeg: jpeg.unwrap_or_default(), later: None });
+    }
+
+    /// Writes an event that was found at `found` in footage of before: into the slab that stream `n` writes now.
+    pub fn found_later(&self, n: usize, event: Event, jpeg: Option<Bytes>, found: Wall) {
+        let later = Some(Later { found, moves: false });
+        self.push(n as u16, EventRow { event, jpeg: jpeg.unwrap_or_default(), later });
     }
 }

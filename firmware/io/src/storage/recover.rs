@@ -3,7 +3,7 @@
 
 use super::disk::Disk;
 use super::error::{StorageError, io_at};
-use super::index::{EventEntry, EventRow, Index};
+use super::index::{EventEntry, EventRow, Index, read_row};
 use super::slab_file::SlabFile;
 use super::volume::{SLABS, Volume};
 use nightjar_media::boxes::free_head;
@@ -108,6 +108,7 @@ pub(super) fn recover(
     r.drop_replaced()?;
     let resume = r.resume(streams)?;
     clip_overlaps(&mut r.catalog);
+    r.drop_homeless()?;
     r.mark_events();
     let chains = r.chains(streams, &resume);
     // a slab that was begun just before a power cut left nothing but perhaps some records
@@ -224,6 +225,20 @@ impl Recovery<'_> {
         for (from, to) in &row.spans {
             let (camera, stream) = row.stream.clone();
             self.index.put_gap(&Gap { camera, stream, from: *from, to: Some(*to), cause: GapCause::Lost })?;
+        }
+        Ok(())
+    }
+
+    /// An event that was found later outlives its footage in a younger slab: then nothing is left to tell of.
+    fn drop_homeless(&mut self) -> Result<(), StorageError> {
+        let catalog = &self.catalog;
+        let oldest = |event: &Event| {
+            let of_camera = catalog.rows().filter(|r| r.stream.0 == event.camera);
+            of_camera.filter_map(SlabRow::start).min()
+        };
+        let is_homeless = |e: &Event| e.found.is_some() && oldest(e).is_none_or(|oldest| e.id.start < oldest);
+        for event in self.events.iter().filter(|e| is_homeless(e)) {
+            self.index.remove_event(event.id)?;
         }
         Ok(())
     }
@@ -445,10 +460,12 @@ pub(super) fn index_events(
     for record in found.records.iter().filter(|r| r.head.kind == Kind::Event) {
         let Some(row) = read_event(file, record.offset, found.generation)? else { continue };
         let here = Some((found.generation, record.offset));
-        for old in [0, was_us].into_iter().filter(|old| *old != found.shift_us) {
+        // one that was found later is on the time line of its footage
+        let shift_us = if row.later.is_none_or(|later| later.moves) { found.shift_us } else { 0 };
+        for old in [0, was_us].into_iter().filter(|old| *old != shift_us) {
             index.remove_event_at(row.event.clone().moved(old).id, here)?;
         }
-        let event = row.event.moved(found.shift_us);
+        let event = row.event.moved(shift_us);
         let have = index.event(event.id);
         let record = if row.jpeg.is_empty() { have.as_ref().and_then(|h| h.record) } else { here };
         let event = match have {
@@ -456,7 +473,7 @@ pub(super) fn index_events(
             _ => event,
         };
         events.push(event.clone());
-        index.put_event(&EventEntry { event, record })?;
+        index.put_event(&EventEntry { event, record, later: row.later })?;
     }
     Ok(events)
 }
@@ -468,7 +485,7 @@ pub(super) fn read_event(
     generation: u64,
 ) -> Result<Option<EventRow>, StorageError> {
     let Found::Whole(record) = read_record(file, offset, generation)? else { return Ok(None) };
-    Ok(postcard::from_bytes(&record[HEAD_LEN..]).ok())
+    Ok(read_row(&record[HEAD_LEN..]))
 }
 
 /// What stands where a record was.

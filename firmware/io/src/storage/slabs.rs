@@ -11,7 +11,7 @@ use bytes::Bytes;
 use nightjar_record::layout::{Begun, Flags};
 use nightjar_record::scan::TAIL_RECORDS;
 use nightjar_record::{Fragment, SlabHead, SlabRow, SlabWriter, Write};
-use nightjar_types::{Gap, GapCause, Mono, Wall};
+use nightjar_types::{Event, Gap, GapCause, Mono, Wall};
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -153,9 +153,18 @@ impl Card {
 
     pub(super) fn event(&mut self, n: usize, row: EventRow, now: &Now) {
         let mut row = row;
-        row.event = self.on_clock_of_event(row.event, now.mono);
+        let is_later = row.later.is_some();
+        if let Some(later) = &mut row.later {
+            // it is on the time line of its own footage
+            later.moves = self.streams[n].slab.as_ref().is_some_and(|o| self.moves_with(o, &row.event));
+        } else {
+            row.event = self.on_clock_of_event(row.event, now.mono);
+        }
         // in the slab it is on the slab's time line; whoever asks gets it where the slab will be
         let (lag, shift) = self.streams[n].slab.as_ref().map_or((0, 0), |open| self.lag_and_shift(n, open));
+        let is_apart = is_later && lag != 0; // this slab is about to be moved: it waits for the next
+        let (lag, shift) = if is_later { (0, 0) } else { (lag, shift) };
+        let wall = if is_later { now.wall } else { row.event.id.start.plus_micros(lag) };
         let as_told = row.event.clone();
         row.event = row.event.moved(lag);
         let bytes = Bytes::from(postcard::to_allocvec(&row).expect("an event is plain data"));
@@ -165,7 +174,8 @@ impl Card {
         let s = &mut self.streams[n];
         let known = self.mounted.as_ref().and_then(|m| m.index.event(row.event.clone().moved(shift).id));
         let mut record = known.and_then(|have| have.record);
-        let write = s.slab.as_mut().and_then(|o| o.writer.event(row.event.id.start, bytes));
+        let slab = s.slab.as_mut().filter(|_| !is_apart);
+        let write = slab.and_then(|o| o.writer.event(wall, bytes));
         match (&mut s.slab, write) {
             (Some(open), Some(write)) => match open.file.record(&write) {
                 Ok(()) => {
@@ -186,7 +196,7 @@ impl Card {
                 if s.waiting.len() == MAX_WAITING {
                     s.waiting.pop_front(); // it stays in the index, without its picture
                 }
-                s.waiting.push_back(EventRow { event: as_told, jpeg: row.jpeg.clone() });
+                s.waiting.push_back(EventRow { event: as_told, jpeg: row.jpeg.clone(), later: row.later });
             }
         }
         // what led up to it belongs to it
@@ -202,8 +212,17 @@ impl Card {
         };
         self.shelf.index(|index| {
             rows.iter().try_for_each(|row| index.put_slab(row))?;
-            index.put_event(&EventEntry { event: row.event.moved(shift), record })
+            index.put_event(&EventEntry { event: row.event.moved(shift), record, later: row.later })
         });
+    }
+
+    /// An event of before would be moved with the slab that is written now: one unsure clock stamped both.
+    fn moves_with(&self, open: &Open, event: &Event) -> bool {
+        let catalog = self.shelf.catalog();
+        let of_camera = |r: &&SlabRow| r.stream.0 == event.camera;
+        let covers = |r: &&SlabRow| r.overlaps(event.id.start, event.id.start.plus_micros(1));
+        let source = catalog.rows().filter(of_camera).find(covers).map(|r| r.begun);
+        source.is_some_and(|s| s.boot == open.begun.boot && !s.is_sure && !open.begun.is_sure)
     }
 
     /// Ends the stream's slab with its seal.

@@ -216,6 +216,7 @@ impl World {
                 end: None,
                 rules: Vec::new(),
                 model: "00".into(),
+                found: None,
             };
             let len = self.rng.within(100, 20_000) as usize;
             let jpeg = self.rng.chance(80).then(|| Bytes::from(vec![self.events as u8; len]));

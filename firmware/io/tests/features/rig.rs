@@ -291,6 +291,7 @@ impl Rig {
             end,
             rules: Vec::new(),
             model: "00".into(),
+            found: None,
         };
         let jpeg = Some(Bytes::from_static(b"\xff\xd8jpeg\xff\xd9"));
         self.storage().events().event(n, event.clone(), jpeg);

@@ -87,6 +87,7 @@ pub(super) fn resolve(typed: Typed) -> Result<Config, Vec<Fault>> {
     if !(0.05..=64.0).contains(&typed.eye.cpu) {
         c.fault("[eye] cpu: must be between 0.05 and 64 cores".into());
     }
+    let night = super::night::night(&typed.night, &mut |text| c.fault(text));
     if !c.faults.is_empty() {
         return Err(c.faults);
     }
@@ -117,6 +118,7 @@ pub(super) fn resolve(typed: Typed) -> Result<Config, Vec<Fault>> {
             event_score: typed.eye.event_score,
             tamper: typed.eye.tamper,
         },
+        night,
         cameras,
         outputs,
         rules,
@@ -204,6 +206,11 @@ impl Checker {
         if password.is_some() && camera.username.is_none() {
             self.fault(format!("{what}: has a password but no username"));
         }
+        let mut fault = |text| self.fault(text);
+        let scores = sight::scores(&what, camera.eye, &mut fault);
+        let filter = sight::filter(&what, camera.classes, camera.filter, &mut fault);
+        let masks = sight::masks(&what, camera.mask, &mut fault);
+        let lines = sight::lines(&what, camera.line, &mut fault);
         let zones: Vec<Zone> = camera.zone.into_iter().filter_map(|zone| self.zone(&what, zone)).collect();
         self.unique(&format!("zone of {what}"), zones.iter().map(|z| &z.id));
         let id = id?;
@@ -219,6 +226,10 @@ impl Checker {
             password,
             detect: camera.detect,
             tamper: camera.tamper.unwrap_or(true),
+            scores,
+            filter,
+            masks,
+            lines,
             zones,
             record,
             keep,
@@ -227,13 +238,10 @@ impl Checker {
 
     fn zone(&mut self, camera: &str, zone: typed::Zone) -> Option<Zone> {
         let what = format!("{camera}: zone \"{}\"", zone.id);
-        if !(3..=16).contains(&zone.points.len()) {
-            self.fault(format!("{what}: needs 3 to 16 points, has {}", zone.points.len()));
-        }
-        if zone.points.iter().flatten().any(|v| !(0.0..=1.0).contains(v)) {
-            self.fault(format!("{what}: points are fractions of the picture, 0 to 1"));
-        }
-        Some(Zone { id: self.name(&what, &zone.id)?, points: zone.points })
+        let mut fault = |text| self.fault(text);
+        sight::polygon(&what, &zone.points, &mut fault);
+        let filter = sight::filter(&what, zone.classes, zone.filter, &mut fault);
+        Some(Zone { id: self.name(&what, &zone.id)?, points: zone.points, filter })
     }
 
     fn output(&mut self, output: typed::Output) -> Option<Output> {
@@ -260,28 +268,23 @@ impl Checker {
         let id = rule.id.unwrap_or_else(|| format!("rule-{}", index + 1));
         let what = format!("rule \"{id}\"");
         let id = self.name("rule id", &id);
-        let camera_id = rule.when.camera.and_then(|text| self.name(&what, &text));
-        if let Some(wanted) = &camera_id {
-            match cameras.iter().find(|c| c.id == *wanted) {
-                None => self.fault(format!("{what}: there is no camera \"{wanted}\"")),
-                Some(camera) => {
-                    let zone = rule.when.zone.as_deref();
-                    if let Some(zone) =
-                        zone.filter(|z| camera.zones.iter().all(|have| have.id.as_str() != *z))
-                    {
-                        self.fault(format!("{what}: camera \"{wanted}\" has no zone \"{zone}\""));
-                    }
-                }
+        let camera_id = rule.when.camera.as_ref().and_then(|text| self.name(&what, text));
+        let camera = camera_id.as_ref().and_then(|wanted| cameras.iter().find(|c| c.id == *wanted));
+        match (&camera_id, camera) {
+            (Some(wanted), None) => self.fault(format!("{what}: there is no camera \"{wanted}\"")),
+            _ => {
+                let camera = camera.map(|c| (c.id.as_str(), &c.zones[..], &c.lines[..]));
+                sight::rule(&what, &rule.when, camera, &mut |text| self.fault(text));
             }
-        } else if rule.when.zone.is_some() {
-            self.fault(format!("{what}: a zone belongs to a camera; add camera = \"…\""));
         }
+        let direction = sight::way(&what, rule.when.direction.as_deref(), &mut |text| self.fault(text));
         self.score(&format!("{what}: score"), rule.when.score);
         let count = rule.actions.0.len();
         if !(1..=4).contains(&count) {
             self.fault(format!("{what}: \"do\" needs 1 to 4 actions, has {count}"));
         }
         let zone = rule.when.zone.and_then(|text| self.name(&what, &text));
+        let line = rule.when.line.and_then(|text| self.name(&what, &text));
         let actions = rule.actions.0.into_iter().filter_map(|a| self.action(&what, a, outputs)).collect();
         Some(Rule {
             id: id?,
@@ -289,8 +292,12 @@ impl Checker {
                 class: rule.when.class,
                 camera: camera_id,
                 zone,
+                line,
+                direction,
+                moving: rule.when.moving,
                 score: rule.when.score,
                 dwell: rule.when.dwell.0,
+                away: rule.when.away.0,
             },
             actions,
             cooldown: rule.cooldown.0,

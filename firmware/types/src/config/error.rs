@@ -54,10 +54,15 @@ fn near_name(message: &str) -> Option<String> {
     let rest = message.strip_prefix("unknown field `")?;
     let (typed, rest) = rest.split_once('`')?;
     let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
-    let nearest = known.iter().map(|k| (strsim::damerau_levenshtein(typed, k), *k)).min();
-    let hint = match nearest {
+    let hint = match known.iter().map(|k| (strsim::damerau_levenshtein(typed, k), *k)).min() {
         Some((distance, name)) if distance <= 1 + name.len() / 3 => format!("; did you mean \"{name}\"?"),
         _ => format!("; known here: {}", known.join(", ")),
     };
     Some(format!("unknown key \"{typed}\"{hint}"))
+}
+
+/// The known name that differs from `typed` in the fewest letters, in `most` at most.
+pub(super) fn near<'a>(typed: &str, known: &[&'a str], most: usize) -> Option<&'a str> {
+    let distances = known.iter().map(|k| (strsim::damerau_levenshtein(typed, k), *k));
+    distances.min().filter(|(distance, _)| *distance <= most).map(|(_, name)| name)
 }

@@ -2,12 +2,16 @@
 
 mod check;
 mod error;
+mod night;
 mod recording;
+mod sight;
 mod typed;
 mod value;
 
 pub use error::{ConfigError, Fault};
+pub use night::Night;
 pub use recording::{Keep, Limit, Mode, Record, Thin, ThinTo};
+pub use sight::{Filter, Limits, Line, Scores, Way};
 pub use typed::Typed;
 
 use crate::{CameraId, Name, OutputId, Secret};
@@ -30,6 +34,8 @@ pub struct Config {
     pub board: String,
     /// `[eye]`.
     pub eye: Eye,
+    /// `[night]`.
+    pub night: Night,
     /// `[[camera]]`, in file order.
     pub cameras: Vec<Camera>,
     /// `[[output]]`, in file order.
@@ -128,6 +134,14 @@ pub struct Camera {
     pub detect: bool,
     /// Tell when it is covered, moved, blurred or lost.
     pub tamper: bool,
+    /// Confidences in place of those of `[eye]`.
+    pub scores: Scores,
+    /// What counts on it.
+    pub filter: Filter,
+    /// Polygons in which nothing is ever seen, corners as fractions of the picture.
+    pub masks: Vec<Vec<[f32; 2]>>,
+    /// Named lines.
+    pub lines: Vec<Line>,
     /// Named polygons.
     pub zones: Vec<Zone>,
     /// What is recorded.
@@ -161,6 +175,8 @@ pub struct Zone {
     pub id: Name,
     /// 3 to 16 corners.
     pub points: Vec<[f32; 2]>,
+    /// What counts in it, for rules.
+    pub filter: Filter,
 }
 
 /// One switched line.
@@ -200,10 +216,18 @@ pub struct When {
     pub camera: Option<CameraId>,
     /// Zone id on that camera.
     pub zone: Option<Name>,
+    /// Line id on that camera.
+    pub line: Option<Name>,
+    /// Which way the line is crossed; `None`: either.
+    pub direction: Option<Way>,
+    /// Only what is on the move, or only what stands; `None`: either.
+    pub moving: Option<bool>,
     /// Least confidence, 0..1.
     pub score: f32,
     /// How long it must be there.
     pub dwell: Duration,
+    /// Absences up to this do not end its being there.
+    pub away: Duration,
 }
 
 /// What a rule does.

@@ -126,3 +126,89 @@ fn a_camera_overrules_what_all_record_and_keep() {
     let words = refused(&wrong);
     assert!(words.contains("sometimes") && words.contains("[keep] event"), "{words}");
 }
+
+/// The good file with more for its camera, and another condition for its rule.
+fn with(camera: &str, when: &str) -> String {
+    let text = GOOD.replacen("[[output]]", &format!("{camera}\n[[output]]"), 1);
+    let (before, rest) = text.split_once("when = {").unwrap();
+    let (_, after) = rest.split_once("}\n").unwrap();
+    format!("{before}when = {{ {when} }}\n{after}")
+}
+
+const SIGHT: &str = r#"
+classes = ["person", "car"]
+[camera.zone.filter.person]
+min_height = 0.2
+[camera.eye]
+min_score = 0.2
+[camera.filter.person]
+min_score = 0.6
+min_height = 0.05
+[[camera.mask]]
+points = [[0, 0], [1, 0], [1, 0.2]]
+[[camera.line]]
+id = "gate"
+points = [[0.1, 0.5], [0.9, 0.5]]
+"#;
+
+#[test]
+fn reads_masks_lines_filters_and_scores_of_a_camera() {
+    let when = "class = \"person\", camera = \"front\", line = \"gate\", direction = \"in\", moving = true";
+    let c = Config::from_toml(&with(SIGHT, when), "x").unwrap();
+    let camera = &c.cameras[0];
+    assert_eq!((camera.scores.min_score, camera.scores.event_score), (Some(0.2), None));
+    assert_eq!(camera.filter.limits["person"].min_height, 0.05);
+    assert_eq!(camera.filter.limits["person"].max_width, 1.0);
+    assert_eq!(camera.zones[0].filter.classes, ["person", "car"], "the zone's, behind which the key stands");
+    assert_eq!(camera.zones[0].filter.limits["person"].min_height, 0.2);
+    assert_eq!((camera.masks[0].len(), camera.lines[0].id.as_str()), (3, "gate"));
+    let when = &c.rules[0].when;
+    assert_eq!((when.direction, when.moving), (Some(Way::In), Some(true)));
+    let loiter = "camera = \"front\", zone = \"path\", dwell = \"30s\", away = \"10s\"";
+    assert_eq!(Config::from_toml(&with("", loiter), "x").unwrap().rules[0].when.away.as_secs(), 10);
+}
+
+#[test]
+fn what_cannot_be_seen_is_named_with_the_mend() {
+    let camera = |text: &str| refused(&with(text, "camera = \"front\""));
+    let when = |text: &str| refused(&with(SIGHT, text));
+    for (words, expected) in [
+        (
+            camera("[[camera.mask]]\npoints = [[0, 0], [0.5, 0.5], [1, 1]]"),
+            "camera \"front\": mask 1: its points lie on one line; draw an area",
+        ),
+        (camera("[[camera.mask]]\npoints = [[0, 0], [0.5, 0.5]]"), "mask 1: needs 3 to 16 points, has 2"),
+        (camera("[[camera.mask]]\npoints = [[0, 0], [2, 0], [1, 1]]"), "fractions of the picture"),
+        (
+            camera("[[camera.line]]\nid = \"a\"\npoints = [[0.1, 0.1], [0.1, 0.1]]"),
+            "line \"a\": has no length",
+        ),
+        (camera("[[camera.line]]\nid = \"a\"\npoints = [[0.1, 0.1]]"), "line \"a\": needs 2 points, has 1"),
+        (
+            camera("[camera.filter.persn]\nmin_score = 0.5"),
+            "there is no class \"persn\"; did you mean \"person\"?",
+        ),
+        (
+            camera("[camera.filter.person]\nmin_height = 0.5\nmax_height = 0.4"),
+            "min_height (0.5) is above max_height (0.4)",
+        ),
+        (
+            camera("[camera.filter.person]\nmin_score = 50"),
+            "filter.person.min_score: 50 is not between 0 and 1",
+        ),
+        (camera("[camera.filter.person]\nmin_hieght = 0.5"), "did you mean \"min_height\"?"),
+        (camera("[camera.eye]\nevent_score = 7"), "eye.event_score is not between 0 and 1"),
+        (when("class = \"Perosn\""), "did you mean \"person\"?"),
+        (when("line = \"gate\""), "a line belongs to a camera"),
+        (when("camera = \"front\", line = \"gaet\""), "has no line \"gaet\"; did you mean \"gate\"?"),
+        (when("camera = \"front\", line = \"gate\", direction = \"left\""), "neither \"in\" nor \"out\""),
+        (when("camera = \"front\", direction = \"in\""), "a direction is that of a line"),
+        (when("camera = \"front\", line = \"gate\", dwell = \"1s\""), "make two rules of it"),
+        (when("camera = \"front\", away = \"1s\""), "away only means something with dwell"),
+        (refused("[night]\nload = 7\nquiet = \"0s\"\ntemperature = 700\n"), "[night] load: 7"),
+    ] {
+        assert!(words.contains(expected), "{words}\n  has not: {expected}");
+    }
+    // another model may know what ours do not
+    assert!(Config::from_toml(&with("", "class = \"forklift\""), "x").is_ok());
+}

@@ -1,8 +1,10 @@
 //! What a person wrote, key by key. Unknown keys are refused. Absent keys take the values given here.
 
+use super::sight::{TypedLimits, TypedLine, TypedMask, TypedScores};
 use super::value::{ByteSize, OneOrMany, Span};
 use crate::Secret;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// The whole file.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -15,6 +17,7 @@ pub struct Typed {
     pub(super) web: Web,
     pub(super) board: Board,
     pub(super) eye: Eye,
+    pub(super) night: super::night::Typed,
     pub(super) camera: Vec<Camera>,
     pub(super) output: Vec<Output>,
     pub(super) rule: Vec<Rule>,
@@ -165,6 +168,16 @@ pub(super) struct Camera {
     pub(super) detect: bool,
     pub(super) tamper: Option<bool>,
     #[serde(default)]
+    pub(super) eye: TypedScores,
+    #[serde(default)]
+    pub(super) classes: Vec<String>,
+    #[serde(default)]
+    pub(super) filter: BTreeMap<String, TypedLimits>,
+    #[serde(default)]
+    pub(super) mask: Vec<TypedMask>,
+    #[serde(default)]
+    pub(super) line: Vec<TypedLine>,
+    #[serde(default)]
     pub(super) zone: Vec<Zone>,
     #[serde(default)]
     pub(super) record: Record,
@@ -181,6 +194,10 @@ fn yes() -> bool {
 pub(super) struct Zone {
     pub(super) id: String,
     pub(super) points: Vec<[f32; 2]>,
+    #[serde(default)]
+    pub(super) classes: Vec<String>,
+    #[serde(default)]
+    pub(super) filter: BTreeMap<String, TypedLimits>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -230,13 +247,27 @@ pub(super) struct When {
     pub(super) class: Option<String>,
     pub(super) camera: Option<String>,
     pub(super) zone: Option<String>,
+    pub(super) line: Option<String>,
+    pub(super) direction: Option<String>,
+    pub(super) moving: Option<bool>,
     pub(super) score: f32,
     pub(super) dwell: Span,
+    pub(super) away: Span,
 }
 
 impl Default for When {
     fn default() -> Self {
-        Self { class: None, camera: None, zone: None, score: 0.5, dwell: Span::millis(0) }
+        Self {
+            class: None,
+            camera: None,
+            zone: None,
+            line: None,
+            direction: None,
+            moving: None,
+            score: 0.5,
+            dwell: Span::millis(0),
+            away: Span::millis(0),
+        }
     }
 }
 
