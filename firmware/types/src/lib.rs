@@ -1,6 +1,7 @@
 //! The nouns: what every other room of the house speaks about. Pure data; knows no clock, socket, file or task.
 #![forbid(unsafe_code)]
 
+pub mod capture;
 pub mod config;
 pub mod detection;
 pub mod event;

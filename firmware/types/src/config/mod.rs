@@ -6,6 +6,7 @@ mod recording;
 mod typed;
 mod value;
 
+pub use check::SCHEMES;
 pub use error::{ConfigError, Fault};
 pub use recording::{Keep, Limit, Mode, Record, Thin, ThinTo};
 pub use typed::Typed;
@@ -237,6 +238,11 @@ impl Config {
 /// A length of time as configuration and command line write it: `"500ms"`, `"3s"`, `"10min"`, `"2h"`, `"7d"`.
 pub fn duration(text: &str) -> Option<Duration> {
     value::with_unit(text, value::TIMES).map(Duration::from_millis)
+}
+
+/// Bits a second as addresses of local cameras write it: `"500k"`, `"2M"`.
+pub fn bit_rate(text: &str) -> Option<u64> {
+    value::with_unit(text, value::BIT_RATES)
 }
 
 #[cfg(test)]
