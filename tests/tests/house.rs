@@ -392,7 +392,10 @@ fn every_kind_of_camera_can_be_configured_and_is_described() {
     assert_eq!(table, typed, "SOURCES of firmware/io and SCHEMES of the configuration name the same kinds");
     let local = read("firmware/types/src/capture/address.rs");
     let local = quoted(&local, "pub fn scheme(self)", "\n    }\n");
-    assert!(local.len() == 3 && local.is_subset(&table), "kinds of local cameras are rows of SOURCES: {local:?}");
+    assert!(
+        local.len() == 3 && local.is_subset(&table),
+        "kinds of local cameras are rows of SOURCES: {local:?}"
+    );
     let mut faults = Vec::new();
     for file in ["firmware/io/README.md", "firmware/nightjar/nightjar.toml", "README.md"] {
         let words = read(file);

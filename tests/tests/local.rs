@@ -22,7 +22,8 @@ fn captures(daemon: u32) -> Vec<u32> {
         let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse::<u32>().ok());
         parent == Some(daemon) && read("cmdline").split('\0').nth(1) == Some("capture") && is_alive(*pid)
     };
-    let names = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().into_string().ok());
+    let names =
+        std::fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().into_string().ok());
     names.filter_map(|name| name.parse().ok()).filter(is_ours).collect()
 }
 
@@ -46,7 +47,11 @@ fn assert_recorded(home: &Home, camera: &str, stream: &str, size: (u32, u32), go
         let keys = keys(slab);
         assert!(keys.first() == Some(&true), "{}: begins with a key frame", slab.display());
         let apart = keys.split(|is_key| *is_key).map(|between| between.len() + 1).max().unwrap_or(0);
-        assert!(apart <= gop, "{}: {apart} pictures from key frame to key frame, {gop} were asked for", slab.display());
+        assert!(
+            apart <= gop,
+            "{}: {apart} pictures from key frame to key frame, {gop} were asked for",
+            slab.display()
+        );
         pictures += units.len();
     }
     pictures
@@ -55,7 +60,8 @@ fn assert_recorded(home: &Home, camera: &str, stream: &str, size: (u32, u32), go
 #[test]
 fn cameras_on_the_board_are_recorded_and_looked_at_and_come_back_after_a_kill() {
     let mut home = Home::new();
-    let raw = Camera::new("raw", "test:?size=640x360&fps=10&gop=1s").sub_stream("test:?size=320x180&fps=5&gop=2s");
+    let raw =
+        Camera::new("raw", "test:?size=640x360&fps=10&gop=1s").sub_stream("test:?size=320x180&fps=5&gop=2s");
     home.camera(raw.detect(true));
     home.camera(Camera::new("jpeg", "test:smpte?size=320x240&fps=10&gop=1s&format=mjpeg").detect(false));
     home.camera(Camera::new("coded", "test:?size=320x240&fps=10&gop=2s&format=h264").detect(false));
@@ -68,7 +74,9 @@ fn cameras_on_the_board_are_recorded_and_looked_at_and_come_back_after_a_kill() 
     clock::until("the eye decodes the sub stream", 120, || {
         (admin.json("/api/v1/health")["eye"]["decoded"].as_u64()? > 0).then_some(())
     });
-    clock::until("5 s of footage", 60, || (covered_ms(&coverage(&admin, "raw", "main")) >= 5_000).then_some(()));
+    clock::until("5 s of footage", 60, || {
+        (covered_ms(&coverage(&admin, "raw", "main")) >= 5_000).then_some(())
+    });
 
     // The detector dies: no camera notices.
     let eye = admin.json("/api/v1/health")["eye"]["pid"].as_u64().unwrap() as u32;
@@ -79,7 +87,11 @@ fn cameras_on_the_board_are_recorded_and_looked_at_and_come_back_after_a_kill() 
         let now = admin.json("/api/v1/health")["eye"].clone();
         (now["state"] == "running" && now["pid"].as_u64() != Some(u64::from(eye))).then_some(())
     });
-    assert_eq!(["raw", "jpeg", "coded"].map(sessions).to_vec(), before, "a detector that dies costs no footage");
+    assert_eq!(
+        ["raw", "jpeg", "coded"].map(sessions).to_vec(),
+        before,
+        "a detector that dies costs no footage"
+    );
 
     // Every capture process dies: a gap with its cause, and on it goes.
     for pid in captures(daemon.pid()) {
@@ -108,11 +120,17 @@ fn cameras_on_the_board_are_recorded_and_looked_at_and_come_back_after_a_kill() 
         daemon.until_state(&admin, camera, &["recording"], 60);
     }
     let stalled = ["raw", "jpeg", "coded"].map(|camera| gap_causes(&coverage(&admin, camera, "main")));
-    assert_eq!(stalled.iter().filter(|causes| causes.contains(&"stalled".to_owned())).count(), 1, "{stalled:?}");
+    assert_eq!(
+        stalled.iter().filter(|causes| causes.contains(&"stalled".to_owned())).count(),
+        1,
+        "{stalled:?}"
+    );
 
     let last = captures(daemon.pid());
     assert!(daemon.stop().success(), "SIGTERM ends it with 0");
-    clock::until("no capture outlives its recorder", 15, || last.iter().all(|pid| !is_alive(*pid)).then_some(()));
+    clock::until("no capture outlives its recorder", 15, || {
+        last.iter().all(|pid| !is_alive(*pid)).then_some(())
+    });
     let rows = [
         ("raw", "main", (640, 360), 10),
         ("raw", "sub", (320, 180), 10),
@@ -121,7 +139,10 @@ fn cameras_on_the_board_are_recorded_and_looked_at_and_come_back_after_a_kill() 
     ];
     for (camera, stream, size, gop) in rows {
         let pictures = assert_recorded(&home, camera, stream, size, gop);
-        println!("{camera} {stream}: {pictures} pictures in {} files, all play", home.slabs(camera, stream).len());
+        println!(
+            "{camera} {stream}: {pictures} pictures in {} files, all play",
+            home.slabs(camera, stream).len()
+        );
         assert!(pictures as i64 > 3 * FPS, "{camera} {stream}: {pictures} pictures");
     }
 }
@@ -156,7 +177,8 @@ fn an_address_that_makes_no_sense_is_refused_with_its_mend() {
     home.camera(Camera::new("wide", "test:?size=641x360"));
     let ended = home.verb(&["config", "check"]);
     assert_ne!(ended.code, Some(0));
-    for words in ["camera \"usb\": main: v4l2:", "nightjar-eye cameras", "camera \"wide\": main: test: size"] {
+    for words in ["camera \"usb\": main: v4l2:", "nightjar-eye cameras", "camera \"wide\": main: test: size"]
+    {
         assert!(ended.said.contains(words), "{}", ended.said);
     }
 }

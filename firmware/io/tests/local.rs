@@ -25,7 +25,11 @@ impl Program {
     fn eye() -> Self {
         let here = std::env::current_exe().unwrap();
         let program = here.parent().and_then(Path::parent).unwrap().join("nightjar-eye");
-        assert!(program.exists(), "{}: run \"cargo build -p nightjar-eye\" or \"cargo xtask test\"", program.display());
+        assert!(
+            program.exists(),
+            "{}: run \"cargo build -p nightjar-eye\" or \"cargo xtask test\"",
+            program.display()
+        );
         let own = Self { folder: tempfile::tempdir().unwrap() };
         symlink(program, own.path()).unwrap();
         own
@@ -51,11 +55,13 @@ impl Program {
     fn pids(&self) -> Vec<Pid> {
         let path = self.path();
         let is_ours = |pid: &str| {
-            let read = |what: &str| std::fs::read_to_string(format!("/proc/{pid}/{what}")).unwrap_or_default();
+            let read =
+                |what: &str| std::fs::read_to_string(format!("/proc/{pid}/{what}")).unwrap_or_default();
             let is_zombie = read("stat").rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z'));
             read("cmdline").split('\0').next() == path.to_str() && !is_zombie
         };
-        let names = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().into_string().ok());
+        let names =
+            std::fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().into_string().ok());
         names.filter(|pid| is_ours(pid)).filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
     }
 
@@ -121,7 +127,8 @@ async fn a_killed_capture_ends_the_session_and_the_next_begins_anew() {
     let units = session.pictures(60).await;
     assert!(units[0].is_key && units[0].dts == 0);
     assert!(units.windows(2).all(|two| two[1].dts > two[0].dts && two[1].arrived > two[0].arrived));
-    let keys: Vec<usize> = units.iter().enumerate().filter_map(|(n, unit)| unit.is_key.then_some(n)).collect();
+    let keys: Vec<usize> =
+        units.iter().enumerate().filter_map(|(n, unit)| unit.is_key.then_some(n)).collect();
     assert!(keys.windows(2).all(|two| two[1] - two[0] <= 25), "a key frame every second: {keys:?}");
     let [pid] = program.pids()[..] else { panic!("{:?}", program.pids()) };
     kill_process(pid, Signal::KILL).unwrap();

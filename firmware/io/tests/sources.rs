@@ -112,7 +112,11 @@ fn opened(address: &str, login: Option<Login>) -> Box<dyn Source> {
 fn eye() -> PathBuf {
     let here = std::env::current_exe().expect("a test knows where it is");
     let program = here.parent().and_then(Path::parent).expect("target/debug").join("nightjar-eye");
-    assert!(program.exists(), "{}: run \"cargo build -p nightjar-eye\" or \"cargo xtask test\"", program.display());
+    assert!(
+        program.exists(),
+        "{}: run \"cargo build -p nightjar-eye\" or \"cargo xtask test\"",
+        program.display()
+    );
     program
 }
 
@@ -130,7 +134,8 @@ fn skip(what: &str, why: &str) {
 fn plugged_in(kind: &Kind) -> Vec<String> {
     let listed = Command::new(eye()).args(["cameras", "--json"]).output().expect("nightjar-eye starts");
     let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).expect("it prints JSON");
-    let usable = listed["cameras"].as_array().into_iter().flatten().filter(|camera| camera["usable"] != false);
+    let usable =
+        listed["cameras"].as_array().into_iter().flatten().filter(|camera| camera["usable"] != false);
     let address = |camera: &serde_json::Value| camera["address"].as_str().unwrap_or_default().to_string();
     usable.map(address).filter(|address| address.split(':').next() == Some(kind.scheme)).collect()
 }
@@ -242,7 +247,10 @@ async fn every_source_keeps_its_promises() {
             other => panic!("{other}: has no case in this suite"),
         };
         if cases.is_empty() {
-            skip(kind.scheme, "plug a camera into this machine, or load the kernel's test driver: modprobe vivid");
+            skip(
+                kind.scheme,
+                "plug a camera into this machine, or load the kernel's test driver: modprobe vivid",
+            );
         }
         for (address, login) in cases {
             let mut source = opened(&address, login);

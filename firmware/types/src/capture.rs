@@ -98,7 +98,8 @@ mod tests {
             streams: vec![Settings { size: Some((640, 360)), ..Settings::default() }],
         };
         assert_eq!(decode::<ToCapture>(&encode(&start).unwrap()[4..]).unwrap(), start);
-        let unit = FromCapture::Unit { stream: 1, captured: Mono(7), data: Bytes::from_static(b"\0\0\0\x01\x65") };
+        let unit =
+            FromCapture::Unit { stream: 1, captured: Mono(7), data: Bytes::from_static(b"\0\0\0\x01\x65") };
         assert_eq!(decode::<FromCapture>(&encode(&unit).unwrap()[4..]).unwrap(), unit);
         assert!(decode::<FromCapture>(&[0xff; 40]).is_err() && decode::<ToCapture>(&[9]).is_err());
     }

@@ -103,7 +103,8 @@ fn has_libclang() -> bool {
     of_llvm.chain(plain).any(|dir| {
         list(&dir).any(|file| {
             let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            name.starts_with("libclang.so") || name.starts_with("libclang-") && name.contains(".so") && !name.contains("cpp")
+            name.starts_with("libclang.so")
+                || name.starts_with("libclang-") && name.contains(".so") && !name.contains("cpp")
         })
     })
 }

@@ -67,7 +67,10 @@ pub(crate) fn choose(wanted: &Settings, offers: &[Offer], shares: bool) -> Resul
         }
         rest.retain(|(format, _)| format.form != Form::H264);
         if rest.is_empty() {
-            return Err("the camera gives coded pictures only, of which no sub stream can be made: leave sub out".into());
+            return Err(
+                "the camera gives coded pictures only, of which no sub stream can be made: leave sub out"
+                    .into(),
+            );
         }
     }
     if let Some(form) = wanted.format {
@@ -131,7 +134,9 @@ fn no_format(offers: &[Offer]) -> String {
         return "the camera offers no format at all: is something plugged into it?".into();
     }
     let there = there.into_iter().collect::<Vec<_>>().join(", ");
-    format!("the camera gives only {there}, which can't be coded here: if it is on a ribbon cable, write csi:0")
+    format!(
+        "the camera gives only {there}, which can't be coded here: if it is on a ribbon cable, write csi:0"
+    )
 }
 
 fn sizes(offers: &[(&'static formats::Format, &Offer)]) -> String {

@@ -28,7 +28,9 @@ pub(crate) fn name(device: &str) -> Result<String, Fault> {
         return Ok(name.clone());
     }
     Err(Fault::gone(match there.len() {
-        0 => "libcamera sees no camera: check the ribbon cable, and the camera's line in config.txt".to_owned(),
+        0 => {
+            "libcamera sees no camera: check the ribbon cable, and the camera's line in config.txt".to_owned()
+        }
         n => format!("libcamera sees {n} cameras, \"{device}\" is none of them: {}", there.join(", ")),
     }))
 }
@@ -53,7 +55,10 @@ mod tests {
             Err(fault) => assert!(fault.words.contains("gstreamer1.0-libcamera"), "{fault}"),
             Ok(there) => {
                 let fault = name("200").err().unwrap();
-                assert!(fault.words.contains(if there.is_empty() { "ribbon cable" } else { "none of them" }), "{fault}");
+                assert!(
+                    fault.words.contains(if there.is_empty() { "ribbon cable" } else { "none of them" }),
+                    "{fault}"
+                );
             }
         }
     }

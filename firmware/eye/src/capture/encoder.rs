@@ -141,7 +141,8 @@ impl Encoder {
         );
         let pipeline = gst::parse::launch(&text).map_err(|e| e.to_string())?;
         let pipeline = pipeline.downcast::<gst::Pipeline>().map_err(|_| "no pipeline".to_owned())?;
-        let sink = pipeline.by_name("coded").and_then(|sink| sink.downcast::<AppSink>().ok()).ok_or("no sink")?;
+        let sink =
+            pipeline.by_name("coded").and_then(|sink| sink.downcast::<AppSink>().ok()).ok_or("no sink")?;
         let watch = Stopwatch::start();
         let within = if self.is_hardware { HARDWARE_WITHIN } else { SOFTWARE_WITHIN };
         let started = pipeline.set_state(gst::State::Playing);

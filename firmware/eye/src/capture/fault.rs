@@ -1,6 +1,6 @@
 //! What goes wrong between us and a camera → [`Fault`]: a cause for the gap record, and words with the mend.
 
-use gstreamer as gst;
+use gstreamer::{self as gst, prelude::*};
 use nightjar_types::GapCause;
 use std::fmt;
 use std::io;

@@ -10,7 +10,7 @@ use nightjar_types::capture::{FromCapture, MAX_STREAMS, PROTOCOL, ToCapture};
 use nightjar_types::eye::encode;
 use std::io::{BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 /// How long the recorder may take for its two messages.
@@ -31,7 +31,9 @@ pub(super) fn serve() -> Result<(), Error> {
     let mut reader = BufReader::new(socket);
     match serve::read(&mut reader)? {
         Some(ToCapture::Hello { protocol: PROTOCOL }) => {}
-        Some(ToCapture::Hello { protocol }) => return Err(Error::Protocol { theirs: protocol, ours: PROTOCOL }),
+        Some(ToCapture::Hello { protocol }) => {
+            return Err(Error::Protocol { theirs: protocol, ours: PROTOCOL });
+        }
         Some(_) => return Err(Error::Protocol { theirs: 0, ours: PROTOCOL }),
         None => return Ok(()),
     }
@@ -43,7 +45,11 @@ pub(super) fn serve() -> Result<(), Error> {
         std::process::exit(0);
     })?;
     let (outlet, queue) = Outlet::new();
-    let written = std::thread::Builder::new().name("outlet".into()).spawn(move || write(writer, &queue))?;
+    let (done, written) = channel::<()>();
+    std::thread::Builder::new().name("outlet".into()).spawn(move || {
+        write(writer, &queue);
+        drop(done);
+    })?;
     let capture = || {
         if streams.len() > MAX_STREAMS {
             return Err(Fault::unusable(format!("{MAX_STREAMS} streams at most come from one camera")));
@@ -59,13 +65,8 @@ pub(super) fn serve() -> Result<(), Error> {
     if let Err(fault) = capture() {
         outlet.send(FromCapture::Ended { cause: fault.cause, words: fault.words });
     }
-    drop(outlet);
-    // The pipeline may still hold ways into the queue: what matters is that the last words are out.
-    let mut waited = Duration::ZERO;
-    while !written.is_finished() && waited < LAST_WORDS {
-        std::thread::sleep(Duration::from_millis(10));
-        waited += Duration::from_millis(10);
-    }
+    // Ends without an answer: when the last words are out, or when nobody takes them.
+    let _ = written.recv_timeout(LAST_WORDS);
     std::process::exit(0);
 }
 

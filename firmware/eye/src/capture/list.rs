@@ -17,15 +17,24 @@ pub(super) fn run(args: &cli::Cameras) -> Result<(), Error> {
     let mut out = std::io::stdout().lock();
     if args.json {
         let usb = found.iter().map(as_json);
-        let ribbon = ribbons.iter().flatten().map(|name| json!({ "address": format!("csi:{name}"), "name": name }));
+        let ribbon =
+            ribbons.iter().flatten().map(|name| json!({ "address": format!("csi:{name}"), "name": name }));
         let cameras: Vec<Value> = usb.chain(ribbon).collect();
-        let faults: Vec<String> = faults.iter().chain(ribbons.as_ref().err()).map(|f| f.words.clone()).collect();
+        let faults: Vec<String> =
+            faults.iter().chain(ribbons.as_ref().err()).map(|f| f.words.clone()).collect();
         writeln!(out, "{}", json!({ "cameras": cameras, "faults": faults }))?;
         return Ok(());
     }
     for camera in &found {
         writeln!(out, "v4l2:{}", camera.address)?;
-        writeln!(out, "  {} ({} on {}, now {})", camera.name, camera.driver, camera.bus, camera.node.display())?;
+        writeln!(
+            out,
+            "  {} ({} on {}, now {})",
+            camera.name,
+            camera.driver,
+            camera.bus,
+            camera.node.display()
+        )?;
         lines(&camera.offers).iter().try_for_each(|line| writeln!(out, "  {line}"))?;
         writeln!(out, "  {}", chosen(&camera.offers))?;
     }
@@ -43,7 +52,8 @@ pub(super) fn run(args: &cli::Cameras) -> Result<(), Error> {
 
 fn as_json(camera: &v4l2::Found) -> Value {
     let offer = |o: &Offer| {
-        let rates: Vec<f64> = o.intervals.iter().map(|(n, d)| f64::from(*d) / f64::from((*n).max(1))).collect();
+        let rates: Vec<f64> =
+            o.intervals.iter().map(|(n, d)| f64::from(*d) / f64::from((*n).max(1))).collect();
         let form = formats::of(o.fourcc).map(|f| f.form.to_string());
         json!({ "fourcc": formats::letters(o.fourcc), "format": form, "width": o.width, "height": o.height, "fps": rates })
     };
@@ -59,7 +69,8 @@ fn as_json(camera: &v4l2::Found) -> Value {
 fn lines(offers: &[Offer]) -> Vec<String> {
     let mut lines: Vec<([u8; 4], String)> = Vec::new();
     for offer in offers {
-        let most = offer.intervals.iter().map(|(n, d)| f64::from(*d) / f64::from((*n).max(1))).fold(0.0, f64::max);
+        let most =
+            offer.intervals.iter().map(|(n, d)| f64::from(*d) / f64::from((*n).max(1))).fold(0.0, f64::max);
         let rate = if most > 0.0 { format!("@{most:.0}") } else { String::new() };
         let size = format!(" {}x{}{rate}", offer.width, offer.height);
         match lines.iter_mut().find(|(fourcc, _)| *fourcc == offer.fourcc) {
@@ -75,7 +86,13 @@ fn lines(offers: &[Offer]) -> Vec<String> {
 
 fn chosen(offers: &[Offer]) -> String {
     match choose::choose(&Settings::default(), offers, false) {
-        Ok(c) => format!("would use {} {}x{} at {} a second", formats::letters(c.format.fourcc), c.width, c.height, c.fps),
+        Ok(c) => format!(
+            "would use {} {}x{} at {} a second",
+            formats::letters(c.format.fourcc),
+            c.width,
+            c.height,
+            c.fps
+        ),
         Err(why) => why,
     }
 }
@@ -86,7 +103,12 @@ mod tests {
 
     #[test]
     fn a_format_is_one_line() {
-        let offer = |fourcc: &[u8; 4], width, fps| Offer { fourcc: *fourcc, width, height: 2, intervals: vec![(1, fps), (1, 5)] };
+        let offer = |fourcc: &[u8; 4], width, fps| Offer {
+            fourcc: *fourcc,
+            width,
+            height: 2,
+            intervals: vec![(1, fps), (1, 5)],
+        };
         let offers = [offer(b"MJPG", 640, 30), offer(b"MJPG", 320, 60), offer(b"pBAA", 8, 5)];
         assert_eq!(lines(&offers), ["MJPG (mjpeg) 640x2@30 320x2@60", "pBAA (not usable) 8x2@5"]);
         assert_eq!(chosen(&offers), "would use MJPG 640x2 at 15 a second");

@@ -50,7 +50,13 @@ impl Tap {
         self.unit(is_key, mono, &bytes, || params(sample));
     }
 
-    fn unit(&mut self, is_key: bool, captured: Mono, bytes: &[u8], params: impl Fn() -> Option<(u16, u16, Vec<u8>)>) {
+    fn unit(
+        &mut self,
+        is_key: bool,
+        captured: Mono,
+        bytes: &[u8],
+        params: impl Fn() -> Option<(u16, u16, Vec<u8>)>,
+    ) {
         if self.needs_key && !is_key {
             self.left += 1;
             return;
@@ -59,7 +65,8 @@ impl Tap {
         if is_key && let Some((width, height, config)) = params() {
             let told = [&width.to_be_bytes()[..], &height.to_be_bytes(), &config].concat();
             if told != self.config {
-                let message = FromCapture::Params { stream: self.stream, width, height, config: config.into() };
+                let message =
+                    FromCapture::Params { stream: self.stream, width, height, config: config.into() };
                 if !self.offer(message) {
                     return;
                 }
@@ -120,11 +127,18 @@ mod tests {
         (0..QUEUE).for_each(|_| picture(&mut tap, false));
         let mut heard: Vec<FromCapture> = queue.try_iter().collect();
         assert_eq!(heard.len(), QUEUE);
-        assert!(matches!(&heard[0], FromCapture::Params { stream: 1, width: 640, height: 360, .. }), "{:?}", heard[0]);
+        assert!(
+            matches!(&heard[0], FromCapture::Params { stream: 1, width: 640, height: 360, .. }),
+            "{:?}",
+            heard[0]
+        );
         assert!(matches!(&heard[1], FromCapture::Unit { captured: Mono(2), .. }), "{:?}", heard[1]);
         picture(&mut tap, false); // there is room, but one before it is missing
         picture(&mut tap, true);
         heard = queue.try_iter().collect();
-        assert!(matches!(heard[..], [FromCapture::Left { stream: 1, units: 3 }, FromCapture::Unit { .. }]), "{heard:?}");
+        assert!(
+            matches!(heard[..], [FromCapture::Left { stream: 1, units: 3 }, FromCapture::Unit { .. }]),
+            "{heard:?}"
+        );
     }
 }

@@ -24,15 +24,25 @@ fn trunk(kind: Kind, device: &str, choice: &Choice, coded: Option<&str>) -> Stri
     let rate = choice.interval.map_or(choice.fps, |(numerator, denominator)| denominator / numerator.max(1));
     match kind {
         // What can't be coded in time is dropped before it is decoded; coded pictures must all go through.
-        Kind::V4l2 if choice.format.form == Form::H264 => "appsrc name=camera is-live=true format=time max-buffers=64 block=true".into(),
-        Kind::V4l2 => "appsrc name=camera is-live=true format=time max-buffers=3 max-bytes=0 leaky-type=downstream".into(),
+        Kind::V4l2 if choice.format.form == Form::H264 => {
+            "appsrc name=camera is-live=true format=time max-buffers=64 block=true".into()
+        }
+        Kind::V4l2 => {
+            "appsrc name=camera is-live=true format=time max-buffers=3 max-bytes=0 leaky-type=downstream"
+                .into()
+        }
         Kind::Csi => "libcamerasrc name=camera".into(),
         Kind::Test => {
-            let source = format!("videotestsrc name=camera is-live=true pattern={device} ! video/x-raw,format=I420,width={width},height={height},framerate={rate}/1");
+            let source = format!(
+                "videotestsrc name=camera is-live=true pattern={device} ! video/x-raw,format=I420,width={width},height={height},framerate={rate}/1"
+            );
             match choice.format.form {
                 Form::Raw => source,
                 Form::Mjpeg => format!("{source} ! jpegenc"),
-                Form::H264 => format!("{source} ! {} ! h264parse ! video/x-h264,stream-format=byte-stream", coded.unwrap_or("identity")),
+                Form::H264 => format!(
+                    "{source} ! {} ! h264parse ! video/x-h264,stream-format=byte-stream",
+                    coded.unwrap_or("identity")
+                ),
             }
         }
     }
@@ -43,7 +53,13 @@ const CSI_PADS: [&str; 2] = ["camera.src", "camera.src_0"];
 
 /// The whole pipeline. Without branches the camera's own coding is passed on. `coded` is the encoder inside a `test:` camera
 /// that codes by itself.
-pub(crate) fn describe(kind: Kind, device: &str, choice: &Choice, branches: &[Branch], coded: Option<&str>) -> String {
+pub(crate) fn describe(
+    kind: Kind,
+    device: &str,
+    choice: &Choice,
+    branches: &[Branch],
+    coded: Option<&str>,
+) -> String {
     let trunk = trunk(kind, device, choice, coded);
     let opened = match choice.format.form {
         Form::Mjpeg => format!("{trunk} ! jpegdec"),
@@ -116,7 +132,9 @@ mod tests {
         let coded = branches(&two[..1])[0].encoder.words(&branches(&two[..1])[0].coding);
         for kind in Kind::ALL {
             for (fourcc, count) in [(b"H264", 0), (b"MJPG", 1), (b"MJPG", 2), (b"YUYV", 1), (b"YUYV", 2)] {
-                if kind == Kind::Csi && (fourcc != b"YUYV" || gst::ElementFactory::find("libcamerasrc").is_none()) {
+                if kind == Kind::Csi
+                    && (fourcc != b"YUYV" || gst::ElementFactory::find("libcamerasrc").is_none())
+                {
                     continue; // the plugin is not on every machine
                 }
                 let text = describe(kind, "ball", &choice(fourcc), &branches(&two[..count]), Some(&coded));
@@ -133,6 +151,9 @@ mod tests {
         let text = describe(Kind::V4l2, "", &fits, &branches(&[(640, 360), (320, 180)]), None);
         assert_eq!((text.matches("videorate").count(), text.matches("videoscale").count()), (0, 1), "{text}");
         let text = describe(Kind::V4l2, "", &choice(b"H264"), &[], None);
-        assert!(!text.contains("enc ") && text.contains("block=true"), "a coded picture is not dropped: {text}");
+        assert!(
+            !text.contains("enc ") && text.contains("block=true"),
+            "a coded picture is not dropped: {text}"
+        );
     }
 }

@@ -6,8 +6,7 @@ use super::fault::Fault;
 use super::outlet::Outlet;
 use super::pipeline::{self, Branch};
 use super::{csi, formats, v4l2};
-use crate::clock;
-use crate::clock::Stopwatch;
+use crate::clock::{self, Stopwatch};
 use gstreamer::{self as gst, prelude::*};
 use gstreamer_app::{AppSink, AppSinkCallbacks};
 use nightjar_types::capture::{Form, Kind, Settings};
@@ -59,7 +58,8 @@ impl Session {
         let text = pipeline::describe(kind, &device, &choice, &branches, coded.as_deref());
         tracing::debug!(pipeline = text);
         let made = gst::parse::launch(&text).map_err(|e| Fault::unusable(missing(&e.to_string())))?;
-        let pipeline = made.downcast::<gst::Pipeline>().map_err(|_| Fault::unusable("GStreamer made no pipeline"))?;
+        let pipeline =
+            made.downcast::<gst::Pipeline>().map_err(|_| Fault::unusable("GStreamer made no pipeline"))?;
         // The clock whose times can be told in the recorder's, see `clock::boot_offset`.
         pipeline.use_clock(Some(&gst::SystemClock::obtain()));
         if kind == Kind::Csi {
@@ -73,7 +73,8 @@ impl Session {
     /// Starts it.
     pub(crate) fn start(&mut self, streams: usize, outlet: &Outlet) -> Result<(), Fault> {
         for n in 0..streams {
-            let sink = self.pipeline.by_name(&format!("stream{n}")).and_then(|s| s.downcast::<AppSink>().ok());
+            let sink =
+                self.pipeline.by_name(&format!("stream{n}")).and_then(|s| s.downcast::<AppSink>().ok());
             let sink = sink.ok_or_else(|| Fault::unusable(format!("the pipeline has no stream {n}")))?;
             let (mut tap, pipeline) = (outlet.tap(n as u8), self.pipeline.downgrade());
             let callbacks = AppSinkCallbacks::builder().new_sample(move |sink| {
@@ -142,7 +143,12 @@ fn made_up(wanted: &Settings, shares: bool) -> Result<Choice, Fault> {
     offered(wanted, fourcc, TEST, shares)
 }
 
-fn offered(wanted: &Settings, fourcc: [u8; 4], usual: (u16, u16, u16), shares: bool) -> Result<Choice, Fault> {
+fn offered(
+    wanted: &Settings,
+    fourcc: [u8; 4],
+    usual: (u16, u16, u16),
+    shares: bool,
+) -> Result<Choice, Fault> {
     let (width, height) = wanted.size.unwrap_or((usual.0, usual.1));
     let fps = u32::from(wanted.fps.unwrap_or(usual.2));
     let intervals = vec![(1, fps)];
@@ -168,7 +174,9 @@ fn branches(kind: Kind, choice: &Choice, wanted: &[Settings]) -> Result<Vec<Bran
         };
         if n > 0 && (size.0 > choice.width || size.1 > choice.height) {
             let (w, h) = size;
-            return Err(Fault::unusable(format!("the sub stream's size {w}x{h} is larger than the main stream's")));
+            return Err(Fault::unusable(format!(
+                "the sub stream's size {w}x{h} is larger than the main stream's"
+            )));
         }
         let mut coding = coding(settings, choice, size);
         if kind == Kind::Csi {
@@ -198,7 +206,9 @@ fn missing(error: &str) -> String {
         ("h264parse", "gstreamer1.0-plugins-bad"),
     ];
     match packages.iter().find(|(element, _)| error.contains(element)) {
-        Some((_, package)) if error.contains("no element") => format!("GStreamer: {error}: install {package}"),
+        Some((_, package)) if error.contains("no element") => {
+            format!("GStreamer: {error}: install {package}")
+        }
         _ => format!("GStreamer: {error}"),
     }
 }

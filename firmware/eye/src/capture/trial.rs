@@ -86,7 +86,9 @@ pub(super) fn run(args: &cli::Capture) -> Result<(), Error> {
             break;
         }
         match queue.recv_timeout(Duration::from_millis(1)) {
-            Ok(FromCapture::Params { stream, width, height, .. }) => seen[usize::from(stream)].size = (width, height),
+            Ok(FromCapture::Params { stream, width, height, .. }) => {
+                seen[usize::from(stream)].size = (width, height)
+            }
             Ok(FromCapture::Unit { stream, captured, data }) => {
                 if !has_begun {
                     (has_begun, watch, cpu) = (true, Stopwatch::start(), clock::of_process());

@@ -60,7 +60,8 @@ pub(crate) struct Found {
 
 /// A node that gives pictures one by one: no metadata, no codec of the board, no multi-planar image processor.
 fn is_camera(flags: Flags) -> bool {
-    flags.contains(Flags::VIDEO_CAPTURE | Flags::STREAMING) && !flags.intersects(Flags::VIDEO_M2M | Flags::VIDEO_M2M_MPLANE)
+    flags.contains(Flags::VIDEO_CAPTURE | Flags::STREAMING)
+        && !flags.intersects(Flags::VIDEO_M2M | Flags::VIDEO_M2M_MPLANE)
 }
 
 /// Every camera that is plugged in, and nodes that could not be looked at.
@@ -133,7 +134,9 @@ fn usual_sizes(size: &FrameSizeEnum) -> Vec<(u32, u32)> {
 
 fn usual_intervals(interval: &FrameIntervalEnum) -> Vec<(u32, u32)> {
     match interval {
-        FrameIntervalEnum::Discrete(i) if i.numerator > 0 && i.denominator > 0 => vec![(i.numerator, i.denominator)],
+        FrameIntervalEnum::Discrete(i) if i.numerator > 0 && i.denominator > 0 => {
+            vec![(i.numerator, i.denominator)]
+        }
         FrameIntervalEnum::Discrete(_) => Vec::new(),
         FrameIntervalEnum::Stepwise(range) => {
             let seconds = |i: &Fraction| f64::from(i.numerator) / f64::from(i.denominator.max(1));
@@ -157,7 +160,9 @@ pub(crate) fn find(device: &str) -> Result<Found, Fault> {
         ([first, ..], _) if !device.is_empty() => Ok((*first).clone()), // nodes of one device: the first gives the pictures
         ([_, ..], _) => Err(Fault::gone(format!("several cameras are plugged in; write which: {there}"))),
         ([], Some(fault)) => Err(fault),
-        ([], None) if found.is_empty() => Err(Fault::gone("no camera is plugged in: check plug, cable and power")),
+        ([], None) if found.is_empty() => {
+            Err(Fault::gone("no camera is plugged in: check plug, cable and power"))
+        }
         ([], None) => Err(Fault::gone(format!("no camera \"{device}\" is plugged in; there is {there}"))),
     }
 }
@@ -287,7 +292,15 @@ impl Layout {
     fn describe(&self, picture: &mut gst::BufferRef) {
         let (flags, format) = (video::VideoFrameFlags::empty(), self.format);
         // Refused for a picture that is shorter than its planes: the converter then refuses it, too.
-        let _ = video::VideoMeta::add_full(picture, flags, format, self.width, self.height, &self.offsets, &self.strides);
+        let _ = video::VideoMeta::add_full(
+            picture,
+            flags,
+            format,
+            self.width,
+            self.height,
+            &self.offsets,
+            &self.strides,
+        );
     }
 }
 
@@ -296,7 +309,8 @@ fn stamp(meta: &buffer::Metadata, now: u64) -> u64 {
     let (seconds, micros) = (meta.timestamp.sec as i64, meta.timestamp.usec as i64);
     let told = seconds.saturating_mul(1_000_000).saturating_add(micros);
     let told = u64::try_from(told).unwrap_or(0);
-    let is_believed = meta.flags.contains(buffer::Flags::TIMESTAMP_MONOTONIC) && told <= now && now - told < ODD_US;
+    let is_believed =
+        meta.flags.contains(buffer::Flags::TIMESTAMP_MONOTONIC) && told <= now && now - told < ODD_US;
     if is_believed { told } else { now }
 }
 

@@ -86,7 +86,9 @@ async fn run(mut seat: Seat, sink: Sink<'_>) -> Ended {
         let heard = match timeout_at(until, seat.heard.recv()).await {
             Err(_) => {
                 seat.give_up();
-                return stalled("the camera gives no picture: it or its driver hangs; unplug it if it does not come back");
+                return stalled(
+                    "the camera gives no picture: it or its driver hangs; unplug it if it does not come back",
+                );
             }
             // Another stream of this camera gave the process up.
             Ok(None) => return stalled("the camera's other stream hangs"),

@@ -144,7 +144,9 @@ fn csi_device(device: &str) -> Result<&str, String> {
     if device.starts_with('/') || device.parse::<u8>().is_ok() {
         return printable(device);
     }
-    Err(format!("\"{device}\" is no camera: write csi:0 for the first, or the name that \"nightjar-eye cameras\" shows"))
+    Err(format!(
+        "\"{device}\" is no camera: write csi:0 for the first, or the name that \"nightjar-eye cameras\" shows"
+    ))
 }
 
 fn test_device(device: &str) -> Result<&str, String> {
@@ -159,7 +161,9 @@ fn test_device(device: &str) -> Result<&str, String> {
 
 fn printable(device: &str) -> Result<&str, String> {
     if device.len() > 255 || device.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        return Err("the camera's name has blanks or is too long: copy it from \"nightjar-eye cameras\"".into());
+        return Err(
+            "the camera's name has blanks or is too long: copy it from \"nightjar-eye cameras\"".into()
+        );
     }
     Ok(device)
 }
@@ -191,7 +195,8 @@ fn settings(kind: Kind, query: &str) -> Result<Settings, String> {
             }
             "bitrate" => {
                 let rate = config::bit_rate(value).filter(|rate| BIT_RATE.contains(rate));
-                settings.bit_rate = Some(rate.ok_or_else(|| wrong("a bit rate such as 2M or 500k, 50k to 50M"))? as u32);
+                settings.bit_rate =
+                    Some(rate.ok_or_else(|| wrong("a bit rate such as 2M or 500k, 50k to 50M"))? as u32);
             }
             "gop" => {
                 let gop = config::duration(value).map(|gop| gop.as_millis()).filter(|ms| GOP_MS.contains(ms));
@@ -227,7 +232,11 @@ mod tests {
         for (text, kind, device) in [
             ("v4l2:", Kind::V4l2, ""),
             ("v4l2:usb-0000:01:00.0-1.2", Kind::V4l2, "usb-0000:01:00.0-1.2"),
-            ("v4l2:/dev/v4l/by-path/platform-xhci-usb-0:1:1.0-video-index0", Kind::V4l2, "by-path/platform-xhci-usb-0:1:1.0-video-index0"),
+            (
+                "v4l2:/dev/v4l/by-path/platform-xhci-usb-0:1:1.0-video-index0",
+                Kind::V4l2,
+                "by-path/platform-xhci-usb-0:1:1.0-video-index0",
+            ),
             ("csi:0", Kind::Csi, "0"),
             ("csi:/base/soc/i2c0mux/i2c@1/imx219@10", Kind::Csi, "/base/soc/i2c0mux/i2c@1/imx219@10"),
             ("csi:", Kind::Csi, "0"),
@@ -235,7 +244,11 @@ mod tests {
             ("TEST:snow?", Kind::Test, "snow"),
         ] {
             let camera = LocalCamera::parse(text).unwrap();
-            assert_eq!((camera.kind, camera.device.as_str(), camera.settings), (kind, device, Settings::default()), "{text}");
+            assert_eq!(
+                (camera.kind, camera.device.as_str(), camera.settings),
+                (kind, device, Settings::default()),
+                "{text}"
+            );
         }
     }
 

@@ -175,7 +175,9 @@ impl Checker {
         for camera in cameras {
             let urls = std::iter::once(&camera.main).chain(&camera.sub).filter(|url| is_local(&url.scheme));
             for local in urls.filter_map(|url| LocalCamera::parse(&url.text).ok()) {
-                let is_same = |(other, _): &&(LocalCamera, _)| (other.kind, &other.device) == (local.kind, &local.device);
+                let is_same = |(other, _): &&(LocalCamera, _)| {
+                    (other.kind, &other.device) == (local.kind, &local.device)
+                };
                 match taken.iter().find(is_same) {
                     Some((_, of)) if **of != camera.id && local.kind != Kind::Test => {
                         self.fault(format!("camera \"{}\": {local} is camera \"{of}\" already", camera.id));
@@ -184,7 +186,10 @@ impl Checker {
                 }
             }
             if camera.username.is_some() && is_local(&camera.main.scheme) {
-                self.fault(format!("camera \"{}\": a local camera has no login: leave username and password out", camera.id));
+                self.fault(format!(
+                    "camera \"{}\": a local camera has no login: leave username and password out",
+                    camera.id
+                ));
             }
         }
     }

@@ -130,12 +130,17 @@ fn a_camera_overrules_what_all_record_and_keep() {
 #[test]
 fn local_cameras_are_checked_and_a_device_belongs_to_one_camera() {
     let camera = |id: &str, main: &str| format!("[[camera]]\nid = \"{id}\"\nmain = \"{main}\"\n");
-    let good = camera("usb", "v4l2:by-id/usb-cam?fps=15") + "sub = \"v4l2:by-id/usb-cam?size=640x360\"\n" + &camera("pi", "csi:0");
+    let good = camera("usb", "v4l2:by-id/usb-cam?fps=15")
+        + "sub = \"v4l2:by-id/usb-cam?size=640x360\"\n"
+        + &camera("pi", "csi:0");
     assert_eq!(Config::from_toml(&good, "x").unwrap().cameras.len(), 2);
     let two = good + &camera("other", "v4l2:by-id/usb-cam");
     assert!(refused(&two).contains("camera \"other\": v4l2:by-id/usb-cam is camera \"usb\" already"));
     let number = refused(&camera("a", "v4l2:/dev/video0"));
-    assert!(number.contains("camera \"a\": main: v4l2:") && number.contains("nightjar-eye cameras"), "{number}");
+    assert!(
+        number.contains("camera \"a\": main: v4l2:") && number.contains("nightjar-eye cameras"),
+        "{number}"
+    );
     let login = camera("a", "csi:0") + "username = \"u\"\npassword = \"hunter2\"\n";
     assert!(refused(&login).contains("has no login"));
     let both = camera("a", "test:") + &camera("b", "test:");

@@ -15,7 +15,11 @@ fn offers(fourcc: &[u8; 4], sizes: &[(u32, u32)], fps: &[u32]) -> Vec<Offer> {
 /// A webcam with no name: MJPEG in all sizes at 30, YUYV whose large sizes crawl.
 fn webcam() -> Vec<Offer> {
     [
-        offers(b"MJPG", &[(1920, 1080), (1280, 720), (800, 600), (640, 480), (320, 240)], &[30, 25, 20, 15, 10, 5]),
+        offers(
+            b"MJPG",
+            &[(1920, 1080), (1280, 720), (800, 600), (640, 480), (320, 240)],
+            &[30, 25, 20, 15, 10, 5],
+        ),
         offers(b"YUYV", &[(640, 480), (320, 240)], &[30, 15, 5]),
         offers(b"YUYV", &[(1280, 720)], &[10, 5]),
         offers(b"YUYV", &[(1920, 1080)], &[5]),
@@ -27,7 +31,12 @@ fn webcam() -> Vec<Offer> {
 fn c920() -> Vec<Offer> {
     let mut h264 = offers(b"H264", &[(640, 480), (640, 360), (1280, 720), (1920, 1080)], &[]);
     for offer in &mut h264 {
-        offer.intervals = vec![(333_333, 10_000_000), (416_666, 10_000_000), (666_666, 10_000_000), (2_000_000, 10_000_000)];
+        offer.intervals = vec![
+            (333_333, 10_000_000),
+            (416_666, 10_000_000),
+            (666_666, 10_000_000),
+            (2_000_000, 10_000_000),
+        ];
     }
     let sizes = [(640, 480), (160, 90), (640, 360), (1280, 720), (1920, 1080)];
     let yuyv = offers(b"YUYV", &[(640, 480), (160, 90), (640, 360)], &[30, 24, 20, 15, 10, 5]);
@@ -61,19 +70,31 @@ fn a_webcam_gives_what_a_board_can_code() {
     assert_eq!(chosen("?size=1920x1080&fps=30", &webcam()), row("MJPG", 1920, 1080, 30, false));
     assert_eq!(chosen("?format=raw", &webcam()), row("YUYV", 1280, 720, 10, false));
     assert_eq!(chosen("?format=raw&fps=30", &webcam()), row("YUYV", 640, 480, 30, false));
-    assert_eq!(chosen("?size=640x480&fps=12", &webcam()), row("MJPG", 640, 480, 12, true), "15 a second, thinned");
+    assert_eq!(
+        chosen("?size=640x480&fps=12", &webcam()),
+        row("MJPG", 640, 480, 12, true),
+        "15 a second, thinned"
+    );
     assert_eq!(chosen("?fps=60", &webcam()).3, 30, "as fast as it goes");
 }
 
 #[test]
 fn what_the_camera_codes_itself_comes_first() {
     assert_eq!(chosen("", &c920()), row("H264", 1920, 1080, 30, false));
-    assert_eq!(chosen("?fps=10", &c920()), row("H264", 1920, 1080, 15, false), "no picture of a GOP can be left out");
+    assert_eq!(
+        chosen("?fps=10", &c920()),
+        row("H264", 1920, 1080, 15, false),
+        "no picture of a GOP can be left out"
+    );
     assert_eq!(chosen("?size=160x90", &c920()), row("MJPG", 160, 90, 15, false), "not coded in that size");
     assert_eq!(chosen("?format=mjpeg&fps=24", &c920()), row("MJPG", 1280, 720, 24, false));
     let wanted = Settings::default();
     let shared = choose(&wanted, &c920(), true).unwrap();
-    assert_eq!((shared.format.form, shared.width), (Form::Mjpeg, 1280), "a sub stream is made of seen pictures");
+    assert_eq!(
+        (shared.format.form, shared.width),
+        (Form::Mjpeg, 1280),
+        "a sub stream is made of seen pictures"
+    );
     assert!(refused("?format=h264", &c920(), true).contains("leave sub out"));
 }
 
@@ -87,7 +108,10 @@ fn a_bridge_has_the_size_of_its_signal() {
 #[test]
 fn what_can_not_be_had_is_told_with_what_can() {
     let words = refused("?size=1024x768", &webcam(), false);
-    assert!(words.contains("no size 1024x768: it has 320x240, 640x480, 800x600, 1280x720, 1920x1080"), "{words}");
+    assert!(
+        words.contains("no size 1024x768: it has 320x240, 640x480, 800x600, 1280x720, 1920x1080"),
+        "{words}"
+    );
     let words = refused("?format=h264", &webcam(), false);
     assert!(words.contains("gives no h264: write format=mjpeg, raw"), "{words}");
     let bayer = offers(b"pBAA", &[(3280, 2464)], &[21]);

@@ -30,7 +30,10 @@ fn ranges_become_usual_sizes_and_rates() {
     };
     // vivid's webcam input is discrete, its HDMI input a range.
     assert_eq!(usual_sizes(&FrameSizeEnum::Discrete(Discrete { width: 640, height: 360 })), [(640, 360)]);
-    assert_eq!(usual_sizes(&range((1280, 720), 2)), [(320, 240), (640, 360), (640, 480), (800, 600), (1280, 720)]);
+    assert_eq!(
+        usual_sizes(&range((1280, 720), 2)),
+        [(320, 240), (640, 360), (640, 480), (800, 600), (1280, 720)]
+    );
     assert_eq!(usual_sizes(&range((330, 190), 1)), [(330, 190)], "none of the usual ones fits");
     assert_eq!(usual_sizes(&range((330, 190), 0)), [(330, 190)], "a step of nothing");
     let interval = FrameIntervalEnum::Stepwise(v4l::frameinterval::Stepwise {
@@ -44,11 +47,20 @@ fn ranges_become_usual_sizes_and_rates() {
 
 #[test]
 fn a_time_stamp_of_another_clock_is_not_believed() {
-    let meta = |sec: i64, usec: i64, flags| Metadata { timestamp: Timestamp::new(sec, usec), flags, ..Metadata::default() };
+    let meta = |sec: i64, usec: i64, flags| Metadata {
+        timestamp: Timestamp::new(sec, usec),
+        flags,
+        ..Metadata::default()
+    };
     let monotonic = buffer::Flags::TIMESTAMP_MONOTONIC;
     let now = 100_000_000;
     assert_eq!(stamp(&meta(99, 960_000, monotonic), now), 99_960_000);
-    for odd in [meta(99, 960_000, buffer::Flags::TIMESTAMP_UNKNOWN), meta(1_700_000_000, 0, monotonic), meta(3, 0, monotonic), meta(-1, 0, monotonic)] {
+    for odd in [
+        meta(99, 960_000, buffer::Flags::TIMESTAMP_UNKNOWN),
+        meta(1_700_000_000, 0, monotonic),
+        meta(3, 0, monotonic),
+        meta(-1, 0, monotonic),
+    ] {
         assert_eq!(stamp(&odd, now), now);
     }
 }

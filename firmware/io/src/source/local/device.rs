@@ -97,7 +97,8 @@ impl Device {
     pub(super) fn sit(device: &Arc<Self>, stream: usize) -> Seat {
         let (sender, heard) = mpsc::channel(WAITING);
         let mut running = device.lock();
-        let known = running.is_ready.then_some(Heard::Ready).into_iter().chain(running.params[stream].clone());
+        let known =
+            running.is_ready.then_some(Heard::Ready).into_iter().chain(running.params[stream].clone());
         for heard in known {
             let _ = sender.try_send(heard); // a new channel has room
         }

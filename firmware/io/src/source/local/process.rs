@@ -57,7 +57,9 @@ pub(super) async fn run(device: &Device) -> Ended {
         let _ = old.start_kill(); // fails when it is gone already
         if timeout(GONE_WITHIN, old.wait()).await.is_err() {
             *child = Some(old);
-            return gone("the last capture process does not end: the camera's driver hangs; unplug the camera");
+            return gone(
+                "the last capture process does not end: the camera's driver hangs; unplug the camera",
+            );
         }
     }
     let (started, socket) = match spawn(device) {

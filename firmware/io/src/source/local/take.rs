@@ -25,7 +25,11 @@ impl Take {
         self.begun.is_some()
     }
 
-    pub(super) fn params(&mut self, (width, height, config): (u16, u16, Bytes), sink: Sink<'_>) -> Result<(), Ended> {
+    pub(super) fn params(
+        &mut self,
+        (width, height, config): (u16, u16, Bytes),
+        sink: Sink<'_>,
+    ) -> Result<(), Ended> {
         let video = video(width, height, config)?;
         self.has_params = true;
         sink(Item::Params(StreamParams { video, audio: None }));
@@ -50,7 +54,8 @@ impl Take {
             return Ok(()); // a decoder could not start here
         }
         let (now, wall) = (clock::mono(), clock::wall());
-        let age = if captured > now || now.since(captured) > OLDEST { Duration::ZERO } else { now.since(captured) };
+        let age =
+            if captured > now || now.since(captured) > OLDEST { Duration::ZERO } else { now.since(captured) };
         let captured = Mono(now.0 - age.as_micros() as u64);
         let dts = match self.begun {
             None => 0,
@@ -59,7 +64,15 @@ impl Take {
         self.begun = Some((self.begun.map_or(captured, |(first, _)| first), dts));
         // A local camera's picture is placed where it was taken, not where it arrived.
         let wall = wall.plus_micros(-(age.as_micros() as i64));
-        sink(Item::Unit(AccessUnit { media: Media::Video, is_key, dts, cts: 0, arrived: captured, wall, data }));
+        sink(Item::Unit(AccessUnit {
+            media: Media::Video,
+            is_key,
+            dts,
+            cts: 0,
+            arrived: captured,
+            wall,
+            data,
+        }));
         Ok(())
     }
 }
