@@ -120,24 +120,24 @@ fn va(element: &str, c: &Coding) -> String {
 }
 
 impl Encoder {
-    /// The encoder in a pipeline, its input format before it.
+    /// What it takes, as caps.
+    fn caps(&self, Coding { width, height, .. }: &Coding) -> String {
+        format!("video/x-raw,format={},width={width},height={height}", self.takes)
+    }
+
+    /// The encoder in a pipeline, its caps before it; before these stands an element.
     pub(crate) fn words(&self, coding: &Coding) -> String {
-        format!(
-            "video/x-raw,format={},width={},height={} ! {}",
-            self.takes,
-            coding.width,
-            coding.height,
-            (self.words)(coding)
-        )
+        format!("{} ! {}", self.caps(coding), (self.words)(coding))
     }
 
     /// Codes a few pictures; an error says why not.
     fn try_out(&self, coding: &Coding) -> Result<(), String> {
         let text = format!(
-            "videotestsrc num-buffers={FED_WITH} pattern=ball ! video/x-raw,framerate={}/1 ! {} ! h264parse \
+            "videotestsrc num-buffers={FED_WITH} pattern=ball ! {},framerate={}/1 ! {} ! h264parse \
              ! video/x-h264,stream-format=avc,alignment=au ! appsink name=coded sync=false max-buffers=1",
+            self.caps(coding),
             coding.fps,
-            self.words(coding)
+            (self.words)(coding)
         );
         let pipeline = gst::parse::launch(&text).map_err(|e| e.to_string())?;
         let pipeline = pipeline.downcast::<gst::Pipeline>().map_err(|_| "no pipeline".to_owned())?;

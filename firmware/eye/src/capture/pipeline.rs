@@ -40,7 +40,7 @@ fn trunk(kind: Kind, device: &str, choice: &Choice, coded: Option<&str>) -> Stri
                 Form::Raw => source,
                 Form::Mjpeg => format!("{source} ! jpegenc"),
                 Form::H264 => format!(
-                    "{source} ! {} ! h264parse ! video/x-h264,stream-format=byte-stream",
+                    "{source} ! videoconvert ! {} ! h264parse ! video/x-h264,stream-format=byte-stream",
                     coded.unwrap_or("identity")
                 ),
             }
