@@ -7,7 +7,7 @@ use crate::probe::{self, Track};
 use crate::rtsp_server::served;
 use nightjar_io::eye_link::{Eye, EyeConfig, EyeState, Limits};
 use nightjar_io::sessions::{Sessions, Stream, Vitals};
-use nightjar_io::source;
+use nightjar_io::source::{self, Captures, Opening};
 use nightjar_io::storage::{Options, Storage, StreamId, StreamPlan};
 use nightjar_types::config::SourceUrl;
 use nightjar_types::eye::FromEye;
@@ -90,10 +90,12 @@ impl Rig {
         });
         let text = format!("file:{}", parts::clip(CLIP).display());
         let url = SourceUrl { scheme: "file".into(), text };
+        let captures = Captures::default();
         let stream = |n: usize| Stream {
             kind: StreamKind::Main,
             camera: ids[n].into(),
-            source: source::open(&url, None).unwrap_or_else(|why| panic!("{}: {why}", url.text)),
+            source: source::open(&Opening { url: &url, camera: &ids[n], login: None, captures: &captures })
+                .unwrap_or_else(|why| panic!("{}: {why}", url.text)),
             card: storage.sender(n),
             hub: Arc::default(),
             eye: Some(eye.feed(n)),

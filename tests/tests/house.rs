@@ -41,9 +41,18 @@ const NOT_PURE: &[&str] = &[
     "tokio",
 ];
 
-/// What must not be below the recorder: whatever touches pixels.
-const NOT_BELOW_NIGHTJAR: &[&str] =
-    &["gstreamer", "gstreamer-app", "glib", "tract-onnx", "tract-core", "nightjar-eye"];
+/// What must not be below the recorder: whatever touches pixels or cameras' devices.
+const NOT_BELOW_NIGHTJAR: &[&str] = &[
+    "gstreamer",
+    "gstreamer-sys",
+    "gstreamer-app",
+    "glib",
+    "v4l",
+    "v4l2-sys-mit",
+    "tract-onnx",
+    "tract-core",
+    "nightjar-eye",
+];
 
 /// Names of tables of files: the folder of the files, the sources that list them, the table's name.
 const TABLES: &[(&str, &str, &str)] =
@@ -363,6 +372,35 @@ fn tables_list_every_file_of_their_folder() {
         for name in listed.difference(&there) {
             faults.push(format!("{table} lists {name}, which is not in {folder}"));
         }
+    }
+    report(&faults);
+}
+
+/// Words in quotes of what follows `start`, up to `end`.
+fn quoted(text: &str, start: &str, end: &str) -> BTreeSet<String> {
+    let (_, rest) = text.split_once(start).unwrap_or_else(|| panic!("{start} is not there any more"));
+    let table = rest.split(end).next().unwrap_or_default();
+    table.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_kind_of_camera_can_be_configured_and_is_described() {
+    let read = |file: &str| text(file).unwrap_or_else(|| panic!("{file} is missing"));
+    let table = quoted(&read("firmware/io/src/source/mod.rs"), "SOURCES: &[Kind] =", "];");
+    let typed = quoted(&read("firmware/types/src/config/check.rs"), "SCHEMES: &[&str] =", "];");
+    assert!(table.len() >= 3, "SOURCES was not understood: {table:?}");
+    assert_eq!(table, typed, "SOURCES of firmware/io and SCHEMES of the configuration name the same kinds");
+    let local = read("firmware/types/src/capture/address.rs");
+    let local = quoted(&local, "pub fn scheme(self)", "\n    }\n");
+    assert!(
+        local.len() == 3 && local.is_subset(&table),
+        "kinds of local cameras are rows of SOURCES: {local:?}"
+    );
+    let mut faults = Vec::new();
+    for file in ["firmware/io/README.md", "firmware/nightjar/nightjar.toml", "README.md"] {
+        let words = read(file);
+        let missing = table.iter().filter(|scheme| !words.contains(&format!("{scheme}:")));
+        faults.extend(missing.map(|scheme| format!("{file} does not say {scheme}:")));
     }
     report(&faults);
 }

@@ -101,7 +101,9 @@ fn build(place: &Place, sysroot: &Path) -> Result<()> {
         .env("PKG_CONFIG_LIBDIR", format!("{libraries}/pkgconfig:{root}/usr/share/pkgconfig"))
         .env(format!("CC_{under}"), format!("{GNU}-gcc"))
         .env(format!("CXX_{under}"), format!("{GNU}-g++"))
-        .env(format!("AR_{under}"), format!("{GNU}-ar"));
+        .env(format!("AR_{under}"), format!("{GNU}-ar"))
+        // The kernel's headers for Video4Linux, of the board and not of this machine.
+        .env("BINDGEN_EXTRA_CLANG_ARGS", format!("--sysroot={root}"));
     run::loud(
         "release build for aarch64",
         &mut cargo,

@@ -17,6 +17,8 @@ Examples:
   nightjar-eye detect --input clip.mp4 --json > boxes.jsonl
   nightjar-eye detect --input clip.mp4 --rate 3
   nightjar-eye bench
+  nightjar-eye cameras
+  nightjar-eye capture 'v4l2:by-id/usb-…?size=1280x720' --seconds 20
 
 Environment:
   NIGHTJAR_MODELS  folder of model files (as --models)
@@ -32,6 +34,10 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Measure how long the model takes on this machine.
     Bench(Bench),
+    /// List the cameras that are plugged in, with the names that the recorder's configuration takes.
+    Cameras(Cameras),
+    /// Try a local camera, or serve its pictures to the recorder. `nightjar` starts the latter.
+    Capture(Capture),
 }
 
 /// Which model, and where its file is.
@@ -110,6 +116,26 @@ pub(crate) struct Bench {
     /// How many times.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) runs: u32,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cameras {
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Capture {
+    /// The camera as `main` and `sub` of the configuration have it, e.g. test:?size=1280x720 [default: serve the recorder].
+    #[arg(value_name = "ADDRESS", num_args = 0..=2)]
+    pub(crate) addresses: Vec<String>,
+    /// How long to look, from the first picture on.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) seconds: u64,
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,

@@ -36,3 +36,24 @@ impl Stopwatch {
         self.passed().as_secs_f32() * 1000.0
     }
 }
+
+fn micros(id: ClockId) -> u64 {
+    let t = clock_gettime(id);
+    (t.tv_sec.max(0) as u64).saturating_mul(1_000_000).saturating_add(t.tv_nsec.max(0) as u64 / 1_000)
+}
+
+/// Microseconds on the clock that cameras and GStreamer stamp pictures with: it stands still while the machine sleeps.
+pub(crate) fn monotonic() -> u64 {
+    micros(ClockId::Monotonic)
+}
+
+/// The recorder's time, which counts sleep, of a moment on that clock.
+pub(crate) fn boot_of_monotonic(moment: u64) -> u64 {
+    let asleep = micros(ClockId::Boottime).saturating_sub(monotonic());
+    moment.saturating_add(asleep)
+}
+
+/// Processor time that this process has taken.
+pub(crate) fn of_process() -> Duration {
+    Duration::from_micros(micros(ClockId::ProcessCPUTime))
+}

@@ -65,9 +65,12 @@ pub(crate) enum Error {
     /// JPEG encoding failed.
     #[error("JPEG: {0}")]
     Jpeg(#[from] jpeg_encoder::EncodingError),
+    /// A local camera cannot be had, or its address makes no sense.
+    #[error("{0}")]
+    Camera(String),
     /// Standard input is not the recorder.
     #[error(
-        "standard input is not a socket: `nightjar` starts `nightjar-eye serve`, people use `nightjar-eye detect`"
+        "standard input is not a socket: `nightjar` starts this; people use `nightjar-eye detect` and `nightjar-eye capture ADDRESS`"
     )]
     NotASocket,
     /// The socket broke, or what came is no message.

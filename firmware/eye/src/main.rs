@@ -1,7 +1,8 @@
-//! Command line → one of three jobs: `serve` the recorder, `detect` in a file, `bench` the model.
+//! Command line → one job: `serve` the recorder, `detect` in a file, `bench` the model, `capture` a camera, list `cameras`.
 #![forbid(unsafe_code)]
 
 mod bench;
+mod capture;
 mod cli;
 mod clock;
 mod counters;
@@ -55,5 +56,7 @@ fn run(command: cli::Command) -> Result<(), Error> {
         cli::Command::Detect(args) => detect::run(&args),
         cli::Command::Serve(args) => serve::run(&args),
         cli::Command::Bench(args) => bench::run(&args),
+        cli::Command::Cameras(args) => capture::cameras(&args),
+        cli::Command::Capture(args) => capture::run(&args),
     }
 }

@@ -15,6 +15,7 @@ use crate::stream::{Opening, Stream, Unit};
 use crate::watch::{Surroundings, Watch};
 use crate::{cli, sandbox};
 use nightjar_types::eye::{Ease, FromEye, PROTOCOL, ToEye, body_len, decode, encode};
+use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::io::{BufReader, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
@@ -105,14 +106,14 @@ fn plugin_folders() -> Vec<PathBuf> {
 }
 
 /// Standard input as the socket that it must be.
-fn socket() -> Result<UnixStream, Error> {
+pub(crate) fn socket() -> Result<UnixStream, Error> {
     let socket = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
     socket.peer_addr().map_err(|_| Error::NotASocket)?;
     Ok(socket)
 }
 
 /// One message; `None` when the recorder has hung up.
-fn read(from: &mut impl Read) -> Result<Option<ToEye>, Error> {
+pub(crate) fn read<T: DeserializeOwned>(from: &mut impl Read) -> Result<Option<T>, Error> {
     let mut prefix = [0; 4];
     let whole = from.read_exact(&mut prefix).and_then(|()| {
         let len = body_len(prefix).map_err(std::io::Error::other)?;
@@ -136,7 +137,7 @@ fn is_hang_up(error: &Error) -> bool {
 }
 
 /// A thread that panics takes the process with it: the recorder starts a whole one, instead of keeping half of one.
-fn end_on_panic() {
+pub(crate) fn end_on_panic() {
     let told = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         told(panic);

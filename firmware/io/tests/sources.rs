@@ -1,10 +1,10 @@
 //! Every row of `SOURCES` keeps the same promises; RTSP against GStreamer's server, which is not our code.
 
-use nightjar_io::source::{self, Ended, Item, Login, Pause, Retry, SOURCES};
+use nightjar_io::source::{self, Captures, Ended, Item, Kind, Login, Opening, Pause, Retry, SOURCES, Source};
 use nightjar_media::nal;
 use nightjar_types::config::SourceUrl;
 use nightjar_types::{GapCause, Media, Secret, VideoCodec};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -101,6 +101,45 @@ fn login(password: &str) -> Option<Login> {
     Some(Login { username: "admin".into(), password: Secret::new(password.to_string()) })
 }
 
+/// A source of a camera of its own.
+fn opened(address: &str, login: Option<Login>) -> Box<dyn Source> {
+    let (url, captures) = (url(address), Captures::new(eye()));
+    let opening = Opening { url: &url, camera: "cam01", login, captures: &captures };
+    source::open(&opening).unwrap_or_else(|why| panic!("{address}: {why}"))
+}
+
+/// `nightjar-eye`, which lies beside the tests' folder.
+fn eye() -> PathBuf {
+    let here = std::env::current_exe().expect("a test knows where it is");
+    let program = here.parent().and_then(Path::parent).expect("target/debug").join("nightjar-eye");
+    assert!(
+        program.exists(),
+        "{}: run \"cargo build -p nightjar-eye\" or \"cargo xtask test\"",
+        program.display()
+    );
+    program
+}
+
+/// A check that can't run here.
+fn skip(what: &str, why: &str) {
+    let line = format!("SKIP {what}: {why}");
+    println!("{line}");
+    if let Some(path) = std::env::var_os("NIGHTJAR_SKIPS") {
+        let list = std::fs::OpenOptions::new().create(true).append(true).open(path);
+        list.and_then(|mut list| writeln!(list, "{line}")).expect("the list of skipped checks takes a line");
+    }
+}
+
+/// Addresses of cameras that are plugged into this machine.
+fn plugged_in(kind: &Kind) -> Vec<String> {
+    let listed = Command::new(eye()).args(["cameras", "--json"]).output().expect("nightjar-eye starts");
+    let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).expect("it prints JSON");
+    let usable =
+        listed["cameras"].as_array().into_iter().flatten().filter(|camera| camera["usable"] != false);
+    let address = |camera: &serde_json::Value| camera["address"].as_str().unwrap_or_default().to_string();
+    usable.map(address).filter(|address| address.split(':').next() == Some(kind.scheme)).collect()
+}
+
 /// The first items of a session, until `enough` pictures; then the session is dropped, as when the daemon stops.
 async fn first_items(source: &mut dyn source::Source, enough: usize) -> Vec<Item> {
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
@@ -127,7 +166,7 @@ async fn first_items(source: &mut dyn source::Source, enough: usize) -> Vec<Item
 
 /// What a session hands over when it fails before any picture.
 async fn end(address: &str, login: Option<Login>) -> Ended {
-    let mut source = source::open(&url(address), login).expect("a proper address");
+    let mut source = opened(address, login);
     source.session(&mut |item| panic!("{item:?}")).await
 }
 
@@ -200,17 +239,28 @@ async fn every_source_keeps_its_promises() {
                 [&plain, &reordered, &hevc].map(|path| (format!("file:{}", path.display()), None)).into()
             }
             "synthetic" => vec![("synthetic:?fps=25".into(), None)],
+            // As a camera that gives samples, JPEG, and one that codes itself.
+            "test" => ["raw", "mjpeg", "h264"]
+                .map(|format| (format!("test:?size=320x180&fps=25&gop=1s&format={format}"), None))
+                .into(),
+            "v4l2" | "csi" => plugged_in(kind).into_iter().map(|address| (address, None)).collect(),
             other => panic!("{other}: has no case in this suite"),
         };
+        if cases.is_empty() {
+            skip(
+                kind.scheme,
+                "plug a camera into this machine, or load the kernel's test driver: modprobe vivid",
+            );
+        }
         for (address, login) in cases {
-            let mut source = (kind.open)(&url(&address), login).unwrap();
+            let mut source = opened(&address, login);
             // Twice: a source can begin again after a session was dropped.
             for _ in 0..2 {
                 let items = first_items(source.as_mut(), 40).await;
                 check(&items, &address);
                 let has_audio =
                     items.iter().any(|item| matches!(item, Item::Unit(unit) if unit.media == Media::Audio));
-                let is_mute = kind.scheme == "synthetic" || address == of_hevc.url();
+                let is_mute = !matches!(kind.scheme, "rtsp" | "file") || address == of_hevc.url();
                 assert_eq!(has_audio, !is_mute, "{address}");
             }
         }
@@ -222,8 +272,8 @@ async fn a_stream_over_rtsp_is_the_clip_bit_by_bit() {
     let folder = tempfile::tempdir().unwrap();
     let path = clip(folder.path(), "clip.mp4", "-c:v libx264 -bf 0");
     let server = Server::start(&path, &[]);
-    let mut replayed = source::open(&url(&format!("file:{}", path.display())), None).unwrap();
-    let mut streamed = source::open(&url(&server.url()), None).unwrap();
+    let mut replayed = opened(&format!("file:{}", path.display()), None);
+    let mut streamed = opened(&server.url(), None);
     // Parameter sets and SEI travel differently; the slices are the pictures.
     let slices = |items: Vec<Item>| -> Vec<Vec<u8>> {
         let units =
@@ -269,7 +319,7 @@ async fn a_wrong_path_and_a_server_that_dies_are_said() {
     assert_eq!(ended.cause, GapCause::Disconnected, "{ended}");
     assert!(ended.words.contains("no stream at this path"), "{ended}");
 
-    let mut source = source::open(&url(&server.url()), None).unwrap();
+    let mut source = opened(&server.url(), None);
     let mut pictures = 0;
     let mut sink = |item| {
         pictures += usize::from(matches!(item, Item::Unit(_)));
@@ -327,5 +377,7 @@ async fn a_server_that_accepts_and_says_nothing_does_not_hold_the_session() {
 
 #[test]
 fn an_unknown_scheme_is_refused_by_name() {
-    assert!(source::open(&url("gopher://host/"), None).err().unwrap().contains("gopher:"));
+    let (url, captures) = (url("gopher://host/"), Captures::default());
+    let opening = Opening { url: &url, camera: "cam01", login: None, captures: &captures };
+    assert!(source::open(&opening).err().unwrap().contains("gopher:"));
 }

@@ -10,11 +10,12 @@ use crate::stage::{Seen, Stage};
 use crate::{console, heat, keeping, load, reload, supervisor};
 use anyhow::Context;
 use nightjar_api::{Audit, Auth, Clock, Options, Server, TlsMode, Web};
+use nightjar_io::clock;
 use nightjar_io::eye_link::{Eye, EyeConfig, Limits};
 use nightjar_io::hub::Hub;
 use nightjar_io::sessions::{Sessions, Stream, Vitals};
+use nightjar_io::source::{self, Captures, Opening};
 use nightjar_io::storage::Storage;
-use nightjar_io::{clock, source};
 use nightjar_types::StreamKind;
 use nightjar_types::config::{Config, Tls};
 use std::path::{Path, PathBuf};
@@ -247,6 +248,7 @@ fn open_streams(
     eye: &Eye,
 ) -> anyhow::Result<(Vec<Stream>, Vec<Arc<Vitals>>)> {
     let detected = names::detected(config);
+    let captures = Captures::new(load::eye_program(config)?);
     let mut streams = Vec::new();
     let mut all_vitals = Vec::new();
     for (n, name) in names::streams(config).into_iter().enumerate() {
@@ -255,7 +257,9 @@ fn open_streams(
             StreamKind::Main => &camera.main,
             StreamKind::Sub => camera.sub.as_ref().context("a sub stream has an address")?,
         };
-        let source = source::open(url, load::login(camera)?)
+        let (id, login) = (camera.id.as_str(), load::login(camera)?);
+        let opening = Opening { url, camera: id, login, captures: &captures };
+        let source = source::open(&opening)
             .map_err(|why| anyhow::anyhow!("camera \"{}\": {}: {why}", camera.id, name.id.1))?;
         let vitals = Vitals::new(name.id.1);
         all_vitals.push(vitals.clone());

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod black_box;
+pub mod capture;
 pub mod config;
 pub mod detection;
 pub mod event;

@@ -1,5 +1,6 @@
 //! Text of a config file → the config, or faults that a person can mend and that tell no password.
 
+use nightjar_io::source::{Captures, Opening};
 use nightjar_types::config::{Config, ConfigError, duration};
 
 /// Stands where a password is; no message may hold it.
@@ -102,6 +103,7 @@ cooldown = "30s"
         WHOLE,
         "",
         "[[camera]]\nid = \"a\"\nmain = \"rtsp://u:p@h/\"\npassword = 5",
+        "[[camera]]\nid = \"a\"\nmain = \"v4l2:by-id/usb-cam?size=640x360&fps=15&format=mjpeg\"\nsub = \"csi:0?bitrate=2M&gop=2s\"",
         "[[rule]]\ndo = { hold = \"siren\", linger = \"2s\" }\nwhen = { zone = \"x\" }",
         "nmae = 1",
         "\"x\"",
@@ -141,10 +143,12 @@ pub(crate) fn config(data: &[u8]) {
 fn open(config: &Config) {
     assert!((0.0..=1.0).contains(&config.eye.min_score) && (1..=16).contains(&config.eye.threads));
     assert!((0.05..=64.0).contains(&config.eye.cpu));
+    let captures = Captures::default();
     for camera in &config.cameras {
         assert!(camera.zones.iter().all(|zone| (3..=16).contains(&zone.points.len())));
         for url in std::iter::once(&camera.main).chain(&camera.sub) {
-            let _ = nightjar_io::source::open(url, None);
+            let opening = Opening { url, camera: camera.id.as_str(), login: None, captures: &captures };
+            let _ = nightjar_io::source::open(&opening);
         }
     }
     assert!(config.rules.iter().all(|rule| (1..=4).contains(&rule.actions.len())));

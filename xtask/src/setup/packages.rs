@@ -23,6 +23,8 @@ enum Probe {
     Plugin(&'static str),
     /// Words that the system's own Python runs without an error.
     Python(&'static str),
+    /// `libclang` where bindgen looks for it.
+    Clang,
     /// A file or folder.
     File(&'static str),
     /// `venv` and `ensurepip` of the `python3` in PATH.
@@ -48,6 +50,7 @@ pub(super) const PACKAGES: &[Package] = packages! {
     "pkg-config",                         HOST,   Program("pkg-config"), "finds GStreamer for the eye";
     "libgstreamer1.0-dev",                BUILD, Library("gstreamer-1.0"), "the eye decodes with GStreamer";
     "libgstreamer-plugins-base1.0-dev",   BUILD, Library("gstreamer-app-1.0"), "the eye's way into and out of GStreamer";
+    "libclang-dev",                       HOST,   Clang, "the eye's Video4Linux types are made from the kernel's headers";
     "gstreamer1.0-plugins-base",          RUN,   Plugin("libgstapp.so"), "appsrc, appsink, videoconvert";
     "gstreamer1.0-plugins-good",          RUN,   Plugin("libgstrtp.so"), "RTP payloads of the test server";
     "gstreamer1.0-plugins-bad",           RUN,   Plugin("libgstvideoparsersbad.so"), "h264parse";
@@ -82,6 +85,7 @@ impl Package {
                 !dir.is_empty() && Path::new(&dir).join(file).exists()
             }
             Probe::Python(words) => run::succeeds(Command::new("/usr/bin/python3").args(["-c", words])),
+            Probe::Clang => std::env::var_os("LIBCLANG_PATH").is_some() || has_libclang(),
             Probe::File(path) => Path::new(path).exists(),
             Probe::Venv => {
                 place.python().exists()
@@ -89,6 +93,20 @@ impl Package {
             }
         }
     }
+}
+
+/// `libclang*.so*` in the folders of libraries, of which LLVM has one a version.
+fn has_libclang() -> bool {
+    let list = |dir: &Path| std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let of_llvm = list(Path::new("/usr/lib")).map(|dir| dir.join("lib"));
+    let plain = list(Path::new("/usr/lib")).chain([Path::new("/usr/lib64").to_owned()]);
+    of_llvm.chain(plain).any(|dir| {
+        list(&dir).any(|file| {
+            let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            name.starts_with("libclang.so")
+                || name.starts_with("libclang-") && name.contains(".so") && !name.contains("cpp")
+        })
+    })
 }
 
 #[cfg(test)]

@@ -7,13 +7,12 @@ mod entry;
 mod tables;
 
 use super::pace::Pace;
-use super::{Ended, Item, Login, Opened, Retry, Sink, Source};
+use super::{Ended, Item, Opened, Opening, Retry, Sink, Source};
 use crate::clock;
 use bytes::Bytes;
 use clip::{Clip, Entry};
 use futures_util::future::BoxFuture;
 use nightjar_media::nal;
-use nightjar_types::config::SourceUrl;
 use nightjar_types::{AccessUnit, GapCause, Media};
 use std::fs::File;
 use std::io;
@@ -39,8 +38,8 @@ struct Replay {
     offset: Duration,
 }
 
-pub(super) fn open(url: &SourceUrl, _login: Option<Login>) -> Opened {
-    Ok(Box::new(parse(&url.text)?))
+pub(super) fn open(opening: &Opening<'_>) -> Opened {
+    Ok(Box::new(parse(&opening.url.text)?))
 }
 
 fn parse(text: &str) -> Result<Replay, String> {

@@ -1,6 +1,7 @@
 //! Address → access units. One file per kind of camera, one row in [`SOURCES`].
 
 mod file;
+mod local;
 mod pace;
 mod retry;
 mod rtsp;
@@ -8,6 +9,7 @@ mod synthetic;
 
 #[doc(hidden)]
 pub use file::rehearse;
+pub use local::Captures;
 pub use retry::{Pause, Retry};
 
 use futures_util::future::BoxFuture;
@@ -57,12 +59,25 @@ pub trait Source: Send {
 /// A source, or in words why its address makes no sense.
 pub type Opened = Result<Box<dyn Source>, String>;
 
+/// All that a source is opened with.
+#[derive(Debug, Clone)]
+pub struct Opening<'a> {
+    /// The stream's address.
+    pub url: &'a SourceUrl,
+    /// The camera's id: streams of one camera may share a device.
+    pub camera: &'a str,
+    /// User name and password, for cameras that ask.
+    pub login: Option<Login>,
+    /// Where local cameras are captured.
+    pub captures: &'a Captures,
+}
+
 /// One kind of source.
 pub struct Kind {
     /// The part of the address before the colon.
     pub scheme: &'static str,
     /// Makes the source; fails when the address makes no sense for it, in words.
-    pub open: fn(&SourceUrl, Option<Login>) -> Opened,
+    pub open: fn(&Opening<'_>) -> Opened,
 }
 
 /// Every kind of source.
@@ -70,12 +85,15 @@ pub const SOURCES: &[Kind] = &[
     Kind { scheme: "rtsp", open: rtsp::open },
     Kind { scheme: "file", open: file::open },
     Kind { scheme: "synthetic", open: synthetic::open },
+    Kind { scheme: "v4l2", open: local::open },
+    Kind { scheme: "csi", open: local::open },
+    Kind { scheme: "test", open: local::open },
 ];
 
 /// The source for an address.
-pub fn open(url: &SourceUrl, login: Option<Login>) -> Opened {
-    match SOURCES.iter().find(|kind| kind.scheme == url.scheme) {
-        Some(kind) => (kind.open)(url, login),
-        None => Err(format!("no source is called \"{}:\"", url.scheme)),
+pub fn open(opening: &Opening<'_>) -> Opened {
+    match SOURCES.iter().find(|kind| kind.scheme == opening.url.scheme) {
+        Some(kind) => (kind.open)(opening),
+        None => Err(format!("no source is called \"{}:\"", opening.url.scheme)),
     }
 }

@@ -5,7 +5,7 @@
 mod fault;
 mod timeline;
 
-use super::{Ended, Item, Login, Opened, Sink, Source};
+use super::{Ended, Item, Login, Opened, Opening, Sink, Source};
 use crate::clock;
 use bytes::Bytes;
 use fault::Camera;
@@ -57,8 +57,8 @@ struct Rtsp {
     faults_with_sound: u8,
 }
 
-pub(super) fn open(url: &SourceUrl, login: Option<Login>) -> Opened {
-    Ok(Box::new(Rtsp::new(url, login)?))
+pub(super) fn open(opening: &Opening<'_>) -> Opened {
+    Ok(Box::new(Rtsp::new(opening.url, opening.login.clone())?))
 }
 
 impl Rtsp {

@@ -5,12 +5,11 @@ mod coder;
 mod scene;
 
 use super::pace::Pace;
-use super::{Ended, Item, Login, Opened, Sink, Source};
+use super::{Ended, Item, Opened, Opening, Sink, Source};
 use crate::clock;
 use bytes::Bytes;
 use coder::Coder;
 use futures_util::future::BoxFuture;
-use nightjar_types::config::SourceUrl;
 use nightjar_types::{AccessUnit, Media, StreamParams, VideoCodec, VideoParams};
 use scene::Scene;
 use std::time::Duration;
@@ -24,8 +23,8 @@ struct Synthetic {
     level: u8,
 }
 
-pub(super) fn open(url: &SourceUrl, _login: Option<Login>) -> Opened {
-    Ok(Box::new(parse(&url.text)?))
+pub(super) fn open(opening: &Opening<'_>) -> Opened {
+    Ok(Box::new(parse(&opening.url.text)?))
 }
 
 fn parse(text: &str) -> Result<Synthetic, String> {

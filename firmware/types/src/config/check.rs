@@ -2,8 +2,10 @@
 
 use super::typed::{self, Typed};
 use super::*;
+use crate::capture::{Kind, LocalCamera};
 
-const SCHEMES: &[&str] = &["rtsp", "file", "synthetic"];
+/// What an address may begin with: the rows of the source table.
+pub const SCHEMES: &[&str] = &["rtsp", "file", "synthetic", "v4l2", "csi", "test"];
 /// Least quota: room for a few slabs of each stream.
 const MIN_QUOTA: u64 = 64 << 20;
 /// Least and most footage that may wait in memory.
@@ -25,6 +27,7 @@ pub(super) fn resolve(typed: Typed) -> Result<Config, Vec<Fault>> {
     let rules = typed.rule.into_iter().enumerate();
     let rules: Vec<Rule> = rules.filter_map(|(i, rule)| c.rule(i, rule, &cameras, &outputs)).collect();
     c.unique("camera", cameras.iter().map(|x| &x.id));
+    c.devices(&cameras);
     c.unique("output", outputs.iter().map(|x| &x.id));
     c.unique("rule", rules.iter().map(|x| &x.id));
     for (i, output) in outputs.iter().enumerate() {
@@ -128,6 +131,10 @@ pub(super) fn resolve(typed: Typed) -> Result<Config, Vec<Fault>> {
 /// Below this no eye lives long enough to see anything.
 const LEAST_EYE_MEMORY: u64 = 96 << 20;
 
+fn is_local(scheme: &str) -> bool {
+    Kind::ALL.iter().any(|kind| kind.scheme() == scheme)
+}
+
 struct Checker {
     faults: Vec<Fault>,
 }
@@ -175,7 +182,38 @@ impl Checker {
                 Err(e) => self.fault(format!("{what}: not an address: {e}")),
             }
         }
+        if is_local(&scheme)
+            && let Err(why) = LocalCamera::parse(&text)
+        {
+            self.fault(format!("{what}: {scheme}: {why}"));
+            return None;
+        }
         Some(SourceUrl { scheme, text })
+    }
+
+    /// A device gives its streams to one camera: they come through one process.
+    fn devices(&mut self, cameras: &[Camera]) {
+        let mut taken: Vec<(LocalCamera, &CameraId)> = Vec::new();
+        for camera in cameras {
+            let urls = std::iter::once(&camera.main).chain(&camera.sub).filter(|url| is_local(&url.scheme));
+            for local in urls.filter_map(|url| LocalCamera::parse(&url.text).ok()) {
+                let is_same = |(other, _): &&(LocalCamera, _)| {
+                    (other.kind, &other.device) == (local.kind, &local.device)
+                };
+                match taken.iter().find(is_same) {
+                    Some((_, of)) if **of != camera.id && local.kind != Kind::Test => {
+                        self.fault(format!("camera \"{}\": {local} is camera \"{of}\" already", camera.id));
+                    }
+                    _ => taken.push((local, &camera.id)),
+                }
+            }
+            if camera.username.is_some() && is_local(&camera.main.scheme) {
+                self.fault(format!(
+                    "camera \"{}\": a local camera has no login: leave username and password out",
+                    camera.id
+                ));
+            }
+        }
     }
 
     fn camera(&mut self, camera: typed::Camera, record: &Record, keep: &Keep) -> Option<Camera> {

@@ -8,6 +8,7 @@ mod sight;
 mod typed;
 mod value;
 
+pub use check::SCHEMES;
 pub use error::{ConfigError, Fault};
 pub use night::Night;
 pub use recording::{Keep, Limit, Mode, Record, Thin, ThinTo};
@@ -271,6 +272,11 @@ impl Config {
 /// A length of time as configuration and command line write it: `"500ms"`, `"3s"`, `"10min"`, `"2h"`, `"7d"`.
 pub fn duration(text: &str) -> Option<Duration> {
     value::with_unit(text, value::TIMES).map(Duration::from_millis)
+}
+
+/// Bits a second as addresses of local cameras write it: `"500k"`, `"2M"`.
+pub fn bit_rate(text: &str) -> Option<u64> {
+    value::with_unit(text, value::BIT_RATES)
 }
 
 #[cfg(test)]

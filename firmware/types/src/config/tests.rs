@@ -212,3 +212,23 @@ fn what_cannot_be_seen_is_named_with_the_mend() {
     // another model may know what ours do not
     assert!(Config::from_toml(&with("", "class = \"forklift\""), "x").is_ok());
 }
+
+#[test]
+fn local_cameras_are_checked_and_a_device_belongs_to_one_camera() {
+    let camera = |id: &str, main: &str| format!("[[camera]]\nid = \"{id}\"\nmain = \"{main}\"\n");
+    let good = camera("usb", "v4l2:by-id/usb-cam?fps=15")
+        + "sub = \"v4l2:by-id/usb-cam?size=640x360\"\n"
+        + &camera("pi", "csi:0");
+    assert_eq!(Config::from_toml(&good, "x").unwrap().cameras.len(), 2);
+    let two = good + &camera("other", "v4l2:by-id/usb-cam");
+    assert!(refused(&two).contains("camera \"other\": v4l2:by-id/usb-cam is camera \"usb\" already"));
+    let number = refused(&camera("a", "v4l2:/dev/video0"));
+    assert!(
+        number.contains("camera \"a\": main: v4l2:") && number.contains("nightjar-eye cameras"),
+        "{number}"
+    );
+    let login = camera("a", "csi:0") + "username = \"u\"\npassword = \"hunter2\"\n";
+    assert!(refused(&login).contains("has no login"));
+    let both = camera("a", "test:") + &camera("b", "test:");
+    assert!(Config::from_toml(&both, "x").is_ok(), "a made-up camera can be had twice");
+}

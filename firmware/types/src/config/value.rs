@@ -36,6 +36,8 @@ const SIZES: &[(&str, u64)] = &[
 pub(super) const TIMES: &[(&str, u64)] =
     &[("ms", 1), ("min", 60_000), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
+pub(super) const BIT_RATES: &[(&str, u64)] = &[("k", 1_000), ("M", 1_000_000)];
+
 /// `"1.5GiB"` → 1.5 × the unit's factor, when it is a finite number ≥ 0 that fits.
 pub(super) fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let text = text.trim();

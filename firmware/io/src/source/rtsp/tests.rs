@@ -116,7 +116,9 @@ impl Sender {
 /// Real pictures of the synthetic source; its parameter sets go before each key frame, as cameras do.
 fn pictures(address: &str, count: usize) -> Vec<Vec<Vec<u8>>> {
     let url = SourceUrl { scheme: "synthetic".into(), text: address.to_string() };
-    let mut source = crate::source::open(&url, None).unwrap();
+    let captures = crate::source::Captures::default();
+    let opening = Opening { url: &url, camera: "cam01", login: None, captures: &captures };
+    let mut source = crate::source::open(&opening).unwrap();
     let mut found: Vec<Vec<Vec<u8>>> = Vec::new();
     let mut sets = Vec::new();
     // The pictures are made as fast as time can be advanced.
@@ -370,7 +372,7 @@ async fn no_words_hold_what_may_be_a_password() {
         task.abort();
     }
     assert!(
-        open(&SourceUrl { scheme: "rtsp".into(), text: "rtsp://a:hunter2@b/".into() }, None)
+        Rtsp::new(&SourceUrl { scheme: "rtsp".into(), text: "rtsp://a:hunter2@b/".into() }, None)
             .err()
             .is_some_and(|words| !words.contains("hunter2"))
     );
