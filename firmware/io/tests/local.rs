@@ -217,8 +217,8 @@ async fn a_program_that_is_no_capture_is_said() {
     for (text, words) in [
         ("exit 2", "install both programs from one release"),
         ("exit 7", "exit status: 7"),
-        ("printf '\\377\\377\\377\\377' >&0; sleep 60", "larger than"),
-        ("printf '\\002\\000\\000\\000\\011\\011' >&0; sleep 60", "not a message"),
+        ("printf '\\377\\377\\377\\377' >&0; exec sleep 60", "larger than"),
+        ("printf '\\002\\000\\000\\000\\011\\011' >&0; exec sleep 60", "not a message"),
     ] {
         let ended = end(&Program::script(text), SMALL).await;
         assert_eq!(ended.cause, GapCause::Disconnected, "{ended}");
@@ -229,7 +229,7 @@ async fn a_program_that_is_no_capture_is_said() {
 #[tokio::test(start_paused = true)]
 async fn a_program_that_says_nothing_does_not_hold_the_session() {
     let begun = tokio::time::Instant::now();
-    let ended = end(&Program::script("sleep 600"), SMALL).await;
+    let ended = end(&Program::script("exec sleep 600"), SMALL).await;
     assert!(ended.words.contains("hello"), "{ended}");
     // In paused time, which only moves when everybody waits.
     assert!(begun.elapsed() <= Duration::from_secs(20));

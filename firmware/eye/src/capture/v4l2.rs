@@ -6,7 +6,6 @@ mod names;
 
 use super::choose::{Choice, Offer};
 use super::fault::Fault;
-use super::formats;
 use crate::clock;
 use gstreamer::{self as gst, prelude::*};
 use gstreamer_app::AppSrc;

@@ -68,7 +68,11 @@ pub(super) async fn run(device: &Device) -> Ended {
     };
     let child = child.insert(started);
     let why = match talk(device, socket).await {
-        Ok(ended) => return ended,
+        Ok(ended) => {
+            // It goes by itself; one that does not is ended before the next is started.
+            let _ = timeout(LAST_WORDS, child.wait()).await;
+            return ended;
+        }
         Err(why) => why,
     };
     // One that ends by itself without a word has usually left an exit code.
