@@ -114,12 +114,12 @@ impl Rig {
     /// Waits until an eye other than `old` runs and tells of pictures.
     #[track_caller]
     pub fn until_seeing(&self, old: Option<u32>) -> EyeState {
-        let running = clock::until("an eye runs", 90, || {
+        let running = clock::until("an eye runs", 240, || {
             let state = self.eye.state();
             (state.is_running && state.pid.is_some() && state.pid != old).then_some(state)
         });
         let before = self.frames();
-        clock::until("it tells of pictures", 60, || (self.frames() > before).then_some(()));
+        clock::until("it tells of pictures", 120, || (self.frames() > before).then_some(()));
         running
     }
 
@@ -217,12 +217,12 @@ fn below(folder: &std::path::Path) -> Vec<PathBuf> {
 /// As [`clock::until`], looking every 2 ms: for moments that are measured.
 #[track_caller]
 fn until_fine<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let end = clock::now() + Duration::from_secs(90);
+    let end = clock::now() + Duration::from_secs(240);
     loop {
         if let Some(found) = condition() {
             return found;
         }
-        assert!(clock::now() < end, "after 90 s still not: {what}");
+        assert!(clock::now() < end, "after 240 s still not: {what}");
         clock::pass(2);
     }
 }

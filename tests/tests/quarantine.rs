@@ -52,8 +52,8 @@ fn a_camera_whose_pictures_hang_the_model_is_spared_and_the_other_is_not() {
     let mut words = Vec::new();
     while quarantine(&admin).is_empty() {
         assert!(words.len() < 8, "eight hangs and nobody is blamed: {words:?}");
-        let pid = clock::until("the eye runs", 90, || running(&admin));
-        clock::until("it looks at pictures", 60, || {
+        let pid = clock::until("the eye runs", 240, || running(&admin));
+        clock::until("it looks at pictures", 240, || {
             (admin.json("/api/v1/health")["eye"]["inferred"].as_u64()? > 3).then_some(())
         });
         let Some(mut holding) = hold(pid, "model 0") else {
@@ -62,14 +62,14 @@ fn a_camera_whose_pictures_hang_the_model_is_spared_and_the_other_is_not() {
                 "the system does not let one process stop another's thread (ptrace)",
             );
         };
-        clock::until("the hang is noticed", 60, || {
+        clock::until("the hang is noticed", 120, || {
             let error = admin.json("/api/v1/health")["eye"]["error"].as_str()?.to_owned();
             words.push(error);
             Some(())
         });
         drop(holding.stdin.take());
         holding.wait().unwrap();
-        clock::until("another eye runs", 90, || running(&admin).filter(|new| *new != pid));
+        clock::until("another eye runs", 240, || running(&admin).filter(|new| *new != pid));
     }
     println!("{words:#?}");
     // Held in the middle of what it tells of a picture, it holds the stream's decoder up as well.
@@ -88,13 +88,13 @@ fn a_camera_whose_pictures_hang_the_model_is_spared_and_the_other_is_not() {
     }
     let other = if camera == "front" { "yard" } else { "front" };
     let decoders = |api: &Api| api.json("/api/v1/health")["eye"]["decoders"].to_string();
-    clock::until("the other is looked at", 60, || decoders(&admin).contains(other).then_some(()));
+    clock::until("the other is looked at", 120, || decoders(&admin).contains(other).then_some(()));
     assert!(!decoders(&admin).contains(&camera), "{}", decoders(&admin));
 
     let path = format!("/api/v1/cameras/{camera}/eye/release");
     assert_eq!(admin.post(&path, &serde_json::json!({})).status, 204);
     assert_eq!(admin.post(&path, &serde_json::json!({})).status, 409);
-    clock::until("it is looked at again", 60, || decoders(&admin).contains(&camera).then_some(()));
+    clock::until("it is looked at again", 120, || decoders(&admin).contains(&camera).then_some(()));
     assert!(quarantine(&admin).is_empty());
     assert!(admin.json("/api/v1/audit").to_string().contains("out of the detector's quarantine"));
     assert!(daemon.stop().success());

@@ -26,8 +26,10 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let seen = Detection { label: "person".into(), score: 0.9, bbox, track: Some(4) };
     let model =
         ModelInfo { card: "c".into(), sha256: "00".into(), labels: vec!["person".into(), "dog".into()] };
+    let sandbox = Sandbox { in_force: vec!["seccomp".into()], missing: vec!["landlock: none".into()] };
+    let busy = vec![Busy { work: Work::Looking, on: stream, mono, ms: 40 }];
     let from = [
-        FromEye::Hello { protocol: PROTOCOL, model, sandbox: Sandbox::default() },
+        FromEye::Hello { protocol: PROTOCOL, model, sandbox },
         FromEye::Frame {
             stream,
             mono,
@@ -41,11 +43,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         FromEye::Lost { stream, track: 4, mono },
         FromEye::Still { request: 1, jpeg: Err("no key frame".into()) },
         FromEye::Decoder { stream, element: Ok("avdec_h264".into()) },
-        FromEye::Pong {
-            nonce: 7,
-            counters: EyeCounters { decoded: 5, ..EyeCounters::default() },
-            busy: vec![Busy { work: Work::Looking, on: stream, mono, ms: 40 }],
-        },
+        FromEye::Pong { nonce: 7, counters: EyeCounters { decoded: 5, ..EyeCounters::default() }, busy },
         FromEye::Pace { stream, is_quiet: true },
     ];
     let sent = |message: Vec<u8>, side: u8| [&[side][..], &message].concat();

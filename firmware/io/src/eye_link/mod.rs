@@ -55,7 +55,7 @@ pub struct Limits {
     /// Silence after which it is taken for dead. It is asked every second, and the thread that answers does nothing else.
     pub silence: Duration,
     /// Time at one picture after which a thread hangs. A decoder is given up by the eye itself after 3 s; the largest model
-    /// takes 1 s on the slowest board.
+    /// takes 1 s on the slowest board. On a machine with ten times more to do than it can, 8 s were not enough.
     pub hang: Duration,
     /// A run of this length was good, and the pauses begin anew.
     pub good: Duration,
@@ -66,8 +66,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            silence: Duration::from_secs(5),
-            hang: Duration::from_secs(8),
+            silence: Duration::from_secs(10),
+            hang: Duration::from_secs(15),
             good: Duration::from_secs(10),
             pauses: (Duration::from_millis(200), Duration::from_secs(30)),
         }
