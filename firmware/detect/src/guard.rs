@@ -106,7 +106,7 @@ mod tests {
         assert!(see(&mut g, 0, false, 150) && !g.is_grey());
         assert!(!see(&mut g, 100, false, 128) && g.is_grey());
         assert!(see(&mut g, 700, false, 129), "a trace of colour is no switch back");
-        assert!(!see(&mut g, 800, false, 150));
+        assert!(!see(&mut g, 1100, false, 150));
     }
 
     proptest! {
