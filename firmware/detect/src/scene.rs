@@ -29,6 +29,8 @@ pub struct Scene {
     pub trust: Trust,
     /// The state, when it is another than was told before.
     pub changed: Option<SceneState>,
+    /// Tampering, or another kind of it, was told with it: the picture is worth keeping.
+    pub is_tampered: bool,
 }
 
 /// The scene of one stream. It outlives reconnections; [`SceneGuard::reopened`] tells of them.
@@ -65,7 +67,10 @@ impl SceneGuard {
             Trust::Unsettled
         };
         let is_due = self.viewed.is_none_or(|viewed| now.since(viewed) >= EVERY || now < viewed);
-        Scene { trust, changed: if is_due { self.view(now, picture) } else { None } }
+        let before = self.told.and_then(|told| told.tamper).map(|(kind, _)| kind);
+        let changed = if is_due { self.view(now, picture) } else { None };
+        let kind = changed.and_then(|state| state.tamper).map(|(kind, _)| kind);
+        Scene { trust, changed, is_tampered: kind.is_some() && kind != before }
     }
 
     /// The model looks at the picture that was seen last.

@@ -229,7 +229,7 @@ impl Watch {
         let since = Stopwatch::start();
         stages.motion_us = out.us_until(since);
         if let Some(changed) = scene.changed {
-            self.send_scene(mono, changed, &picture);
+            self.send_scene(mono, changed, scene.is_tampered.then_some(&picture));
         }
         state.attention.space(self.around.governor.spacing());
         if let Some(bell) = &state.bell {
@@ -356,13 +356,11 @@ impl Watch {
         }
     }
 
-    /// With a picture of what a tampered camera sees.
-    fn send_scene(&self, mono: Mono, state: SceneState, picture: &Picture) {
+    /// With a picture of what a camera sees that has just been tampered with.
+    fn send_scene(&self, mono: Mono, state: SceneState, tampered: Option<&Picture>) {
         tracing::info!(stream = self.stream, ?state, "the scene");
         self.around.outbox.send(FromEye::Scene { stream: self.stream, mono, state });
-        if state.tamper.is_none() {
-            return;
-        }
+        let Some(picture) = tampered else { return };
         match jpeg::encode(picture) {
             Ok(jpeg) => self.around.outbox.send(FromEye::Snapshot {
                 stream: self.stream,
