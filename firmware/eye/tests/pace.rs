@@ -83,8 +83,15 @@ fn until_quiet(recorder: &mut Recorder, clip: &Clip, end: usize) {
             recorder.frame(1, mono(n));
         }
     }
-    if !is_quiet(recorder) {
-        recorder.until(|m| matches!(m, FromEye::Pace { stream: 1, is_quiet: true }).then_some(()));
+    until_pace(recorder, true);
+}
+
+/// Until the stream's pace is so, if it was not said already.
+fn until_pace(recorder: &mut Recorder, wanted: bool) {
+    if is_quiet(recorder) != wanted {
+        recorder.until(|m| {
+            matches!(m, FromEye::Pace { stream: 1, is_quiet } if *is_quiet == wanted).then_some(())
+        });
     }
 }
 
@@ -110,7 +117,7 @@ fn someone_who_walks_in_between_key_frames_is_seen_before_the_next() {
     until_quiet(&mut recorder, &clip, 125);
     // the rest of the group without its end: the next key frame is 140
     (125..138).for_each(|n| send(&mut recorder, &clip, n));
-    recorder.until(|m| matches!(m, FromEye::Pace { stream: 1, is_quiet: false }).then_some(()));
+    until_pace(&mut recorder, false);
     let seen = recorder.until(|m| match m {
         FromEye::Frame { stream: 1, mono, motion, .. } if *motion > 0.0 => Some(*mono),
         _ => None,
@@ -159,13 +166,13 @@ fn a_decoder_that_holds_pictures_back_gets_every_unit() {
     const LAG: usize = 4;
     for n in 0..=60 {
         send(&mut recorder, &clip, n);
-        if (LAG..AWAKE).contains(&n) {
+        if (LAG..AWAKE - 1).contains(&n) {
             recorder.frame(1, mono(n - LAG));
         }
     }
     (61..=100).for_each(|n| send(&mut recorder, &clip, n));
-    recorder.until(|m| matches!(m, FromEye::Pace { stream: 1, is_quiet: true }).then_some(()));
-    recorder.until(|m| matches!(m, FromEye::Pace { stream: 1, is_quiet: false }).then_some(()));
+    until_pace(&mut recorder, true);
+    until_pace(&mut recorder, false);
     for n in 101..180 {
         send(&mut recorder, &clip, n);
         if n >= 101 + LAG {
