@@ -45,8 +45,14 @@ for card in "$cards"/*.toml; do
         tar xzf "$tarball" -C "$tarball.d"
     fi
     echo "converting $(field file "$card")" >&2
-    "$python" "$tools/ssdlite_to_onnx.py" "$tarball.d/package/$(field folder "$card")" "$(field file "$card")" \
-        --weights "$(field weights "$card")"
+    file=$(field file "$card") weights=$(field weights "$card") ranges=$(field ranges "$card")
+    if [ -n "$ranges" ]; then
+        "$python" "$tools/ssdlite_to_onnx.py" "$tarball.d/package/$(field folder "$card")" "$file.f32" --weights f32
+        "$python" "$tools/quantise.py" "$file.f32" "$tools/../ranges/$ranges" "$file"
+        rm "$file.f32"
+    else
+        "$python" "$tools/ssdlite_to_onnx.py" "$tarball.d/package/$(field folder "$card")" "$file" --weights "$weights"
+    fi
 done
 for card in "$cards"/*.toml; do
     file=$(field file "$card")

@@ -219,7 +219,18 @@ export interface EyeStatus {
   decoded: number;
   inferred: number;
   skipped_gops: number;
+  measured: Measured | null;
+  /** Cameras like those now detected on, for which there is room besides them. */
+  room: number | null;
   error: string | null;
+}
+
+export interface Measured {
+  version: string;
+  board: string;
+  cores: number;
+  models: { card: string; runtime: string; is_candidate: boolean; look_ms: number | null; fault: string | null }[];
+  decoders: { codec: string; element: string; cpu_ms: number | null; fault: string | null }[];
 }
 
 export interface Health {

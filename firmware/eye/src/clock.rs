@@ -2,6 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+/// Processor time that this process has used on all its threads.
+pub(crate) fn processor_time() -> Duration {
+    let spent = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(spent.tv_sec.max(0) as u64, spent.tv_nsec.clamp(0, 999_999_999) as u32)
+}
+
 /// A stopwatch that runs from its making.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stopwatch(Instant);

@@ -47,7 +47,7 @@ struct Box<'a> {
 pub(crate) fn run(args: &cli::Detect) -> Result<(), Error> {
     let model = Model::load(&args.model)?;
     let mut file = File::open(&args.input)?;
-    let mut looker = Looker::open(&args.model.runtime, &model)?;
+    let mut looker = Looker::open(&model.runtime, &model)?;
     let min_score = args.min_score.unwrap_or(model.card.postprocess.min_score);
     let mut tracker = Tracker::new(TrackerConfig::new(min_score));
     let (mut gate, mut attention) = (MotionGate::new(), Attention::default());

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod choice;
 mod cli;
 mod clock;
 mod counters;
@@ -10,12 +11,15 @@ mod detect;
 mod detector;
 mod error;
 mod frame;
+mod golden;
 mod inference;
 mod jpeg;
 mod looker;
+mod measure;
 mod model;
 mod outbox;
 mod pipeline;
+mod probe;
 mod serve;
 mod still;
 mod stream;

@@ -1,7 +1,9 @@
 //! The recorder's socket → streams, stills and answers. Ends well when the socket closes.
 
+use crate::choice;
 use crate::cli;
 use crate::counters::Counters;
+use crate::decoder;
 use crate::error::Error;
 use crate::inference::{self, Rota};
 use crate::looker::Looker;
@@ -55,7 +57,11 @@ pub(crate) fn run(args: &cli::Serve) -> Result<(), Error> {
             end(&error);
         }
     })?;
-    tracing::info!(card = %model.card.id, threads = args.threads, "serving");
+    if let Some(measured) = &model.measured {
+        decoder::prefer(choice::decoder_order(measured));
+        outbox.send(FromEye::Measured(measured.clone()));
+    }
+    tracing::info!(card = %model.card.id, runtime = %model.runtime, threads = args.threads, "serving");
     let mut service = Service::start(args, &model, outbox)?;
     while let Some(message) = read(&mut reader)? {
         service.take(message)?;
@@ -121,9 +127,10 @@ impl Service {
     fn start(args: &cli::Serve, model: &Arc<Model>, outbox: Outbox) -> Result<Self, Error> {
         let rota = Arc::new(Rota::default());
         for number in 0..args.threads {
-            let (rota, model, runtime) = (rota.clone(), model.clone(), args.model.runtime.clone());
+            let (rota, model) = (rota.clone(), model.clone());
             std::thread::Builder::new().name(format!("model {number}")).spawn(move || match Looker::open(
-                &runtime, &model,
+                &model.runtime,
+                &model,
             ) {
                 Ok(looker) => inference::run(&rota, looker),
                 Err(error) => end(&error),

@@ -5,7 +5,7 @@ use crate::health::Gauges;
 use crate::names::{self, Names};
 use crate::outputs::Outputs;
 use crate::stage::{Seen, Stage};
-use crate::{console, keeping, load, reload, supervisor};
+use crate::{console, keeping, load, measuring, reload, supervisor};
 use anyhow::Context;
 use nightjar_api::{Audit, Auth, Clock, Options, Server, TlsMode, Web};
 use nightjar_io::eye_link::{Eye, EyeConfig};
@@ -15,7 +15,7 @@ use nightjar_io::storage::Storage;
 use nightjar_io::{clock, source};
 use nightjar_types::StreamKind;
 use nightjar_types::config::{Config, Tls};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -65,13 +65,14 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     let outputs = Outputs::open(&config, &board, audit.clone(), updates.clone())?;
 
     let detected = names::detected(&config);
-    let (eye, eye_task, seen) = start_eye(&config, stopped.clone())?;
+    let (eye, eye_task, seen) = start_eye(&config, &state_dir, stopped.clone())?;
     let hubs: Vec<Arc<Hub>> = all_streams.iter().map(|_| Arc::default()).collect();
     let (streams, vitals) = open_streams(&config, &storage, &hubs, &eye)?;
 
     let shown_outputs = outputs.shown();
     let stage = Stage::new(&config, numbers(&config), outputs, storage.events(), updates.clone())?;
     let (shown_stage, (commands, commanded)) = (stage.shown(), mpsc::channel(COMMAND_QUEUE));
+    let (measured_eye, measured_dir) = (eye.clone(), state_dir.clone());
     let gauges = Arc::new(Gauges {
         config: config.clone(),
         board: board.title().to_string(),
@@ -125,6 +126,10 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     tracing::info!("{}", console::summary(&config));
     console::welcome(&address, setup_code.as_ref().map(|c| c.reveal()));
     supervisor::ready();
+    let measured = tokio::spawn({
+        let (config, stopped, eye) = (config.clone(), stopped.clone(), measured_eye);
+        async move { measuring::run(&config, &measured_dir, eye, stopped).await }
+    });
 
     let library = storage.library();
     let reload = || {
@@ -138,6 +143,7 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     let _ = stop.send(true); // every task below listens
     stage.await?;
     eye_task.await?;
+    measured.await?;
     supervisor.await?;
     let closed = tokio::task::spawn_blocking(move || storage.stop()).await?;
     keeping::tell_deletions(&library, &audit);
@@ -166,12 +172,18 @@ async fn wait_for_end(
 
 type StartedEye = (Eye, JoinHandle<()>, mpsc::Receiver<nightjar_types::eye::FromEye>);
 
-fn start_eye(config: &Config, stopped: watch::Receiver<bool>) -> anyhow::Result<StartedEye> {
+fn start_eye(
+    config: &Config,
+    state_dir: &Path,
+    stopped: watch::Receiver<bool>,
+) -> anyhow::Result<StartedEye> {
     let mut args = vec![
         "--card".to_string(),
         config.eye.card.clone(),
         "--threads".into(),
         config.eye.threads.to_string(),
+        "--choice".into(),
+        measuring::file(state_dir).display().to_string(),
     ];
     if let Some(models) = &config.eye.models {
         args.extend(["--models".to_string(), models.clone()]);

@@ -210,7 +210,8 @@ impl Stage {
                 self.change_events(|events, out| events.close(&mut |x| out.push(x)));
             }
             // the link answers these itself
-            FromEye::Still { .. } | FromEye::Decoder { .. } | FromEye::Pong { .. } => {}
+            FromEye::Still { .. } | FromEye::Decoder { .. } | FromEye::Pong { .. } | FromEye::Measured(_) => {
+            }
         }
     }
 

@@ -140,6 +140,8 @@ impl Desk for MemoryDesk {
                 decoded: 1,
                 inferred: 1,
                 skipped_gops: 0,
+                measured: None,
+                room: Some(4),
                 error: None,
             },
             counters: vec![("dropped_gops", 4)],

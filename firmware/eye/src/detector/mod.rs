@@ -1,5 +1,6 @@
 //! Model input → raw boxes and scores, by whichever runtime. Adding one is a file here and a line in [`DETECTORS`].
 
+mod fused;
 mod tract;
 
 use crate::error::Error;
@@ -23,7 +24,7 @@ pub(crate) trait Detector: Send {
 pub(crate) type Open = fn(&Model) -> Result<Box<dyn Detector>, Error>;
 
 /// Every runtime by its `--runtime` name.
-pub(crate) const DETECTORS: &[(&str, Open)] = &[("tract", tract::open)];
+pub(crate) const DETECTORS: &[(&str, Open)] = &[("fused", tract::open_fused), ("tract", tract::open)];
 
 /// The detector of a runtime for a model.
 pub(crate) fn open(runtime: &str, model: &Model) -> Result<Box<dyn Detector>, Error> {

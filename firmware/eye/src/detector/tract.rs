@@ -1,6 +1,8 @@
 //! ONNX bytes → an optimised tract plan; u8 planes → f32 boxes and scores. Pure Rust, one thread.
+//!
+//! Two runtimes: `tract` runs tract's own operators, `fused` puts ours where they fit.
 
-use super::{Detector, Output};
+use super::{Detector, Output, fused};
 use crate::error::Error;
 use crate::model::Model;
 use std::sync::Arc;
@@ -13,11 +15,24 @@ struct Tract {
     scores: usize,
 }
 
-/// Loads, types and optimises the graph; its shapes must be the card's.
+/// tract's own operators.
 pub(crate) fn open(model: &Model) -> Result<Box<dyn Detector>, Error> {
+    load(model, &tract_onnx::onnx(), |graph| Ok(graph))
+}
+
+/// Ours where they fit.
+pub(crate) fn open_fused(model: &Model) -> Result<Box<dyn Detector>, Error> {
+    load(model, &fused::reader(), |graph| fused::rewrite(&graph))
+}
+
+/// Loads, types and optimises the graph; its shapes must be the card's.
+fn load(
+    model: &Model,
+    reader: &tract_onnx::Onnx,
+    rewrite: impl Fn(TypedModel) -> TractResult<TypedModel>,
+) -> Result<Box<dyn Detector>, Error> {
     let bad = |why: String| Error::BadModel { path: model.path.clone(), why };
-    let graph =
-        tract_onnx::onnx().model_for_read(&mut model.bytes.as_slice()).map_err(|e| bad(format!("{e:#}")))?;
+    let graph = reader.model_for_read(&mut model.bytes.as_slice()).map_err(|e| bad(format!("{e:#}")))?;
     let place = |wanted: &str| {
         let names = graph.outputs.iter().map(|&o| graph.outlet_label(o).unwrap_or_default().to_owned());
         names.into_iter().position(|n| n == wanted).ok_or_else(|| bad(format!("has no output \"{wanted}\"")))
@@ -26,6 +41,8 @@ pub(crate) fn open(model: &Model) -> Result<Box<dyn Detector>, Error> {
     let shape = model.card.input.dims.clone();
     let plan = graph
         .with_input_fact(0, u8::fact(&shape).into())
+        .and_then(|g| g.into_typed())
+        .and_then(rewrite)
         .and_then(|g| g.into_optimized())
         .and_then(|g| g.into_runnable())
         .map_err(|e| bad(format!("{e:#}")))?;

@@ -30,6 +30,7 @@ const GOOD: Duration = Duration::from_secs(60);
 /// With no camera to look at, it is let go after this long.
 const IDLE_FOR: Duration = Duration::from_secs(60);
 const IDLE: &str = "nobody asks for pictures";
+const RENEWED: &str = "it is to read its measurements";
 /// Its exit code when something it needs is missing or wrong.
 const CANNOT_START: i32 = 3;
 /// How long its exit code and last line may take after the connection broke.
@@ -62,7 +63,7 @@ impl Link {
                 why = self.run_once() => why,
                 _ = stop.wait_for(|stop| *stop) => return,
             };
-            if why == IDLE {
+            if why == IDLE || why == RENEWED {
                 self.reset(None);
                 continue;
             }
@@ -119,11 +120,13 @@ impl Link {
                 tokio::select! {
                     why = self.listen(&mut from) => why,
                     why = self.tell(&mut to) => why,
+                    () = self.shared.renew.notified() => RENEWED.into(),
                 }
             }
         };
         // an eye that exits by itself has usually said more in its exit code
-        let status = if why == IDLE { None } else { timeout(LAST_WORDS, child.wait()).await.ok() };
+        let status =
+            if why == IDLE || why == RENEWED { None } else { timeout(LAST_WORDS, child.wait()).await.ok() };
         let _ = child.start_kill(); // fails when it is gone already
         match status {
             // it said on its standard error what it misses
@@ -165,6 +168,7 @@ impl Link {
                     let mut state = self.shared.state();
                     state.is_running = true;
                     state.error = None;
+                    state.since = Some(clock::mono());
                     state.model = model.clone();
                 }
                 // the stage must know: track numbers begin anew
@@ -187,6 +191,7 @@ impl Link {
             };
             match message {
                 FromEye::Pong { counters, .. } => self.shared.state().counters = counters,
+                FromEye::Measured(measured) => self.shared.state().measured = Some(measured),
                 FromEye::Decoder { stream, element } => {
                     self.shared.state().decoders.insert(stream, element);
                 }

@@ -6,8 +6,8 @@ mod mailbox;
 use bytes::Bytes;
 use link::Link;
 use mailbox::Mailbox;
-use nightjar_types::eye::{EyeCounters, FromEye, ModelInfo, ToEye};
-use nightjar_types::{AccessUnit, StreamParams, VideoParams};
+use nightjar_types::eye::{EyeCounters, FromEye, Measured, ModelInfo, ToEye};
+use nightjar_types::{AccessUnit, Mono, StreamParams, VideoParams};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
@@ -48,6 +48,10 @@ pub struct EyeState {
     pub decoders: BTreeMap<u32, Result<String, String>>,
     /// Its own counters.
     pub counters: EyeCounters,
+    /// When it said hello, for shares of time.
+    pub since: Option<Mono>,
+    /// What was measured on this board.
+    pub measured: Option<Measured>,
     /// Groups of pictures left out because it was busy.
     pub skipped_gops: u64,
     /// Why it ended last.
@@ -64,6 +68,8 @@ struct Stills {
 }
 
 struct Shared {
+    /// Something that the eye reads at its start has changed.
+    renew: Notify,
     mailboxes: Vec<Mailbox>,
     wake: Arc<Notify>,
     state: Mutex<EyeState>,
@@ -115,7 +121,13 @@ impl Eye {
     ) -> (Self, tokio::task::JoinHandle<()>) {
         let wake = Arc::new(Notify::new());
         let mailboxes = config.cameras.iter().map(|_| Mailbox::new(wake.clone())).collect();
-        let shared = Arc::new(Shared { mailboxes, wake, state: Mutex::default(), stills: Mutex::default() });
+        let shared = Arc::new(Shared {
+            renew: Notify::new(),
+            mailboxes,
+            wake,
+            state: Mutex::default(),
+            stills: Mutex::default(),
+        });
         let link = Link::new(config, shared.clone(), seen);
         (Self { shared }, tokio::spawn(link.keep_running(stop)))
     }
@@ -123,6 +135,11 @@ impl Eye {
     /// The way of stream `n` of [`EyeConfig::cameras`].
     pub fn feed(&self, n: usize) -> EyeFeed {
         EyeFeed { shared: self.shared.clone(), stream: n }
+    }
+
+    /// Starts the eye anew: what it reads at its start has changed. It is away for about a second.
+    pub fn renew(&self) {
+        self.shared.renew.notify_one();
     }
 
     /// How it is doing.
