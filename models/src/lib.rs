@@ -14,14 +14,25 @@ use sha2::{Digest, Sha256};
 
 /// Every card: its id and its text.
 pub const CARDS: &[(&str, &str)] = &[
+    ("ssdlite-mnv2-coco12-int8", include_str!("../cards/ssdlite-mnv2-coco12-int8.toml")),
     ("ssdlite-mnv2-coco12-w8", include_str!("../cards/ssdlite-mnv2-coco12-w8.toml")),
     ("ssdlite-mnv2-coco12-f32", include_str!("../cards/ssdlite-mnv2-coco12-f32.toml")),
     ("nanodet-g-coco12-w8", include_str!("../cards/nanodet-g-coco12-w8.toml")),
     ("nanodet-g-coco12-f32", include_str!("../cards/nanodet-g-coco12-f32.toml")),
 ];
 
-/// The card that runs when none is named.
+/// The card that runs when none is named and nothing was measured yet.
 pub const DEFAULT_CARD: &str = "nanodet-g-coco12-w8";
+
+/// The cards that `auto` chooses from by speed: variants of one detector, so that what is found does not depend on the board.
+pub const AUTO: &[&str] = &["nanodet-g-coco12-w8", "nanodet-g-coco12-f32"];
+
+/// Pictures that every variant must find the right things in: name, width and height, I420 (BT.601, full range no).
+/// Astronaut Eileen Collins (NASA, public domain) and the cat Chelsea (Stéfan van der Walt, CC0), scaled down.
+pub const GOLDENS: &[(&str, (usize, usize), &[u8])] = &[
+    ("astronaut-176x176", (176, 176), include_bytes!("../goldens/astronaut-176x176.i420")),
+    ("chelsea-192x128", (192, 128), include_bytes!("../goldens/chelsea-192x128.i420")),
+];
 
 /// One detector.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -46,8 +57,10 @@ pub struct Card {
     pub small_input: Option<Shape>,
     /// Channel order of the input, `RGB`.
     pub colour: String,
-    /// How the file stores weights: `int8` or `f32`; `prepare.sh` passes it on.
+    /// How the file stores weights: `f32`, `int8`, or `int8-all` with the activations; `prepare.sh` passes it on.
     pub weights: String,
+    /// File in `ranges/` that `prepare.sh` quantises the activations with.
+    pub ranges: Option<String>,
     /// What is quantised and how, in words.
     pub quantisation: String,
     /// The resizer and fit that the figures were measured with.
@@ -60,9 +73,30 @@ pub struct Card {
     pub postprocess: Postprocess,
     /// Where the weights come from.
     pub source: Source,
+    /// What it must find in the golden pictures to be chosen by itself.
+    #[serde(default)]
+    pub golden: Vec<Golden>,
     /// Figures, each with what it was measured on.
     #[serde(default)]
     pub measured: Vec<Measured>,
+}
+
+/// One thing in a golden picture, as the f32 graph finds it, and how far this variant may be off.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Golden {
+    /// Name in [`GOLDENS`].
+    pub picture: String,
+    /// Class.
+    pub label: String,
+    /// Confidence, 0..1.
+    pub score: f32,
+    /// Left, top, width, height as fractions of the picture.
+    pub bbox: [f32; 4],
+    /// The score may be off by this.
+    pub score_within: f32,
+    /// The box must share at least this with the expected one, 0..1.
+    pub iou: f32,
 }
 
 /// Output tensors: decoded boxes and class scores.
@@ -189,6 +223,14 @@ impl Card {
         if self.labels.len() != scores.dims[2] {
             return Err(format!("{} labels for {} score columns", self.labels.len(), scores.dims[2]));
         }
+        for golden in &self.golden {
+            if !GOLDENS.iter().any(|(name, ..)| *name == golden.picture) {
+                return Err(format!("golden picture \"{}\" is not there", golden.picture));
+            }
+            if !self.labels.contains(&golden.label) {
+                return Err(format!("golden label \"{}\" is none of its labels", golden.label));
+            }
+        }
         for (name, value) in
             [("min_score", self.postprocess.min_score), ("nms_iou", self.postprocess.nms_iou)]
         {
@@ -211,6 +253,12 @@ mod tests {
             assert!(!card.measured.is_empty(), "{id}: figures without a measurement are a wish");
         }
         assert!(Card::find(DEFAULT_CARD).is_ok());
+        for id in AUTO {
+            assert!(!Card::find(id).unwrap().golden.is_empty(), "{id} has nothing to be checked by");
+        }
+        for (name, (width, height), i420) in GOLDENS {
+            assert_eq!(i420.len(), width * height * 3 / 2, "{name}");
+        }
     }
 
     #[test]

@@ -48,8 +48,15 @@ for card in "$cards"/*.toml; do
         tar xzf "$tarball" -C "$tarball.d"
     fi
     echo "converting $(field file "$card")" >&2
-    "$python" "$tools/$(field converter "$card")" "$tarball.d/package/$(field path "$card")" \
-        "$(field file "$card")" --weights "$(field weights "$card")"
+    file=$(field file "$card") weights=$(field weights "$card") ranges=$(field ranges "$card")
+    converter=$tools/$(field converter "$card") path=$tarball.d/package/$(field path "$card")
+    if [ -n "$ranges" ]; then
+        "$python" "$converter" "$path" "$file.f32" --weights f32
+        "$python" "$tools/quantise.py" "$file.f32" "$tools/../ranges/$ranges" "$file"
+        rm "$file.f32"
+    else
+        "$python" "$converter" "$path" "$file" --weights "$weights"
+    fi
 done
 for card in "$cards"/*.toml; do
     file=$(field file "$card")

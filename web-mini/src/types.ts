@@ -252,6 +252,9 @@ export interface EyeStatus {
   skipped_gops: number;
   sandbox: string;
   quarantine: QuarantineView[];
+  measured: Measured | null;
+  /** Cameras like those now detected on, for which there is room besides them. */
+  room: number | null;
   error: string | null;
 }
 
@@ -259,6 +262,14 @@ export interface QuarantineView {
   camera: string;
   words: string;
   until_ms: number;
+}
+
+export interface Measured {
+  version: string;
+  board: string;
+  cores: number;
+  models: { card: string; runtime: string; is_candidate: boolean; look_ms: number | null; fault: string | null }[];
+  decoders: { codec: string; element: string; cpu_ms: number | null; fault: string | null }[];
 }
 
 export interface Health {

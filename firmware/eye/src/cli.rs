@@ -17,6 +17,7 @@ Examples:
   nightjar-eye detect --input clip.mp4 --json > boxes.jsonl
   nightjar-eye detect --input clip.mp4 --rate 3
   nightjar-eye bench
+  nightjar-eye bench --card ssdlite-mnv2-coco12-int8 --runtime fused
   nightjar-eye cameras
   nightjar-eye capture 'v4l2:by-id/usb-…?size=1280x720' --seconds 20
 
@@ -32,7 +33,7 @@ pub(crate) enum Command {
     Detect(Detect),
     /// Serve the recorder; standard input is one end of a Unix socket pair. `nightjar` starts this.
     Serve(Serve),
-    /// Measure how long the model takes on this machine.
+    /// Measure every installed model, runtime and decoder on this board and check their answers; or one --card.
     Bench(Bench),
     /// List the cameras that are plugged in, with the names that the recorder's configuration takes.
     Cameras(Cameras),
@@ -43,15 +44,18 @@ pub(crate) enum Command {
 /// Which model, and where its file is.
 #[derive(Debug, Args)]
 pub(crate) struct ModelChoice {
-    /// Model card.
-    #[arg(long, default_value = nightjar_models::DEFAULT_CARD)]
+    /// Model card; `auto` is the fastest that was measured to be right on this board.
+    #[arg(long, default_value = "auto")]
     pub(crate) card: String,
     /// Folder of model files [default: models or share/nightjar/models beside the program's folder, /usr/share/nightjar/models, target/models].
     #[arg(long, value_name = "DIR", env = "NIGHTJAR_MODELS")]
     pub(crate) models: Option<PathBuf>,
-    /// Detector runtime: tract, or json:PROGRAM for a detector of somebody else's (PROTOCOL.md).
-    #[arg(long, default_value = "tract")]
+    /// Detector runtime: auto, fused, tract, or json:PROGRAM for a detector of somebody else's (PROTOCOL.md).
+    #[arg(long, default_value = "auto")]
     pub(crate) runtime: String,
+    /// File that `bench --remember` wrote; what it chose is taken for `auto`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) choice: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -113,9 +117,18 @@ pub(crate) struct Bench {
     /// Use the first frame of this file [default: a made-up picture].
     #[arg(long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
-    /// How many times.
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(crate) runs: u32,
+    /// How many counted looks [default: 100 for one card, 21 for each of all].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) runs: Option<u32>,
+    /// Without --card: keep what was measured in this file; nothing is measured when it is there already for this board and version.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) remember: Option<PathBuf>,
+    /// Measure although the file is there.
+    #[arg(long, requires = "remember")]
+    pub(crate) anew: bool,
+    /// Begin no further model after so many seconds.
+    #[arg(long, value_name = "S", default_value_t = 120)]
+    pub(crate) deadline_s: u16,
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,

@@ -5,6 +5,7 @@ use crate::marks::Marker;
 use crate::still;
 use gstreamer::{self as gst, prelude::*};
 use nightjar_types::VideoCodec;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// One GStreamer decoder element.
@@ -63,6 +64,21 @@ pub(crate) fn prepare() -> Result<(), Error> {
     Ok(())
 }
 
+/// Elements that were measured to be right on this board, cheapest first of each codec.
+static MEASURED: OnceLock<Vec<String>> = OnceLock::new();
+
+/// From now on these come first, in this order. The others stay: what a measurement did not know is better than nothing.
+pub(crate) fn prefer(measured: Vec<String>) {
+    // Said once, when the process begins to serve.
+    let _ = MEASURED.set(measured);
+}
+
+/// `decoders` in the measured order; those that were not measured, or not right, behind in their own.
+fn in_measured_order(mut decoders: Vec<Decoder>, measured: &[String]) -> Vec<Decoder> {
+    decoders.sort_by_key(|d| measured.iter().position(|m| m == d.element).unwrap_or(usize::MAX));
+    decoders
+}
+
 /// The installed decoders of a codec, in order; an error names what to install when there is none.
 pub(crate) fn installed(codec: VideoCodec) -> Result<Vec<Decoder>, Error> {
     let there = |d: &&Decoder| d.codec == codec && gst::ElementFactory::find(d.element).is_some();
@@ -73,7 +89,7 @@ pub(crate) fn installed(codec: VideoCodec) -> Result<Vec<Decoder>, Error> {
             codec_name(codec)
         )));
     }
-    Ok(found)
+    Ok(in_measured_order(found, MEASURED.get().map_or(&[], Vec::as_slice)))
 }
 
 /// The first installed decoder that turns this key frame into a picture; `passed_over` are known to fail.
@@ -100,6 +116,16 @@ pub(crate) fn choose(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_measured_order_goes_before_the_table_and_loses_none() {
+        let all: Vec<Decoder> = DECODERS.iter().filter(|d| d.codec == VideoCodec::H264).copied().collect();
+        let ordered = in_measured_order(all.clone(), &["openh264dec".into(), "v4l2h264dec".into()]);
+        assert_eq!(ordered.len(), all.len());
+        assert_eq!([ordered[0].element, ordered[1].element], ["openh264dec", "v4l2h264dec"]);
+        assert_eq!(ordered[2], all[0]);
+        assert_eq!(in_measured_order(all.clone(), &[]), all);
+    }
 
     #[test]
     fn hardware_comes_before_software() {

@@ -65,7 +65,7 @@ struct Box<'a> {
 pub(crate) fn run(args: &cli::Detect) -> Result<(), Error> {
     let model = Model::load(&args.model)?;
     let mut file = File::open(&args.input)?;
-    let mut looker = Looker::open(&args.model.runtime, &model)?;
+    let mut looker = Looker::open(&model.runtime, &model)?;
     let min_score = args.min_score.unwrap_or(model.card.postprocess.min_score);
     let mut tracker = Tracker::new(TrackerConfig::new(min_score));
     let spacing = args.rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f32(1.0 / rate));

@@ -26,6 +26,14 @@ pub(crate) enum Error {
         /// What the system or the runtime said.
         why: String,
     },
+    /// What was measured cannot be kept.
+    #[error("{}: {why}; what was measured is not remembered", .path.display())]
+    Choice {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        why: String,
+    },
     /// No detector runtime has this name.
     #[error("no detector runtime \"{name}\": there is {known}")]
     NoRuntime {

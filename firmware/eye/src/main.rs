@@ -3,6 +3,7 @@
 
 mod bench;
 mod capture;
+mod choice;
 mod cli;
 mod clock;
 mod counters;
@@ -11,15 +12,18 @@ mod detect;
 mod detector;
 mod error;
 mod frame;
+mod golden;
 mod governor;
 mod inference;
 mod jpeg;
 mod looker;
 mod marks;
+mod measure;
 mod model;
 mod outbox;
 mod pacing;
 mod pipeline;
+mod probe;
 mod sandbox;
 mod serve;
 mod still;

@@ -1,10 +1,11 @@
 //! Card id and folders → the card and its file's verified bytes.
 
+use crate::choice;
 use crate::cli::ModelChoice;
 use crate::detector::json::{self, Foreign};
 use crate::error::Error;
 use nightjar_models::Card;
-use nightjar_types::eye::ModelInfo;
+use nightjar_types::eye::{Measured, ModelInfo};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -15,26 +16,31 @@ pub(crate) struct Model {
     pub(crate) bytes: Vec<u8>,
     /// The running program in its place, until a detector takes it over.
     pub(crate) foreign: Mutex<Option<Foreign>>,
+    /// Name in `DETECTORS`.
+    pub(crate) runtime: String,
+    /// What was measured on this board.
+    pub(crate) measured: Option<Measured>,
 }
 
 impl Model {
     /// Finds the file in `--models`, or else in the first usual place that has it.
     pub(crate) fn load(choice: &ModelChoice) -> Result<Self, Error> {
+        let measured = choice.choice.as_deref().and_then(choice::read);
         if let Some(program) = choice.runtime.strip_prefix("json:") {
-            return json::model(program);
+            return Ok(Self { measured, ..json::model(program)? });
         }
-        let card = Card::find(&choice.card)?;
-        let places = match &choice.models {
-            Some(folder) => vec![folder.clone()],
-            None => usual_places(std::env::current_exe().ok().as_deref()),
-        };
-        let Some(path) = places.iter().map(|p| p.join(&card.file)).find(|p| p.is_file()) else {
-            return Err(Error::NoModel { file: card.file, expected: card.sha256, places });
-        };
+        let chosen = choice::choose(choice, measured.as_ref());
+        let card = Card::find(&chosen.card)?;
+        let path = find(&card, choice.models.as_deref())?;
+        Ok(Self { measured, ..Self::open(card, path, &chosen.runtime)? })
+    }
+
+    /// Reads and checks a card's file.
+    pub(crate) fn open(card: Card, path: PathBuf, runtime: &str) -> Result<Self, Error> {
         let bytes = std::fs::read(&path)
             .map_err(|e| Error::BadModel { path: path.clone(), why: format!("cannot be read: {e}") })?;
         card.verify(&bytes)?;
-        Ok(Self { card, path, bytes, foreign: Mutex::default() })
+        Ok(Self { card, path, bytes, foreign: Mutex::default(), runtime: runtime.to_owned(), measured: None })
     }
 
     /// What the recorder is told.
@@ -45,6 +51,16 @@ impl Model {
             labels: self.card.labels.clone(),
         }
     }
+}
+
+/// The card's file, not yet looked into.
+pub(crate) fn find(card: &Card, models: Option<&Path>) -> Result<PathBuf, Error> {
+    let places = match models {
+        Some(folder) => vec![folder.to_owned()],
+        None => usual_places(std::env::current_exe().ok().as_deref()),
+    };
+    let found = places.iter().map(|p| p.join(&card.file)).find(|p| p.is_file());
+    found.ok_or_else(|| Error::NoModel { file: card.file.clone(), expected: card.sha256.clone(), places })
 }
 
 /// Where model files are, best first: an unpacked release, an installed one, a checkout.

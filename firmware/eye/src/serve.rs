@@ -1,5 +1,6 @@
 //! The recorder's socket → streams, stills and answers. Ends well when the socket closes.
 
+use crate::choice;
 use crate::clock::Stopwatch;
 use crate::counters::Counters;
 use crate::decoder;
@@ -68,7 +69,11 @@ pub(crate) fn run(args: &cli::Serve) -> Result<(), Error> {
             end(&error);
         }
     })?;
-    tracing::info!(card = %model.card.id, threads = args.threads, "serving");
+    if let Some(measured) = &model.measured {
+        decoder::prefer(choice::decoder_order(measured));
+        outbox.send(FromEye::Measured(measured.clone()));
+    }
+    tracing::info!(card = %model.card.id, runtime = %model.runtime, threads = args.threads, "serving");
     let mut service = Service::start(args, &model, lookers, outbox)?;
     while let Some(message) = read(&mut reader)? {
         service.take(message)?;
@@ -80,7 +85,7 @@ pub(crate) fn run(args: &cli::Serve) -> Result<(), Error> {
 /// Models and decoders get ready at the same time: together they are most of what a restart costs. No thread is left over.
 fn prepare(args: &cli::Serve, model: &Model) -> (Result<Vec<Looker>, Error>, Result<(), Error>) {
     std::thread::scope(|scope| {
-        let open = || Looker::open(&args.model.runtime, model);
+        let open = || Looker::open(&model.runtime, model);
         let opening: Vec<_> = (0..args.threads).map(|_| scope.spawn(open)).collect();
         let decoders = decoder::prepare();
         // A thread that panicked has ended the process.

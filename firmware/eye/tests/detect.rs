@@ -3,6 +3,8 @@
 
 mod support;
 
+use nightjar_types::VideoCodec;
+use nightjar_types::eye::{FromEye, Measured, ModelRun, PROTOCOL, ToEye};
 use serde_json::Value;
 use support::{eye, ffmpeg, models, pedestrians, run};
 
@@ -94,6 +96,51 @@ fn bench_measures_every_card() {
         let said: Value = serde_json::from_slice(&out.stdout).unwrap();
         assert!(said["median_ms"].as_f64() > Some(0.0) && said["card"] == *card, "{said}");
     }
+}
+
+/// One process after the other reads and writes the same file, as the recorder lets them.
+#[test]
+fn bench_remembers_what_is_right_and_serve_goes_by_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("eye-choice.json");
+    let bench = |models: &std::path::Path, more: &[&str]| -> Measured {
+        let out = run(eye()
+            .args(["bench", "--json", "--runs", "1", "--remember"])
+            .arg(&file)
+            .arg("--models")
+            .arg(models)
+            .args(more));
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        serde_json::from_slice(&out.stdout).unwrap()
+    };
+    let measured = bench(&models(), &[]);
+    for id in nightjar_models::AUTO {
+        let good = |m: &&ModelRun| m.card == *id && m.runtime == "fused";
+        let run = measured.models.iter().find(good).unwrap();
+        assert_eq!(run.fault, None, "{id}");
+    }
+    assert!(!measured.good_decoders(VideoCodec::H264).is_empty());
+    // Where nothing is, nothing would be found; but it is remembered already.
+    assert_eq!(bench(folder.path(), &[]), measured);
+    assert!(bench(folder.path(), &["--anew"]).models.is_empty());
+
+    // A variant that is fast and wrong is passed over.
+    let mut other = measured.clone();
+    for run in &mut other.models {
+        if run.card.ends_with("f32") && run.runtime == "tract" {
+            run.look_ms = Some(0.001);
+        } else if run.card.ends_with("int8") {
+            (run.look_ms, run.fault) = (Some(0.0001), Some("chelsea-192x128: no cat".into()));
+        }
+    }
+    std::fs::write(&file, serde_json::to_vec(&other).unwrap()).unwrap();
+    let mut recorder = support::Recorder::start(&models(), &["--choice", file.to_str().unwrap()]);
+    recorder.say(&ToEye::Hello { protocol: PROTOCOL });
+    let FromEye::Hello { model, .. } = recorder.hear() else { panic!("no hello") };
+    assert_eq!(model.card, "ssdlite-mnv2-coco12-f32");
+    let told = recorder.until(|m| if let FromEye::Measured(told) = m { Some(told.clone()) } else { None });
+    assert_eq!(told, other);
+    recorder.hang_up();
 }
 
 #[test]

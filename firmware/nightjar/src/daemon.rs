@@ -7,7 +7,7 @@ use crate::names::{self, Names};
 use crate::night::{Night, Parts, Worker};
 use crate::outputs::Outputs;
 use crate::stage::{Seen, Stage};
-use crate::{console, heat, keeping, load, reload, supervisor};
+use crate::{console, heat, keeping, load, measuring, reload, supervisor};
 use anyhow::Context;
 use nightjar_api::{Audit, Auth, Clock, Options, Server, TlsMode, Web};
 use nightjar_io::clock;
@@ -68,7 +68,7 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     let outputs = Outputs::open(&config, &board, audit.clone(), updates.clone())?;
 
     let detected = names::detected(&config);
-    let (eye, eye_task, seen) = start_eye(&config, stopped.clone())?;
+    let (eye, eye_task, seen) = start_eye(&config, &state_dir, stopped.clone())?;
     let hubs: Vec<Arc<Hub>> = all_streams.iter().map(|_| Arc::default()).collect();
     let (streams, vitals) = open_streams(&config, &storage, &hubs, &eye)?;
 
@@ -92,6 +92,7 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
         updates: updates.clone(),
     };
     let worker = config.night.enabled.then(|| Worker::new(night.clone(), parts));
+    let (measured_eye, measured_dir) = (eye.clone(), state_dir.clone());
     let gauges = Arc::new(Gauges {
         config: config.clone(),
         board: board.title().to_string(),
@@ -150,6 +151,10 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     tracing::info!("{}", console::summary(&config));
     console::welcome(&address, setup_code.as_ref().map(|c| c.reveal()));
     supervisor::ready();
+    let measured = tokio::spawn({
+        let (config, stopped, eye) = (config.clone(), stopped.clone(), measured_eye);
+        async move { measuring::run(&config, &measured_dir, eye, stopped).await }
+    });
 
     let library = storage.library();
     let reload = || {
@@ -167,6 +172,7 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     stage.await?;
     eye_task.await?;
     heat.await?;
+    measured.await?;
     supervisor.await?;
     let closed = tokio::task::spawn_blocking(move || storage.stop()).await?;
     keeping::tell_deletions(&library, &audit);
@@ -195,7 +201,11 @@ async fn wait_for_end(
 
 type StartedEye = (Eye, JoinHandle<()>, mpsc::Receiver<nightjar_types::eye::FromEye>);
 
-fn start_eye(config: &Config, stopped: watch::Receiver<bool>) -> anyhow::Result<StartedEye> {
+fn start_eye(
+    config: &Config,
+    state_dir: &Path,
+    stopped: watch::Receiver<bool>,
+) -> anyhow::Result<StartedEye> {
     let mut args = vec![
         "--card".to_string(),
         config.eye.card.clone(),
@@ -203,6 +213,8 @@ fn start_eye(config: &Config, stopped: watch::Receiver<bool>) -> anyhow::Result<
         config.eye.threads.to_string(),
         "--cpu".into(),
         config.eye.cpu.to_string(),
+        "--choice".into(),
+        measuring::file(state_dir).display().to_string(),
     ];
     if let Some(models) = &config.eye.models {
         args.extend(["--models".to_string(), models.clone()]);

@@ -1,5 +1,6 @@
 //! Every part's numbers → what the page and an alarm need: states, problems in words with the mend, typed counters.
 
+use crate::forecast::{self, Seen};
 use crate::names::StreamName;
 use crate::stage::Shown;
 use crate::{heat, keeping, tampering};
@@ -171,6 +172,20 @@ impl Gauges {
             skipped_gops: s.skipped_gops,
             sandbox: held_in(&s.sandbox),
             quarantine: s.quarantine.iter().map(|(n, q)| self.quarantine(*n, q)).collect(),
+            room: s.measured.as_ref().and_then(|m| {
+                let since = s.since?;
+                forecast::room(&Seen {
+                    cameras: self.detected.len() as u32,
+                    over: clock::mono().since(since),
+                    decoded: s.counters.decoded,
+                    inferred: s.counters.inferred,
+                    decode_ms: forecast::decode_ms(m)?,
+                    look_ms: s.counters.inference_p50_us as f32 / 1_000.0,
+                    cores: m.cores,
+                    threads: self.config.eye.threads.into(),
+                })
+            }),
+            measured: s.measured,
             error: s.error,
         }
     }

@@ -237,8 +237,11 @@ impl Stage {
             }
             FromEye::Scene { stream, state, .. } => self.scene(stream, &state),
             // the link answers these itself
-            FromEye::Still { .. } | FromEye::Decoder { .. } | FromEye::Pong { .. } | FromEye::Pace { .. } => {
-            }
+            FromEye::Still { .. }
+            | FromEye::Decoder { .. }
+            | FromEye::Pong { .. }
+            | FromEye::Pace { .. }
+            | FromEye::Measured(_) => {}
         }
     }
 

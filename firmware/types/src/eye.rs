@@ -214,6 +214,8 @@ pub enum FromEye {
         /// What it is now.
         state: SceneState,
     },
+    /// What was measured on this board; after `Hello`, when there is a measurement.
+    Measured(Measured),
 }
 
 /// What a thread of the eye is at.
@@ -258,6 +260,73 @@ pub struct ModelInfo {
     pub sha256: String,
     /// Classes it can name.
     pub labels: Vec<String>,
+}
+
+/// What this board does how fast: `nightjar-eye bench` measures it, the eye and the Health page go by it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Measured {
+    /// Version of the eye that measured; another measures anew.
+    pub version: String,
+    /// Processor and its number of cores; another board measures anew.
+    pub board: String,
+    /// Processor cores.
+    pub cores: u32,
+    /// Every card by every runtime.
+    pub models: Vec<ModelRun>,
+    /// Every decoder.
+    pub decoders: Vec<DecoderRun>,
+}
+
+/// One card by one runtime.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ModelRun {
+    /// Card id.
+    pub card: String,
+    /// Detector runtime.
+    pub runtime: String,
+    /// Whether `auto` may take it: it is a variant of the default detector.
+    pub is_candidate: bool,
+    /// Median time of one look, milliseconds, preparation included.
+    pub look_ms: Option<f32>,
+    /// Why it is not to be used.
+    pub fault: Option<String>,
+}
+
+/// One decoder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DecoderRun {
+    /// The codec.
+    pub codec: VideoCodec,
+    /// GStreamer element.
+    pub element: String,
+    /// Processor time for one picture of [`PROBE_SIZE`], milliseconds.
+    pub cpu_ms: Option<f32>,
+    /// Why it is not to be used.
+    pub fault: Option<String>,
+}
+
+/// Width and height of the pictures that decoders are measured with.
+pub const PROBE_SIZE: (u32, u32) = (640, 360);
+
+impl Measured {
+    /// The fastest variant that gives right answers.
+    pub fn best_model(&self) -> Option<&ModelRun> {
+        let good = self.models.iter().filter(|m| m.is_candidate && m.fault.is_none());
+        good.filter(|m| m.look_ms.is_some()).min_by(|a, b| f32::total_cmp(&ms(a.look_ms), &ms(b.look_ms)))
+    }
+
+    /// Decoders of a codec that give right pictures, cheapest first.
+    pub fn good_decoders(&self, codec: VideoCodec) -> Vec<&DecoderRun> {
+        let good = |d: &&DecoderRun| d.codec == codec && d.fault.is_none() && d.cpu_ms.is_some();
+        let mut decoders: Vec<&DecoderRun> = self.decoders.iter().filter(good).collect();
+        decoders.sort_by(|a, b| f32::total_cmp(&ms(a.cpu_ms), &ms(b.cpu_ms)));
+        decoders
+    }
+}
+
+/// What was not measured is slowest.
+fn ms(measured: Option<f32>) -> f32 {
+    measured.unwrap_or(f32::INFINITY)
 }
 
 /// Running totals over all streams.
@@ -329,6 +398,43 @@ mod tests {
         let len = body_len(sent[..4].try_into().unwrap()).unwrap();
         assert_eq!(len, sent.len() - 4);
         assert_eq!(decode::<FromEye>(&sent[4..]).unwrap(), said);
+    }
+
+    #[test]
+    fn what_is_wrong_is_never_chosen_however_fast() {
+        let model = |card: &str, look_ms, fault: Option<&str>, is_candidate| ModelRun {
+            card: card.into(),
+            runtime: "fused".into(),
+            is_candidate,
+            look_ms,
+            fault: fault.map(Into::into),
+        };
+        let decoder = |element: &str, cpu_ms, fault: Option<&str>| DecoderRun {
+            codec: VideoCodec::H264,
+            element: element.into(),
+            cpu_ms,
+            fault: fault.map(Into::into),
+        };
+        let measured = Measured {
+            models: vec![
+                model("wrong", Some(1.0), Some("misses the cat"), true),
+                model("other", Some(2.0), None, false),
+                model("f32", Some(9.0), None, true),
+                model("int8", Some(8.0), None, true),
+                model("unmeasured", None, None, true),
+            ],
+            decoders: vec![
+                decoder("green", Some(0.1), Some("other pictures")),
+                decoder("soft", Some(2.0), None),
+                decoder("hard", Some(0.5), None),
+            ],
+            ..Measured::default()
+        };
+        assert_eq!(measured.best_model().unwrap().card, "int8");
+        let order: Vec<&str> =
+            measured.good_decoders(VideoCodec::H264).iter().map(|d| d.element.as_str()).collect();
+        assert_eq!(order, ["hard", "soft"]);
+        assert!(measured.good_decoders(VideoCodec::H265).is_empty());
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! What the API shows: JSON shapes of `/api/v1`. Times are integer milliseconds since 1970 UTC, names end in `_ms`.
 
-use crate::{BBox, Detection, GapCause, eye::ModelInfo};
+use crate::{
+    BBox, Detection, GapCause,
+    eye::{Measured, ModelInfo},
+};
 use serde::Serialize;
 
 /// How a camera is doing (feature A12). Each state but `Recording` comes with its mend.
@@ -244,6 +247,10 @@ pub struct EyeStatus {
     pub sandbox: String,
     /// Cameras whose pictures it is spared, because they ended it.
     pub quarantine: Vec<QuarantineView>,
+    /// What was measured on this board.
+    pub measured: Option<Measured>,
+    /// Cameras like those that are detected on now, for which this board has room besides them.
+    pub room: Option<u32>,
     /// The newest error.
     pub error: Option<String>,
 }

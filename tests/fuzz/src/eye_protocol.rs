@@ -3,7 +3,8 @@
 use crate::draw::Draw;
 use bytes::Bytes;
 use nightjar_types::eye::{
-    self, Busy, Ease, EyeCounters, FromEye, MAX_MESSAGE, ModelInfo, PROTOCOL, Sandbox, Stages, ToEye, Work,
+    self, Busy, DecoderRun, Ease, EyeCounters, FromEye, MAX_MESSAGE, Measured, ModelInfo, ModelRun, PROTOCOL,
+    Sandbox, Stages, ToEye, Work,
 };
 use nightjar_types::{BBox, Detection, Mono, VideoCodec};
 use serde::{Serialize, de::DeserializeOwned};
@@ -28,6 +29,11 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         ModelInfo { card: "c".into(), sha256: "00".into(), labels: vec!["person".into(), "dog".into()] };
     let sandbox = Sandbox { in_force: vec!["seccomp".into()], missing: vec!["landlock: none".into()] };
     let busy = vec![Busy { work: Work::Looking, on: stream, mono, ms: 40 }];
+    let run =
+        ModelRun { card: "c".into(), runtime: "tract".into(), look_ms: Some(20.5), ..ModelRun::default() };
+    let element = "avdec_h264".to_owned();
+    let decoder = DecoderRun { codec: h264, element, cpu_ms: None, fault: Some("not there".into()) };
+    let measured = Measured { models: vec![run], decoders: vec![decoder], ..Measured::default() };
     let from = [
         FromEye::Hello { protocol: PROTOCOL, model, sandbox },
         FromEye::Frame {
@@ -45,6 +51,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         FromEye::Decoder { stream, element: Ok("avdec_h264".into()) },
         FromEye::Pong { nonce: 7, counters: EyeCounters { decoded: 5, ..EyeCounters::default() }, busy },
         FromEye::Pace { stream, is_quiet: true },
+        FromEye::Measured(measured),
     ];
     let sent = |message: Vec<u8>, side: u8| [&[side][..], &message].concat();
     let to = to.iter().map(|m| sent(eye::encode(m).expect("it is small"), 0));

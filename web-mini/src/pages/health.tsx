@@ -7,7 +7,7 @@ import { NightCard } from "../parts/night-card.tsx";
 import { Chip, Fact, Facts, Head, Loading, Trouble, type Tone } from "../parts/small.tsx";
 import { ClockCard, StorageCard, useStorage } from "../parts/storage-card.tsx";
 import { cameraName, cameras, health, leave, session } from "../store.ts";
-import type { EyeStatus, Health as HealthView } from "../types.ts";
+import type { EyeStatus, Health as HealthView, Measured } from "../types.ts";
 import { t } from "../words.ts";
 
 export function Health() {
@@ -113,8 +113,32 @@ function Eye({ eye }: { eye: EyeStatus }) {
             <code>{element}</code>
           </Fact>
         ))}
+        {eye.room !== null && <Fact name={t.health.room}>{t.health.roomFor(eye.room)}</Fact>}
       </Facts>
+      {eye.measured && <MeasuredBoard measured={eye.measured} />}
     </section>
+  );
+}
+
+/** Every variant and decoder of this board, with what it costs or why it is not used. */
+function MeasuredBoard({ measured }: { measured: Measured }) {
+  return (
+    <details>
+      <summary>{t.health.measured}</summary>
+      <p>{measured.board}</p>
+      <Facts>
+        {measured.models.map((run) => (
+          <Fact key={run.card + run.runtime} name={`${run.card}, ${run.runtime}`}>
+            {run.fault ?? t.health.perLook(number(run.look_ms ?? 0, 1))}
+          </Fact>
+        ))}
+        {measured.decoders.map((run) => (
+          <Fact key={run.codec + run.element} name={`${run.codec === "h264" ? "H.264" : "H.265"}: ${run.element}`}>
+            {run.fault ?? t.health.perPicture(number(run.cpu_ms ?? 0, 1))}
+          </Fact>
+        ))}
+      </Facts>
+    </details>
   );
 }
 

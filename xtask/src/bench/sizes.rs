@@ -34,7 +34,8 @@ pub(super) fn sizes(stage: &Stage<'_>) -> Result<Section> {
     Ok(section(SIZES, text))
 }
 
-/// Median and 90th percentile of the milliseconds that the eye takes to look at a picture of the clip.
+/// Median milliseconds that the eye takes to look at a picture of the clip, by every model variant and runtime, and what
+/// a decoded picture costs.
 pub(super) fn detector(stage: &Stage<'_>) -> Result<Section> {
     let place = stage.place;
     let mut eye = Command::new(place.target("release/nightjar-eye"));
@@ -42,11 +43,23 @@ pub(super) fn detector(stage: &Stage<'_>) -> Result<Section> {
     let text = run::capture(eye.arg("--input").arg(place.target("clips/vtest.mp4")))?;
     let said: serde_json::Value =
         serde_json::from_str(&text).context("nightjar-eye bench printed no JSON")?;
-    let number = |key: &str| said[key].as_f64().with_context(|| format!("nightjar-eye bench told no {key}"));
-    let (median, slow) = (number("median_ms")?, number("p90_ms")?);
-    let notes = format!(
-        "One look at a picture of the pedestrian clip, preparation included, one thread: median {median:.1} ms, 90 % within {slow:.1} ms\n\
-         ({INFERENCES} looks)."
+    let list = |key: &str| said[key].as_array().with_context(|| format!("nightjar-eye bench told no {key}"));
+    let mut table = format!(
+        "| one look at a picture of the pedestrian clip, one thread, {INFERENCES} looks | runtime | median |\n|---|---|---|\n"
     );
-    Ok(section(DETECTOR, notes))
+    for run in list("models")? {
+        let cost = match (run["fault"].as_str(), run["look_ms"].as_f64()) {
+            (Some(fault), _) => format!("not used: {fault}"),
+            (None, ms) => format!("{:.1} ms", ms.context("nightjar-eye bench told no look_ms")?),
+        };
+        let name = |key: &str| run[key].as_str().unwrap_or("?").to_owned();
+        writeln!(table, "| {} | {} | {cost} |", name("card"), name("runtime")).ok();
+    }
+    table.push_str("\n| decoder, a picture of 640×360 | processor time |\n|---|---|\n");
+    for run in list("decoders")?.iter().filter(|d| d["cpu_ms"].is_number()) {
+        let (element, ms) =
+            (run["element"].as_str().unwrap_or("?"), run["cpu_ms"].as_f64().unwrap_or_default());
+        writeln!(table, "| {element} | {ms:.2} ms |").ok();
+    }
+    Ok(section(DETECTOR, table))
 }

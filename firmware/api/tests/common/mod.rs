@@ -151,6 +151,8 @@ impl Desk for MemoryDesk {
                 skipped_gops: 0,
                 sandbox: "seccomp".into(),
                 quarantine: vec![],
+                measured: None,
+                room: Some(4),
                 error: None,
             },
             counters: vec![("dropped_gops", 4)],

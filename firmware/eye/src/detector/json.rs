@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+/// The runtime.
+pub(crate) const NAME: &str = "json";
 /// Raised whenever a message changes its meaning.
 const PROTOCOL: u16 = 1;
 /// Until its hello: large models take their time.
@@ -82,7 +84,14 @@ pub(crate) fn model(program: &str) -> Result<Model, Error> {
     card.labels.clone_from(&foreign.labels);
     card.small_input = None;
     card.input.dims = vec![1, 3, foreign.size.1, foreign.size.0];
-    Ok(Model { card, path, bytes: Vec::new(), foreign: Some(foreign).into() })
+    Ok(Model {
+        card,
+        path,
+        bytes: Vec::new(),
+        foreign: Some(foreign).into(),
+        runtime: format!("{NAME}:{program}"),
+        measured: None,
+    })
 }
 
 /// The program that the model came from; each further thread has its own.

@@ -1,5 +1,6 @@
 //! Model input → raw boxes and scores, by whichever runtime. Adding one is a file here and a line in [`DETECTORS`].
 
+mod fused;
 pub(crate) mod json;
 mod tract;
 
@@ -24,7 +25,8 @@ pub(crate) trait Detector: Send {
 pub(crate) type Open = fn(&Model) -> Result<Box<dyn Detector>, Error>;
 
 /// Every runtime by its `--runtime` name; what follows a colon there is the runtime's own.
-pub(crate) const DETECTORS: &[(&str, Open)] = &[("tract", tract::open), ("json", json::open)];
+pub(crate) const DETECTORS: &[(&str, Open)] =
+    &[("fused", tract::open_fused), ("tract", tract::open), (json::NAME, json::open)];
 
 /// The detector of a runtime for a model.
 pub(crate) fn open(runtime: &str, model: &Model) -> Result<Box<dyn Detector>, Error> {

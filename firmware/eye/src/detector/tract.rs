@@ -1,6 +1,8 @@
 //! ONNX bytes → an optimised tract plan; u8 planes → f32 boxes and scores. Pure Rust, one thread.
+//!
+//! Two runtimes: `tract` runs tract's own operators, `fused` puts ours where they fit.
 
-use super::{Detector, Output};
+use super::{Detector, Output, fused};
 use crate::error::Error;
 use crate::model::Model;
 use std::sync::Arc;
@@ -19,18 +21,36 @@ struct Plan {
     scores: usize,
 }
 
-/// Loads, types and optimises the graph for each of the card's input sizes.
+/// tract's own operators.
 pub(crate) fn open(model: &Model) -> Result<Box<dyn Detector>, Error> {
-    let small = model.card.small_input.as_ref().map(|input| Plan::make(model, &input.dims)).transpose()?;
-    Ok(Box::new(Tract { usual: Plan::make(model, &model.card.input.dims)?, small }))
+    open_with(model, &tract_onnx::onnx(), |graph| Ok(graph))
+}
+
+/// Ours where they fit.
+pub(crate) fn open_fused(model: &Model) -> Result<Box<dyn Detector>, Error> {
+    open_with(model, &fused::reader(), |graph| fused::rewrite(&graph))
+}
+
+/// Loads, types and optimises the graph for each of the card's input sizes.
+fn open_with(
+    model: &Model,
+    reader: &tract_onnx::Onnx,
+    rewrite: fn(TypedModel) -> TractResult<TypedModel>,
+) -> Result<Box<dyn Detector>, Error> {
+    let make = |dims: &[usize]| Plan::make(model, dims, reader, rewrite);
+    let small = model.card.small_input.as_ref().map(|input| make(&input.dims)).transpose()?;
+    Ok(Box::new(Tract { usual: make(&model.card.input.dims)?, small }))
 }
 
 impl Plan {
-    fn make(model: &Model, shape: &[usize]) -> Result<Self, Error> {
+    fn make(
+        model: &Model,
+        shape: &[usize],
+        reader: &tract_onnx::Onnx,
+        rewrite: fn(TypedModel) -> TractResult<TypedModel>,
+    ) -> Result<Self, Error> {
         let bad = |why: String| Error::BadModel { path: model.path.clone(), why };
-        let graph = tract_onnx::onnx()
-            .model_for_read(&mut model.bytes.as_slice())
-            .map_err(|e| bad(format!("{e:#}")))?;
+        let graph = reader.model_for_read(&mut model.bytes.as_slice()).map_err(|e| bad(format!("{e:#}")))?;
         let place = |wanted: &str| {
             let names = graph.outputs.iter().map(|&o| graph.outlet_label(o).unwrap_or_default().to_owned());
             names
@@ -41,6 +61,8 @@ impl Plan {
         let (boxes, scores) = (place("boxes")?, place("scores")?);
         let plan = graph
             .with_input_fact(0, u8::fact(shape).into())
+            .and_then(|g| g.into_typed())
+            .and_then(rewrite)
             .and_then(|g| g.into_optimized())
             .and_then(|g| g.into_runnable())
             .map_err(|e| bad(format!("{e:#}")))?;

@@ -27,6 +27,7 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(5);
 /// With no camera to look at, it is let go after this long.
 const IDLE_FOR: Duration = Duration::from_secs(60);
 const IDLE: &str = "nobody asks for pictures";
+const RENEWED: &str = "it is to read its measurements";
 
 pub(super) struct Link {
     config: EyeConfig,
@@ -84,7 +85,7 @@ impl Link {
                 why = self.run_once() => why,
                 _ = stop.wait_for(|stop| *stop) => return,
             };
-            if why == IDLE {
+            if why == IDLE || why == RENEWED {
                 self.reset(None);
                 continue;
             }
@@ -143,14 +144,14 @@ impl Link {
                 tokio::select! {
                     fault = self.listen(&mut from) => fault,
                     fault = self.tell(&mut to) => fault,
+                    () = self.shared.renew.notified() => RENEWED.into(),
                 }
             }
         };
         let Fault { why, hangs, is_gone } = fault;
-        if why == IDLE {
+        if why == IDLE || why == RENEWED {
             drop((from, to)); // it ends by itself then
-            drop(process.end(why, true).await);
-            return IDLE.into();
+            return process.end(why, true).await.why;
         }
         let end = process.end(why, is_gone).await;
         self.judge(end, hangs)
@@ -213,6 +214,7 @@ impl Link {
                     let mut state = self.shared.state();
                     state.is_running = true;
                     state.error = None;
+                    state.since = Some(clock::mono());
                     state.model = model.clone();
                     state.sandbox = sandbox.clone();
                 }
@@ -259,6 +261,7 @@ impl Link {
                     before = busy;
                     self.shared.culprits().tick(clock::mono());
                 }
+                FromEye::Measured(measured) => self.shared.state().measured = Some(measured),
                 FromEye::Decoder { stream, element } => {
                     self.shared.state().decoders.insert(stream, element);
                 }

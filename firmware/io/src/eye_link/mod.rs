@@ -16,8 +16,8 @@ pub use culprits::Quarantine;
 use culprits::{Culprits, Suspect};
 use link::Link;
 use mailbox::Mailbox;
-use nightjar_types::eye::{Ease, EyeCounters, FromEye, ModelInfo, Sandbox, ToEye};
-use nightjar_types::{AccessUnit, StreamParams, VideoParams};
+use nightjar_types::eye::{Ease, EyeCounters, FromEye, Measured, ModelInfo, Sandbox, ToEye};
+use nightjar_types::{AccessUnit, Mono, StreamParams, VideoParams};
 use pace::Pace;
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -89,6 +89,10 @@ pub struct EyeState {
     pub decoders: BTreeMap<u32, Result<String, String>>,
     /// Its own counters.
     pub counters: EyeCounters,
+    /// When it said hello, for shares of time.
+    pub since: Option<Mono>,
+    /// What was measured on this board.
+    pub measured: Option<Measured>,
     /// Groups of pictures left out because it was busy.
     pub skipped_gops: u64,
     /// What the kernel holds it to.
@@ -113,6 +117,8 @@ struct Stills {
 }
 
 struct Shared {
+    /// Something that the eye reads at its start has changed.
+    renew: Notify,
     mailboxes: Vec<Mailbox>,
     paces: Vec<Pace>,
     ease: Mutex<Ease>,
@@ -188,6 +194,7 @@ impl Eye {
         let mailboxes = config.cameras.iter().map(|_| Mailbox::new(wake.clone())).collect();
         let paces = config.cameras.iter().map(|_| Pace::default()).collect();
         let shared = Arc::new(Shared {
+            renew: Notify::new(),
             mailboxes,
             paces,
             ease: Mutex::default(),
@@ -216,6 +223,11 @@ impl Eye {
     /// the newest caller gets the answers.
     pub fn archive(&self) -> (ArchiveFeed, mpsc::Receiver<FromEye>) {
         ArchiveFeed::new(self.shared.clone())
+    }
+
+    /// Starts the eye anew: what it reads at its start has changed. It is away for about a second.
+    pub fn renew(&self) {
+        self.shared.renew.notify_one();
     }
 
     /// How it is doing.

@@ -1,6 +1,6 @@
 //! What the eye says → the same when it makes sense, else why the eye is not to be trusted any more.
 
-use nightjar_types::eye::{ARCHIVE, FromEye, ModelInfo, Sandbox};
+use nightjar_types::eye::{ARCHIVE, FromEye, Measured, ModelInfo, Sandbox};
 use nightjar_types::{BBox, Detection, Mono};
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ const NAME: usize = 64;
 const WORDS: usize = 4096;
 /// Classes of a model.
 const LABELS: usize = 4096;
+/// Model variants and decoders that were measured.
+const RUNS: usize = 256;
 /// Sides of a box may lie outside the picture by rounding and prediction, fractions of the picture.
 const OUTSIDE: std::ops::RangeInclusive<f32> = -1.0..=2.0;
 
@@ -75,6 +77,7 @@ impl Sieve {
                 Err(format!("it works at {} things at once", busy.len()))
             }
             FromEye::Pong { .. } => Ok(()),
+            FromEye::Measured(said) => measured(said),
         }
     }
 
@@ -105,6 +108,21 @@ pub(super) fn hello(model: &ModelInfo, sandbox: &Sandbox) -> Result<(), String> 
         return Err("it says too much of its sandbox".into());
     }
     [&model.card, &model.sha256].into_iter().chain(said).try_for_each(|text| words(text))
+}
+
+/// What it read from the file of its measurements.
+fn measured(said: &Measured) -> Result<(), String> {
+    let Measured { version, board, models, decoders, .. } = said;
+    if models.len() > RUNS || decoders.len() > RUNS {
+        return Err(format!("it measured {} models and {} decoders", models.len(), decoders.len()));
+    }
+    let times = models.iter().map(|m| m.look_ms).chain(decoders.iter().map(|d| d.cpu_ms)).flatten();
+    if let Some(ms) = times.into_iter().find(|ms| !(*ms >= 0.0 && ms.is_finite())) {
+        return Err(format!("it measured {ms} ms"));
+    }
+    let named = models.iter().flat_map(|m| [Some(&m.card), Some(&m.runtime), m.fault.as_ref()]);
+    let decoders = decoders.iter().flat_map(|d| [Some(&d.element), d.fault.as_ref()]);
+    named.chain(decoders).flatten().chain([version, board]).try_for_each(|text| words(text))
 }
 
 fn thing(thing: &Detection) -> Result<(), String> {
@@ -139,7 +157,7 @@ fn words(text: &str) -> Result<(), String> {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use nightjar_types::eye::EyeCounters;
+    use nightjar_types::eye::{EyeCounters, ModelRun};
 
     fn frame(stream: u32, mono: u64, detections: Vec<Detection>) -> FromEye {
         let (inferred, inference_ms, motion) = (true, 40.0, 0.1);
@@ -149,6 +167,10 @@ mod tests {
     fn person(x: f32, w: f32, score: f32) -> Detection {
         let bbox = BBox { x, y: 0.1, w, h: 0.2 };
         Detection { label: "person".into(), score, bbox, track: Some(1) }
+    }
+
+    fn measured(run: ModelRun) -> FromEye {
+        FromEye::Measured(Measured { models: vec![run], ..Measured::default() })
     }
 
     fn sieve() -> Sieve {
@@ -167,6 +189,7 @@ mod tests {
             FromEye::Decoder { stream: 1, element: Ok("avdec_h264".into()) },
             FromEye::Still { request: 3, jpeg: Ok(jpeg) },
             FromEye::Pong { nonce: 1, counters: EyeCounters::default(), busy: Vec::new() },
+            measured(ModelRun { look_ms: Some(20.0), ..ModelRun::default() }),
         ];
         let mut sieve = sieve();
         for message in said {
@@ -176,6 +199,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_told_in_words() {
+        let many = vec![ModelRun::default(); 300];
         let junk = Bytes::from_static(b"GIF89a");
         let said = [
             (frame(2, 1, vec![]), "never told"),
@@ -192,6 +216,9 @@ mod tests {
             (FromEye::Lost { stream: 0, track: 1, mono: Mono(u64::MAX) }, "never sent"),
             (FromEye::Still { request: 1, jpeg: Ok(junk) }, "no JPEG"),
             (FromEye::Decoder { stream: 0, element: Err("y".repeat(5000)) }, "5000 letters"),
+            (measured(ModelRun { look_ms: Some(f32::NAN), ..ModelRun::default() }), "NaN ms"),
+            (measured(ModelRun { card: "c".repeat(5000), ..ModelRun::default() }), "5000 letters"),
+            (FromEye::Measured(Measured { models: many, ..Measured::default() }), "300 models"),
         ];
         for (message, part) in said {
             let why = sieve().check(&message, Mono(0)).unwrap_err();

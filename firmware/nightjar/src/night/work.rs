@@ -372,7 +372,8 @@ impl Worker {
             | FromEye::Still { .. }
             | FromEye::Pong { .. }
             | FromEye::Pace { .. }
-            | FromEye::Scene { .. } => {}
+            | FromEye::Scene { .. }
+            | FromEye::Measured(_) => {}
         }
         Ok(())
     }

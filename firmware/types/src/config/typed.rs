@@ -140,7 +140,7 @@ pub(super) struct Eye {
 impl Default for Eye {
     fn default() -> Self {
         Self {
-            card: "nanodet-g-coco12-w8".into(),
+            card: "auto".into(),
             models: None,
             program: None,
             threads: 1,
