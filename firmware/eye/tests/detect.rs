@@ -129,7 +129,7 @@ fn bench_remembers_what_is_right_and_serve_goes_by_it() {
     for run in &mut other.models {
         if run.card.ends_with("f32") && run.runtime == "tract" {
             run.look_ms = Some(0.001);
-        } else if run.card.ends_with("int8") {
+        } else if run.card.ends_with("w8") {
             (run.look_ms, run.fault) = (Some(0.0001), Some("chelsea-192x128: no cat".into()));
         }
     }
@@ -137,7 +137,7 @@ fn bench_remembers_what_is_right_and_serve_goes_by_it() {
     let mut recorder = support::Recorder::start(&models(), &["--choice", file.to_str().unwrap()]);
     recorder.say(&ToEye::Hello { protocol: PROTOCOL });
     let FromEye::Hello { model, .. } = recorder.hear() else { panic!("no hello") };
-    assert_eq!(model.card, "ssdlite-mnv2-coco12-f32");
+    assert_eq!(model.card, "nanodet-g-coco12-f32");
     let told = recorder.until(|m| if let FromEye::Measured(told) = m { Some(told.clone()) } else { None });
     assert_eq!(told, other);
     recorder.hang_up();
