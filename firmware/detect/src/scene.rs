@@ -78,12 +78,12 @@ impl SceneGuard {
         self.pictures = 0;
     }
 
-    /// Whether pixels of a box moved since the model's last look, or just before, and more than light would move them.
+    /// Whether pixels of a box moved since the model's last look, or just before.
     pub fn moved_in(&self, gate: &MotionGate, bbox: &BBox) -> bool {
         let lately = self.pictures.saturating_add(1).max(LATELY);
         let whole = gate.share_in(&BBox { x: 0.0, y: 0.0, w: 1.0, h: 1.0 }, lately);
         let share = gate.share_in(bbox, lately);
-        share >= MOVED_SHARE && share >= whole.min(0.5) * MOVED_FACTOR && !gate.is_place_in(bbox)
+        share >= MOVED_SHARE && share >= whole.min(0.5) * MOVED_FACTOR
     }
 
     fn view(&mut self, now: Mono, picture: &Picture) -> Option<SceneState> {

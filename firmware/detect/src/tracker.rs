@@ -110,6 +110,8 @@ pub struct Witness<'a> {
     pub trust: Trust,
     /// Did the pixels of a box change since the look before, or just now?
     pub moved_in: &'a dyn Fn(&BBox) -> bool,
+    /// Does a box show what the place itself looks like there, in whatever light?
+    pub is_place: &'a dyn Fn(&BBox) -> bool,
 }
 
 impl Tracker {
@@ -125,7 +127,11 @@ impl Tracker {
 
     /// As [`Tracker::look_with`], of a picture whose pixels nobody has watched: all of it may have moved.
     pub fn look(&mut self, now: Mono, found: &[Found]) -> Vec<Lost> {
-        self.look_with(now, found, Witness { trust: Trust::Settled, moved_in: &|_| true })
+        self.look_with(
+            now,
+            found,
+            Witness { trust: Trust::Settled, moved_in: &|_| true, is_place: &|_| false },
+        )
     }
 
     /// Takes what the model found in the picture of `now`; gives the confirmed tracks that ended.
@@ -366,7 +372,9 @@ impl Parked {
             return track.begin_anew(now);
         }
         let is_told = track.id.is_none() && self.knows(now, track.class, &track.seen);
-        let changed = !is_told && !track.place.has_moved() && (witness.moved_in)(&inside(track.seen));
+        let place = inside(track.seen);
+        let changed =
+            !is_told && !track.place.has_moved() && (witness.moved_in)(&place) && !(witness.is_place)(&place);
         track.place.hit(now, &track.seen, changed);
     }
 }
@@ -492,6 +500,88 @@ mod tests {
         assert_eq!(now.iter().filter_map(|t| t.id).collect::<Vec<_>>(), [1, 2]);
         let first = now[0].bbox;
         assert!(first.x > 0.5, "number 1 walked right: {first:?}");
+    }
+
+    /// What the pixels say: nothing moved, all moved, the light is changing.
+    fn still<'a>() -> Witness<'a> {
+        Witness { trust: Trust::Settled, moved_in: &|_| false, is_place: &|_| false }
+    }
+
+    fn unsettled<'a>() -> Witness<'a> {
+        Witness { trust: Trust::Unsettled, moved_in: &|_| true, is_place: &|_| false }
+    }
+
+    #[test]
+    fn what_never_moves_gets_no_number_until_it_goes_elsewhere() {
+        let mut t = tracker();
+        for i in 0..50 {
+            t.look_with(at(i * 200), &[thing(0, 0.9, 0.3, 0.3)], still());
+        }
+        assert!(t.has_confirmed() && !t.has_unsure(), "it is known, and looked at rarely");
+        assert!(t.at(at(9800)).iter().all(|t| t.id.is_none()));
+        for i in 0..10u8 {
+            let x = 0.3 + 0.015 * f32::from(i);
+            t.look_with(at(10_000 + u64::from(i) * 200), &[thing(0, 0.9, x, 0.3)], still());
+        }
+        assert_eq!(t.at(at(11_800))[0].id, Some(1));
+    }
+
+    #[test]
+    fn what_has_the_pattern_of_the_place_has_not_moved_though_its_light_did() {
+        let mut t = tracker();
+        for i in 0..50 {
+            let light = Witness { trust: Trust::Settled, moved_in: &|_| true, is_place: &|_| true };
+            t.look_with(at(i * 200), &[thing(2, 0.9, 0.3, 0.3)], light);
+        }
+        assert!(t.at(at(9800)).iter().all(|t| t.id.is_none()));
+    }
+
+    #[test]
+    fn nothing_begins_while_the_light_changes_and_nobody_is_lost() {
+        let mut t = tracker();
+        for i in 0..5 {
+            t.look(at(i * 200), &[thing(0, 0.9, 0.1, 0.3)]);
+        }
+        for i in 5..20 {
+            assert!(t.look_with(at(i * 200), &[thing(0, 0.9, 0.7, 0.3)], unsettled()).is_empty());
+        }
+        assert_eq!(t.at(at(3800)).iter().filter_map(|t| t.id).collect::<Vec<_>>(), [1]);
+        t.look(at(4000), &[thing(0, 0.9, 0.1, 0.3), thing(0, 0.9, 0.7, 0.3)]);
+        assert_eq!(t.at(at(4000)).len(), 2);
+        t.look(at(4200), &[thing(0, 0.9, 0.1, 0.3), thing(0, 0.9, 0.71, 0.3)]);
+        assert_eq!(
+            t.at(at(4200)).iter().filter_map(|t| t.id).collect::<Vec<_>>(),
+            [1, 2],
+            "confirmed after it"
+        );
+    }
+
+    #[test]
+    fn a_parked_car_stays_one_though_it_is_missed_and_passed() {
+        let mut t = tracker();
+        let car = [thing(2, 0.9, 0.5, 0.5)];
+        for i in 0..40 {
+            t.look(at(i * 200), &car);
+        }
+        for i in 40..200 {
+            assert!(t.look_with(at(i * 200), &[], still()).is_empty(), "its pixels have not changed");
+        }
+        t.look_with(at(40_000), &car, still());
+        assert_eq!(t.at(at(40_000))[0].id, Some(1));
+        // A lorry stops in front of it: it is lost, found again and told no second time.
+        let lost: Vec<Lost> = (201..230).flat_map(|i| t.look(at(i * 200), &[])).collect();
+        assert_eq!(lost.iter().map(|l| l.id).collect::<Vec<_>>(), [1]);
+        for i in 230..400 {
+            t.look(at(i * 200), &car);
+        }
+        assert!(t.at(at(79_800)).iter().all(|t| t.id.is_none()));
+        // Another one that drives up to the same place some minutes later is.
+        let mut x = 0.1;
+        for i in 0..20 {
+            t.look(at(500_000 + i * 200), &[thing(2, 0.9, x, 0.5)]);
+            x += 0.02;
+        }
+        assert_eq!(t.at(at(503_800)).iter().filter_map(|t| t.id).collect::<Vec<_>>(), [2]);
     }
 
     #[test]
