@@ -112,22 +112,35 @@ impl Light {
         let whole = self.median((0..levels.len()).map(change)).unwrap_or(kind.none());
         let side = (columns.div_ceil(BLOCKS.0), rows.div_ceil(BLOCKS.1));
         let blocks = (columns.div_ceil(side.0), rows.div_ceil(side.1));
-        self.blocks.clear();
-        for block in 0..blocks.0 * blocks.1 {
+        let cells = |block: usize| {
             let at = (block % blocks.0 * side.0, block / blocks.0 * side.1);
             let to = ((at.0 + side.0).min(columns), (at.1 + side.1).min(rows));
-            let cells = || (at.1..to.1).flat_map(move |y| (at.0..to.0).map(move |x| y * columns + x));
-            let change = self.median(cells().map(change)).filter(|&change| {
-                let right =
-                    |&i: &usize| (levels[i] - kind.lit(background(i), change)).abs() <= threshold(i) * LOOSE;
-                cells().filter(right).count() * 8 >= cells().count() * EXPLAINS_EIGHTHS
-            });
-            self.blocks.push(change);
-        }
+            (at.1..to.1).flat_map(move |y| (at.0..to.0).map(move |x| y * columns + x))
+        };
+        self.blocks.clear();
         self.smooth.clear();
+        for block in 0..blocks.0 * blocks.1 {
+            let change = self.median(cells(block).map(change));
+            self.blocks.push(change);
+            self.smooth.push(change.unwrap_or(whole));
+        }
+        // By the block's own change, or across a soft edge by what lies between it and its neighbours'.
+        for block in 0..self.blocks.len() {
+            let Some(own) = self.blocks[block] else { continue };
+            let explains = |change: &dyn Fn(usize) -> i32| {
+                let right = |&i: &usize| {
+                    (levels[i] - kind.lit(background(i), change(i))).abs() <= threshold(i) * LOOSE
+                };
+                cells(block).filter(right).count() * 8 >= cells(block).count() * EXPLAINS_EIGHTHS
+            };
+            let between = |i: usize| self.change((i % columns, i / columns), side, blocks);
+            if !explains(&|_| own) && !explains(&between) {
+                self.blocks[block] = None;
+            }
+        }
         for block in 0..self.blocks.len() {
             let own = self.blocks[block].or_else(|| self.around(block, blocks)).unwrap_or(whole);
-            self.smooth.push(own);
+            self.smooth[block] = own;
         }
         self.expected.clear();
         for i in 0..levels.len() {

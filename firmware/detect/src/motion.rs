@@ -54,6 +54,10 @@ const LEARN_YOUNG: u32 = 2;
 const FIRST_NOISE: i32 = 2 << BITS;
 /// Light that changes more than this (1/n) from one picture to the next was switched.
 const SWITCHED_PART: i32 = 8;
+/// Neighbouring cells of a place that has a pattern differ by this at least (root mean square), and the pattern is the same
+/// when its correlation, squared, is above this (in 1/100).
+const PATTERN: i64 = 3 << BITS;
+const ALIKE_HUNDREDTHS: i64 = 56;
 /// A cell that has not moved for so many pictures has not moved.
 const NEVER: u16 = u16::MAX;
 
@@ -161,18 +165,40 @@ impl MotionGate {
 
     /// Share of a box, in fractions of the picture, that moved within the last `pictures`, 0..1.
     pub fn share_in(&self, bbox: &BBox, pictures: u16) -> f32 {
+        let (mut moved, mut all) = (0, 0);
+        for i in self.cells_in(bbox) {
+            moved += u32::from(self.cells[i].moved < pictures);
+            all += 1;
+        }
+        if all == 0 { 0.0 } else { moved as f32 / all as f32 }
+    }
+
+    /// The last picture has the background's own pattern in a box, in whatever light: what is there belongs to the place.
+    pub fn is_place_in(&self, bbox: &BBox) -> bool {
+        let (mut both, mut known, mut seen, mut all) = (0i64, 0i64, 0i64, 0i64);
+        for i in self.cells_in(bbox) {
+            for next in [i + 1, i + self.grid.0].into_iter().filter(|&next| next < self.cells.len()) {
+                let was = i64::from(self.cells[next].background - self.cells[i].background);
+                let is = i64::from(self.levels[next] - self.levels[i]);
+                (both, known, seen, all) = (both + was * is, known + was * was, seen + is * is, all + 1);
+            }
+        }
+        let is_textured = known > all * PATTERN * PATTERN;
+        let is_alike = both > 0
+            && 100 * i128::from(both).pow(2)
+                > i128::from(ALIKE_HUNDREDTHS) * i128::from(known) * i128::from(seen);
+        is_textured && is_alike
+    }
+
+    /// Numbers of the cells of a box.
+    fn cells_in(&self, bbox: &BBox) -> impl Iterator<Item = usize> + use<> {
         let (columns, rows) = self.grid;
         let cell = |at: f32, cells: usize| ((at * cells as f32) as usize).min(cells.saturating_sub(1));
         let (x, y) = (cell(bbox.x, columns), cell(bbox.y, rows));
-        let (to_x, to_y) = (cell(bbox.x + bbox.w, columns), cell(bbox.y + bbox.h, rows));
-        let (mut moved, mut all) = (0, 0);
-        for row in self.cells.chunks_exact(columns.max(1)).skip(y).take(to_y - y.min(to_y) + 1) {
-            for cell in row.iter().skip(x).take(to_x - x.min(to_x) + 1) {
-                moved += u32::from(cell.moved < pictures);
-                all += 1;
-            }
-        }
-        if all == 0 { 0.0 } else { moved as f32 / all as f32 }
+        let to_x = cell(bbox.x + bbox.w, columns).max(x) + 1;
+        let to_y = cell(bbox.y + bbox.h, rows).max(y) + 1;
+        let all = columns * rows;
+        (y..to_y).flat_map(move |y| (x..to_x).map(move |x| y * columns + x)).filter(move |&i| i < all)
     }
 
     fn is_weather(&self) -> bool {
@@ -230,10 +256,10 @@ impl MotionGate {
         (many, touched, is_still)
     }
 
-    /// Notes which cells move: those that are off and have at least two of their eight neighbours off too, as single cells
+    /// Notes which cells move, once the background is no longer young: those that are off and have at least two of their eight neighbours off too, as single cells
     /// are noise. Gives how many.
     fn mark(&mut self, (columns, rows): (usize, usize)) -> u32 {
-        let mut count = 0;
+        let (mut count, is_young) = (0, self.young > 0);
         for y in 0..rows {
             for x in 0..columns {
                 let i = y * columns + x;
@@ -247,7 +273,7 @@ impl MotionGate {
                     near >= 3 // itself and two more
                 };
                 let cell = &mut self.cells[i];
-                cell.moved = if moves { 0 } else { cell.moved.saturating_add(1) };
+                cell.moved = if moves && !is_young { 0 } else { cell.moved.saturating_add(1) };
                 count += u32::from(moves);
             }
         }

@@ -153,7 +153,7 @@ fn a_covered_lens_is_told_at_night_too() {
     let mut camera = Camera::used(5);
     (camera.colour, camera.noise) = (128, 6);
     camera.quiet(90, |luma, _| lit(luma, 0.5));
-    let told = camera.watch(60, |l, s| hand(l, s));
+    let told = camera.watch(60, hand);
     assert!(matches!(told[..], [(Tamper::Covered, _)]), "{told:?}");
 }
 

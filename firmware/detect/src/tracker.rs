@@ -119,6 +119,8 @@ pub struct Witness<'a> {
     pub trust: Trust,
     /// Did the pixels of a box change since the look before, or just now?
     pub moved_in: &'a dyn Fn(&BBox) -> bool,
+    /// Does a box show what the place itself looks like there, in whatever light?
+    pub is_place: &'a dyn Fn(&BBox) -> bool,
 }
 
 impl Tracker {
@@ -139,7 +141,12 @@ impl Tracker {
 
     /// The same when only parts of the picture were looked at.
     pub fn look_at(&mut self, now: Mono, found: &[Found], views: &[BBox]) -> Vec<Lost> {
-        self.look_with(now, found, views, Witness { trust: Trust::Settled, moved_in: &|_| true })
+        self.look_with(
+            now,
+            found,
+            views,
+            Witness { trust: Trust::Settled, moved_in: &|_| true, is_place: &|_| false },
+        )
     }
 
     /// Takes what the model found in the picture of `now`; gives the confirmed tracks that ended.
@@ -438,7 +445,9 @@ impl Parked {
             return track.begin_anew(now);
         }
         let is_told = track.id.is_none() && self.knows(now, track.class, &track.seen);
-        let changed = !is_told && !track.place.has_moved() && (witness.moved_in)(&inside(track.seen));
+        let place = inside(track.seen);
+        let changed =
+            !is_told && !track.place.has_moved() && (witness.moved_in)(&place) && !(witness.is_place)(&place);
         track.place.hit(now, &track.seen, changed);
     }
 }
@@ -450,210 +459,5 @@ fn inside(b: BBox) -> BBox {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::collections::HashSet;
-
-    fn thing(class: u16, score: f32, x: f32, y: f32) -> Found {
-        Found { class, score, bbox: BBox { x, y, w: 0.1, h: 0.2 } }
-    }
-
-    fn at(ms: u64) -> Mono {
-        Mono(ms * 1000)
-    }
-
-    fn tracker() -> Tracker {
-        Tracker::new(TrackerConfig::new(0.5))
-    }
-
-    #[test]
-    fn three_hits_confirm_and_one_flash_does_not() {
-        let mut t = tracker();
-        t.look(at(0), &[thing(0, 0.8, 0.3, 0.3), thing(0, 0.8, 0.7, 0.3)]);
-        t.look(at(100), &[thing(0, 0.8, 0.31, 0.3)]);
-        assert!(t.at(at(100)).iter().all(|t| t.id.is_none()));
-        t.look(at(200), &[thing(0, 0.8, 0.32, 0.3)]);
-        let now = t.at(at(200));
-        assert_eq!(now.len(), 1, "the flash is forgotten");
-        assert_eq!(now[0].id, Some(1));
-    }
-
-    #[test]
-    fn a_slow_board_confirms_too() {
-        let mut t = tracker();
-        for i in 0..3 {
-            t.look(at(i * 800), &[thing(0, 0.8, 0.3, 0.3)]);
-        }
-        assert!(t.has_confirmed());
-    }
-
-    #[test]
-    fn keeps_its_number_through_a_short_absence_and_predicts_on() {
-        let mut t = tracker();
-        for i in 0..10 {
-            t.look(at(i * 100), &[thing(0, 0.8, 0.1 + 0.02 * i as f32, 0.3)]);
-        }
-        for i in 10..15 {
-            assert!(t.look(at(i * 100), &[]).is_empty());
-        }
-        let there = t.at(at(1400))[0];
-        assert!((there.bbox.x - 0.38).abs() < 0.03 && there.misses == 5, "{there:?}");
-        t.look(at(1500), &[thing(0, 0.8, 0.4, 0.3)]);
-        assert_eq!(t.at(at(1500))[0].id, Some(1));
-    }
-
-    #[test]
-    fn is_lost_after_two_seconds_and_only_then() {
-        let mut t = tracker();
-        for i in 0..5 {
-            t.look(at(i * 100), &[thing(0, 0.8, 0.3, 0.3)]);
-        }
-        assert!(t.look(at(2300), &[]).is_empty());
-        let lost = t.look(at(2400), &[]);
-        assert_eq!(lost, [Lost { id: 1, seen: at(400) }]);
-        assert!(!t.has_confirmed());
-    }
-
-    #[test]
-    fn one_miss_of_a_rare_look_loses_nobody() {
-        let mut t = tracker();
-        for i in 0..3 {
-            t.look(at(i * 100), &[thing(0, 0.8, 0.3, 0.3)]);
-        }
-        assert!(t.look(at(2500), &[]).is_empty());
-        t.look(at(4500), &[thing(0, 0.8, 0.3, 0.3)]);
-        assert_eq!(t.at(at(4500))[0].id, Some(1));
-    }
-
-    #[test]
-    fn unsure_things_keep_a_track_but_begin_none() {
-        let mut t = tracker();
-        for i in 0..3 {
-            t.look(at(i * 100), &[thing(0, 0.8, 0.3, 0.3), thing(0, 0.3, 0.7, 0.7)]);
-        }
-        assert_eq!(t.at(at(200)).len(), 1);
-        for i in 3..40 {
-            assert!(t.look(at(i * 100), &[thing(0, 0.3, 0.3, 0.3)]).is_empty());
-        }
-        assert_eq!(t.at(at(3900))[0].id, Some(1));
-    }
-
-    #[test]
-    fn a_quick_walker_keeps_the_number_though_boxes_never_overlap() {
-        let mut t = tracker();
-        for i in 0..8u8 {
-            t.look(at(u64::from(i) * 500), &[thing(0, 0.8, 0.05 + 0.11 * f32::from(i), 0.3)]);
-        }
-        let now = t.at(at(3500));
-        assert_eq!((now.len(), now[0].id), (1, Some(1)));
-    }
-
-    #[test]
-    fn who_turns_back_between_two_looks_is_followed() {
-        let sketch = |x: usize| {
-            let mut data = vec![90; 320 * 180];
-            for (i, byte) in data.iter_mut().enumerate() {
-                let (column, row) = (i % 320, i / 320);
-                if (x..x + 24).contains(&column) && (60..108).contains(&row) {
-                    *byte = (40 + (column - x) * 37 % 150 + row * 53 % 60) as u8;
-                }
-            }
-            Sketch::of(crate::Plane { data: &data, width: 320, height: 180, stride: 320 })
-        };
-        let place =
-            |x: usize| BBox { x: x as f32 / 320.0, y: 60.0 / 180.0, w: 24.0 / 320.0, h: 48.0 / 180.0 };
-        let (mut led, mut alone) = (tracker(), tracker());
-        let mut x: usize = 60;
-        for i in 0..8 {
-            x = 60 + 4 * i;
-            let found = [Found { class: 0, score: 0.8, bbox: place(x) }];
-            led.follow(at(i as u64 * 100), sketch(x));
-            led.look(at(i as u64 * 100), &found);
-            alone.look(at(i as u64 * 100), &found);
-        }
-        // Slows down, stands, goes back.
-        for (i, step) in (8..).zip([2, 0, -2, -3, -4]) {
-            x = (x as i32 + step) as usize;
-            led.follow(at(i * 100), sketch(x));
-        }
-        let (led, alone) = (led.at(at(1200))[0].bbox, alone.at(at(1200))[0].bbox);
-        assert!(led.iou(&place(x)) > 0.7, "{led:?} at {:?}", place(x));
-        assert!(alone.iou(&place(x)) < 0.4);
-    }
-
-    #[test]
-    fn two_who_cross_stay_two() {
-        let mut t = tracker();
-        for i in 0..30u8 {
-            let x = 0.02 * f32::from(i);
-            t.look(at(u64::from(i) * 100), &[thing(0, 0.8, 0.1 + x, 0.30), thing(0, 0.8, 0.7 - x, 0.36)]);
-        }
-        let now = t.at(at(2900));
-        assert_eq!(now.iter().filter_map(|t| t.id).collect::<Vec<_>>(), [1, 2]);
-        let first = now[0].bbox;
-        assert!(first.x > 0.5, "number 1 walked right: {first:?}");
-    }
-
-    #[test]
-    fn ending_tells_of_every_confirmed_track() {
-        let mut t = tracker();
-        for i in 0..3 {
-            t.look(at(i * 100), &[thing(0, 0.8, 0.3, 0.3)]);
-        }
-        t.look(at(300), &[thing(0, 0.8, 0.3, 0.3), thing(1, 0.9, 0.6, 0.6)]);
-        assert_eq!(t.end(), [Lost { id: 1, seen: at(300) }]);
-        assert!(t.at(at(300)).is_empty());
-    }
-
-    #[test]
-    fn what_no_view_showed_was_not_missed() {
-        let mut t = tracker();
-        for i in 0..5 {
-            t.look(at(i * 100), &[thing(0, 0.8, 0.1, 0.3), thing(0, 0.8, 0.7, 0.3)]);
-        }
-        let left = BBox { x: 0.0, y: 0.0, w: 0.5, h: 1.0 };
-        for i in 5..40 {
-            assert!(t.look_at(at(i * 100), &[thing(0, 0.8, 0.1, 0.3)], &[left]).is_empty(), "{i}");
-        }
-        assert_eq!(t.at(at(3900)).iter().map(|t| t.misses).collect::<Vec<_>>(), [0, 0]);
-        assert_eq!(t.expected(at(3900)).count(), 2);
-        let both = BBox { w: 1.0, ..left };
-        let mut lost = Vec::new();
-        for i in 40..42 {
-            lost.extend(t.look_at(at(i * 100), &[thing(0, 0.8, 0.1, 0.3)], &[both]));
-        }
-        assert_eq!(
-            lost.iter().map(|l| l.seen).collect::<Vec<_>>(),
-            [at(400)],
-            "missed where it was looked for"
-        );
-        assert!(t.at(at(4100)).iter().all(|t| t.bbox.x < 0.5));
-    }
-
-    proptest! {
-        #[test]
-        fn numbers_are_unique_and_never_come_back(
-            looks in prop::collection::vec(
-                (1u64..1500, prop::collection::vec((0u16..2, 0.2f32..1.0, 0f32..0.9, 0f32..0.8), 0..20)), 1..40),
-        ) {
-            let mut t = tracker();
-            let (mut now, mut ended, mut known) = (0, HashSet::new(), HashSet::new());
-            for (passed, things) in looks {
-                now += passed;
-                let found: Vec<Found> = things.iter().map(|&(c, s, x, y)| thing(c, s, x, y)).collect();
-                for lost in t.look(at(now), &found) {
-                    prop_assert!(known.contains(&lost.id), "lost before it was known");
-                    prop_assert!(ended.insert(lost.id), "lost twice");
-                }
-                let ids: Vec<u32> = t.tracks.iter().filter_map(|t| t.id).collect();
-                prop_assert!(ids.iter().all(|id| !ended.contains(id)), "a number came back");
-                known.extend(ids);
-                for shown in t.at(at(now + 400)) {
-                    let b = shown.bbox;
-                    prop_assert!(b.x >= 0.0 && b.y >= 0.0 && b.x + b.w <= 1.0001 && b.y + b.h <= 1.0001);
-                }
-            }
-        }
-    }
-}
+#[path = "tracker_tests.rs"]
+mod tests;

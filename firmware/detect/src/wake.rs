@@ -19,6 +19,8 @@ pub const PARKED: Duration = Duration::from_secs(30);
 pub const BLIND: Duration = Duration::from_secs(4);
 /// And this often while parked tracks live, which are lost after 2 s and two missed looks.
 pub const BLIND_PARKED: Duration = Duration::from_secs(2);
+/// A decoder that holds pictures back is tried again after this long: it may only have been starved of the processor.
+pub const HELD_BACK: Duration = Duration::from_secs(600);
 /// Bytes that may be kept, a stream: 4 s of 4 Mbit/s. More, and the decoder catches up.
 pub const KEPT_BYTES: usize = 2 << 20;
 
@@ -88,7 +90,8 @@ pub struct Wake {
     decoded: Mono,
     kept_bytes: usize,
     sizes: Sizes,
-    never_quiet: bool,
+    /// The decoder holds pictures back, as far as is known until then.
+    held_back: Option<Mono>,
 }
 
 impl Wake {
@@ -156,10 +159,10 @@ impl Wake {
         tracks == Tracks::Unsure && self.rouse(PEEK)
     }
 
-    /// The decoder gives a key frame's picture only after later units: it needs all of them, always. True when this has
-    /// woken the stream.
-    pub fn never_quiet(&mut self) -> bool {
-        self.never_quiet = true;
+    /// The decoder gives a key frame's picture only after later units: it needs all of them, for [`HELD_BACK`]. True when this
+    /// has woken the stream.
+    pub fn held_back(&mut self) -> bool {
+        self.held_back = Some(after(self.now, HELD_BACK));
         self.rouse(HOLD)
     }
 
@@ -175,7 +178,8 @@ impl Wake {
             Tracks::Confirmed => self.now.since(self.moved) < PARKED,
             Tracks::Unsure => true,
         };
-        self.never_quiet || lives || self.until.is_none_or(|until| self.now < until)
+        let held_back = self.held_back.is_some_and(|until| self.now < until);
+        held_back || lives || self.until.is_none_or(|until| self.now < until)
     }
 }
 

@@ -102,7 +102,8 @@ pub(crate) fn run(args: &cli::Detect) -> Result<(), Error> {
                 Some(w) => {
                     let trust = if w.settled { Trust::Settled } else { Trust::Unsettled };
                     let moved_in = |bbox: &_| guard.moved_in(&gate, bbox);
-                    let witness = Witness { trust, moved_in: &moved_in };
+                    let is_place = |bbox: &_| gate.is_place_in(bbox);
+                    let witness = Witness { trust, moved_in: &moved_in, is_place: &is_place };
                     tracker.look_with(mono, &look.found, &seen_in, witness);
                     guard.looked();
                 }

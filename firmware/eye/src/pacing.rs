@@ -43,8 +43,8 @@ impl Pacing {
     }
 
     /// The decoder holds pictures back. True when the stream has just woken.
-    pub(crate) fn never_quiet(&self) -> bool {
-        self.change(Wake::never_quiet)
+    pub(crate) fn held_back(&self) -> bool {
+        self.change(Wake::held_back)
     }
 
     /// Tells the recorder while still locked, so that it hears of changes in their order.

@@ -35,7 +35,9 @@ const OUTSTANDING: usize = 32;
 const STUCK: u32 = 25;
 /// So many key frames in a row of a quiet stream whose pictures have not come out when the next comes: the decoder holds
 /// pictures back until it has later units (reordering, a hardware pipeline), so it gets them all.
-const HELD_BACK: u32 = 2;
+const HELD_BACK: u32 = 3;
+/// A key frame's picture may take this long; some that come in a lump after a stall say nothing of the decoder.
+const DECODES: Duration = Duration::from_millis(250);
 /// After a key frame that no decoder takes, wait this long before the next try.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -144,7 +146,7 @@ struct Decoding {
     /// As of the last unit.
     is_quiet: bool,
     /// The newest key frame of a quiet stream.
-    key: Option<Mono>,
+    key: Option<(Mono, Stopwatch)>,
     /// Key frames in a row of which [`HELD_BACK`] speaks.
     held_back: u32,
     running: Option<Running>,
@@ -217,7 +219,7 @@ impl Decoding {
                 self.counters.key_only.add(1);
                 self.notice_held_back();
             }
-            self.key = is_quiet.then_some(unit.mono);
+            self.key = is_quiet.then(|| (unit.mono, Stopwatch::start()));
         } else if !self.kept.is_empty() {
             self.wanted_from.store(unit.mono.0, Relaxed);
             self.catch_up();
@@ -234,12 +236,12 @@ impl Decoding {
 
     /// A key frame is about to go in: has the one before it come out?
     fn notice_held_back(&mut self) {
-        let Some(last) = self.key else { return };
+        let Some((last, _)) = self.key.filter(|(_, since)| since.passed() >= DECODES) else { return };
         let holds = self.running.as_ref().is_some_and(|r| r.outstanding.holds(last));
         self.held_back = if holds { self.held_back + 1 } else { 0 };
         if self.held_back == HELD_BACK {
             tracing::info!("the decoder holds pictures back: every unit is decoded");
-            self.pacing.never_quiet();
+            self.pacing.held_back();
         }
     }
 

@@ -314,7 +314,8 @@ impl Watch {
         }
         let State { tracker, scene, gate, .. } = &mut *state;
         let moved_in = |bbox: &_| scene.moved_in(gate, bbox);
-        let witness = Witness { trust: candidate.trust, moved_in: &moved_in };
+        let is_place = |bbox: &_| gate.is_place_in(bbox);
+        let witness = Witness { trust: candidate.trust, moved_in: &moved_in, is_place: &is_place };
         let views = in_picture(&candidate.views, &candidate.picture);
         let lost = tracker.look_with(mono, &look.found, &views, witness);
         state.scene.looked();

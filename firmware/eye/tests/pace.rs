@@ -162,22 +162,32 @@ fn a_decoder_that_holds_pictures_back_gets_every_unit() {
     let clip = clip(&[], STILL, &["-bf", "2", "-b_strategy", "0"], 180);
     let (mut recorder, _) = Recorder::greeted();
     recorder.open(1, &clip, 0.5);
-    // what comes out after later units only
-    const LAG: usize = 4;
-    for n in 0..=60 {
-        send(&mut recorder, &clip, n);
-        if (LAG..AWAKE - 1).contains(&n) {
-            recorder.frame(1, mono(n - LAG));
+    // what comes out after later units only; with reordering a picture's time need not be its own unit's
+    const LAG: usize = 6;
+    let come = |recorder: &mut Recorder, wanted: usize| {
+        let is_frame = |m: &FromEye| matches!(m, FromEye::Frame { .. });
+        let mut frames = recorder.heard.iter().filter(|m| is_frame(m)).count();
+        while frames < wanted {
+            recorder.until(|m| is_frame(m).then_some(()));
+            frames += 1;
         }
+        frames
+    };
+    for n in 0..AWAKE {
+        send(&mut recorder, &clip, n);
+        come(&mut recorder, (n + 1).min(AWAKE - 1).saturating_sub(LAG));
     }
-    (61..=100).for_each(|n| send(&mut recorder, &clip, n));
+    for key in [60, 80, 100, 120] {
+        (key - 9.min(key - AWAKE)..=key).for_each(|n| send(&mut recorder, &clip, n));
+        // stills take their time, so that the key frame has had its own
+        (0..20).for_each(|_| drop(recorder.still(&clip, &clip.config, &clip.key())));
+    }
     until_pace(&mut recorder, true);
     until_pace(&mut recorder, false);
-    for n in 101..180 {
+    let before = come(&mut recorder, 0);
+    for n in 121..180 {
         send(&mut recorder, &clip, n);
-        if n >= 101 + LAG {
-            recorder.frame(1, mono(n - LAG));
-        }
+        come(&mut recorder, (before + n - 120).saturating_sub(LAG));
     }
     assert_eq!(recorder.hang_up().0, Some(0));
 }

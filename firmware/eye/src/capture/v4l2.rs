@@ -304,6 +304,7 @@ impl Layout {
 }
 
 /// When a picture was taken, microseconds on the monotonic clock: as the driver says, when it can be believed.
+#[allow(clippy::unnecessary_cast, reason = "the kernel's seconds have 32 bits on some boards")]
 fn stamp(meta: &buffer::Metadata, now: u64) -> u64 {
     let (seconds, micros) = (meta.timestamp.sec as i64, meta.timestamp.usec as i64);
     let told = seconds.saturating_mul(1_000_000).saturating_add(micros);

@@ -80,7 +80,7 @@ impl Culprits {
             return None;
         };
         // The death that began the trial was its doing, too.
-        let deaths = if on_trial.is_some() && self.line.len() > 1 { 2 } else { 1 };
+        let deaths = if on_trial.is_some() { 2 } else { 1 };
         (self.line, self.trial) = (Vec::new(), None);
         let work = evidence.marks.iter().find(|(suspect, _)| *suspect == culprit)?.1;
         self.make_room(culprit);

@@ -82,7 +82,7 @@ impl Sieve {
     }
 
     fn known(&self, stream: u32) -> Result<&Option<Mono>, String> {
-        if stream >= ARCHIVE {
+        if stream == ARCHIVE {
             return Ok(&ANY); // its times are not of this boot
         }
         self.newest
@@ -157,11 +157,12 @@ fn words(text: &str) -> Result<(), String> {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use nightjar_types::eye::{EyeCounters, ModelRun};
+    use nightjar_types::eye::{EyeCounters, ModelRun, Stages};
 
     fn frame(stream: u32, mono: u64, detections: Vec<Detection>) -> FromEye {
         let (inferred, inference_ms, motion) = (true, 40.0, 0.1);
-        FromEye::Frame { stream, mono: Mono(mono), inferred, inference_ms, motion, detections }
+        let stages = Stages::default();
+        FromEye::Frame { stream, mono: Mono(mono), inferred, inference_ms, motion, stages, detections }
     }
 
     fn person(x: f32, w: f32, score: f32) -> Detection {

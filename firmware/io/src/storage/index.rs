@@ -43,6 +43,8 @@ pub(super) struct EventEntry {
     pub(super) record: Option<(u64, u64)>,
     /// As in [`EventRow`].
     pub(super) later: Option<Later>,
+    /// Generation of the slab in which it was written down last; none while it waits for one.
+    pub(super) slab: Option<u64>,
 }
 
 /// What stands in a slab. Rows of before there was anything to find later end where `later` would begin.
@@ -56,9 +58,10 @@ pub(super) fn read_row(bytes: &[u8]) -> Option<EventRow> {
 }
 
 fn read_entry(bytes: &[u8]) -> Option<EventEntry> {
-    let mut entry = get::<EventEntry>(bytes).or_else(|| {
+    let earlier = || get(bytes).map(|(event, record, later)| EventEntry { event, record, later, slab: None });
+    let mut entry = get::<EventEntry>(bytes).or_else(earlier).or_else(|| {
         let (event, record) = get(bytes)?;
-        Some(EventEntry { event, record, later: None })
+        Some(EventEntry { event, record, later: None, slab: None })
     })?;
     entry.event.found = entry.later.map(|later| later.found);
     Some(entry)
@@ -225,7 +228,8 @@ impl Index {
         }
         if stream.1 == nightjar_types::StreamKind::Main {
             let is_here = |e: &EventEntry| {
-                e.later.is_none() && e.record.is_none_or(|(generation, _)| generation == row.generation)
+                let stands = e.record.map(|(generation, _)| generation).or(e.slab);
+                e.later.is_none() && stands.is_none_or(|generation| generation == row.generation)
             };
             let all: Vec<EventEntry> =
                 self.events(from, after, None).filter(|e| e.event.camera == stream.0 && is_here(e)).collect();

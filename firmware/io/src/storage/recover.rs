@@ -473,7 +473,7 @@ pub(super) fn index_events(
             _ => event,
         };
         events.push(event.clone());
-        index.put_event(&EventEntry { event, record, later: row.later })?;
+        index.put_event(&EventEntry { event, record, later: row.later, slab: Some(found.generation) })?;
     }
     Ok(events)
 }

@@ -25,8 +25,11 @@ const EXPIRE_EVERY: Duration = Duration::from_secs(10);
 const PLAUSIBLE_US: i64 = 2 * 86_400_000_000;
 /// After a full disk the pool is not grown for this long.
 const GROW_AGAIN: Duration = Duration::from_secs(60);
-/// Room that footage leaves on its disk: for the index while it is compacted, for the state folder, for its owner.
+/// Room that footage leaves on a disk that is smaller than the quota: for the index while it is compacted, for the state
+/// folder, for its owner. On a small disk less, …
 const LEFT_FREE: u64 = 32 << 20;
+/// … this part of it.
+const LEFT_PART: u64 = 16;
 /// What is written until a slab that is retired now can be written over: write-outs of the index are this far apart, seconds.
 const AHEAD_S: u64 = 7;
 /// Waiting slabs of a size are at most this part of the quota.
@@ -79,7 +82,8 @@ impl Ring {
         let wanted = shelf.wanted.load(Relaxed);
         let have = shelf.catalog().bytes() + self.cooling_bytes();
         let room = super::error::io_at("stat", &m.volume.root, m.volume.disk.room())?;
-        let there = have.saturating_add(room.saturating_sub(LEFT_FREE));
+        let left = LEFT_FREE.min(have.saturating_add(room) / LEFT_PART);
+        let there = have.saturating_add(room.saturating_sub(left));
         shelf.quota.store(wanted.min(there), Relaxed);
         self.fit_at = now.mono + GROW_AGAIN;
         let path = m.volume.root.clone();

@@ -173,7 +173,7 @@ impl Card {
         }
         let s = &mut self.streams[n];
         let known = self.mounted.as_ref().and_then(|m| m.index.event(row.event.clone().moved(shift).id));
-        let mut record = known.and_then(|have| have.record);
+        let (mut record, mut stands) = known.map_or((None, None), |have| (have.record, have.slab));
         let slab = s.slab.as_mut().filter(|_| !is_apart);
         let write = slab.and_then(|o| o.writer.event(wall, bytes));
         match (&mut s.slab, write) {
@@ -182,6 +182,7 @@ impl Card {
                     open.fresh.now += 1;
                     self.shelf.stats.wrote(write.len() as u64, 0, Duration::ZERO);
                     self.shelf.catalog_mut().used(open.writer.generation(), open.writer.used());
+                    stands = Some(open.writer.generation());
                     if !row.jpeg.is_empty() {
                         record = Some((open.writer.generation(), write.offset));
                     }
@@ -212,7 +213,12 @@ impl Card {
         };
         self.shelf.index(|index| {
             rows.iter().try_for_each(|row| index.put_slab(row))?;
-            index.put_event(&EventEntry { event: row.event.moved(shift), record, later: row.later })
+            index.put_event(&EventEntry {
+                event: row.event.moved(shift),
+                record,
+                later: row.later,
+                slab: stands,
+            })
         });
     }
 

@@ -127,7 +127,12 @@ impl Disk for FaultyDisk {
     fn remove(&self, path: &str) -> io::Result<()> {
         self.faults.changes()?;
         self.faults.removed.fetch_add(1, SeqCst);
-        self.inner.remove(path)
+        let freed = self.inner.open(path)?.len()?;
+        self.inner.remove(path)?;
+        if self.faults.room.load(SeqCst) > 0 {
+            self.faults.room.fetch_add(freed, SeqCst);
+        }
+        Ok(())
     }
     fn make_dirs(&self, path: &str) -> io::Result<()> {
         self.faults.changes()?;

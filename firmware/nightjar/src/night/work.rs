@@ -29,6 +29,10 @@ const TICK: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(250);
 /// How long one picture may take in the eye before the next one is sent: some decoders want more before they give any.
 const PICTURE: Duration = Duration::from_millis(1_500);
+/// The same of the first one of a stream: a decoder is looked for, and each that is tried may take two seconds.
+const FIRST: Duration = Duration::from_secs(15);
+/// How often a group is shown to an eye that says nothing to it; then it is taken for one that does not decode.
+const TRIES: u32 = 3;
 /// Pictures that may be out; more and the eye would leave some out.
 const OUT: usize = 6;
 /// A thing unseen for this long, of recorded time, is gone.
@@ -102,6 +106,13 @@ pub(super) struct Shift {
     params: Option<VideoParams>,
     /// Something moved or was found in the group that is looked at.
     pub(super) stirs: bool,
+    /// The eye has answered a picture since the stream was opened.
+    is_begun: bool,
+    /// The decoder gives nothing for a key frame alone.
+    needs_whole: bool,
+    /// Pictures of this group that were answered, and how often it was shown before.
+    heard: u32,
+    silent: u32,
     /// Pictures that the eye has not answered.
     out: Vec<Wall>,
     /// The newest picture was not answered in time.
@@ -243,6 +254,10 @@ impl Worker {
             params: None,
             began: clock::wall(),
             stirs: false,
+            is_begun: false,
+            needs_whole: false,
+            heard: 0,
+            silent: 0,
             out: Vec::new(),
             holds_back: false,
             fresh: Vec::new(),
@@ -256,7 +271,7 @@ impl Worker {
             self.until_calm(shift).await?;
             let began = clock::mono();
             let step = shift.gaze.step();
-            let part = if step.look == Look::Key { Part::Key } else { Part::Whole };
+            let part = if step.look == Look::Key && !shift.needs_whole { Part::Key } else { Part::Whole };
             let Some(group) = read(shift, step.from, part).await? else {
                 self.end_events(shift, None);
                 if !shift.fresh.is_empty() {
@@ -271,12 +286,29 @@ impl Worker {
                 let min_score = camera.scores.min_score.unwrap_or(self.parts.config.eye.min_score);
                 self.feed.open(camera.id.as_str(), &group.params, min_score);
                 shift.params = Some(group.params.clone());
+                shift.is_begun = false;
             }
-            (shift.stirs, shift.end) = (false, group.to);
+            (shift.stirs, shift.end, shift.heard) = (false, group.to, 0);
+            let is_whole = !group.pictures.is_empty();
             for picture in group.pictures {
                 self.show(shift, picture).await?;
+                if !shift.is_begun && shift.out.len() + 1 >= OUT {
+                    break; // nothing will come
+                }
             }
             self.collect(shift).await?;
+            if is_whole && shift.heard == 0 && shift.silent + 1 < TRIES {
+                shift.silent += 1;
+                // from the start: another decoder, the same with more time, or all of the group for one that reorders
+                (shift.params, shift.needs_whole) = (None, true);
+                sleep(TICK).await;
+                continue;
+            }
+            if is_whole && shift.heard == 0 {
+                let (from, to) = (group.from, group.to);
+                tracing::warn!(camera = %shift.job.camera, %from, %to, "does not decode; passed over");
+            }
+            shift.silent = 0;
             let before = shift.gaze.settled();
             shift.gaze.done(group.from, group.to, shift.stirs);
             self.end_events(shift, Some(group.to));
@@ -309,7 +341,12 @@ impl Worker {
         shift.out.push(picture.at);
         self.feed.picture(picture.at, picture.is_key, picture.data);
         // one at a time, so that the model looks at each; a decoder that holds pictures back gets more
-        let within = if shift.holds_back && shift.out.len() < OUT { PICTURE / 10 } else { PICTURE };
+        let within = match (shift.is_begun, shift.holds_back && shift.out.len() < OUT) {
+            (false, _) if shift.out.len() == 1 => FIRST,
+            (false, _) => PICTURE,
+            (true, false) => PICTURE,
+            (true, true) => PICTURE / 10,
+        };
         self.hear(shift, within).await?;
         shift.holds_back = !shift.out.is_empty();
         if shift.out.len() >= OUT {
@@ -352,6 +389,8 @@ impl Worker {
             FromEye::Frame { mono, motion, detections, .. } => {
                 let at = Wall(mono.0 as i64);
                 shift.out.retain(|out| *out > at);
+                shift.heard += 1;
+                shift.is_begun = true;
                 self.frame(shift, Micros(mono.0), motion, detections);
             }
             FromEye::Snapshot { track, jpeg, .. } => {
@@ -367,6 +406,7 @@ impl Worker {
             }
             FromEye::Decoder { element: Err(why), .. } => {
                 tracing::warn!(camera = %shift.job.camera, why, "recorded pictures do not decode");
+                shift.out.clear(); // no answer will come
             }
             FromEye::Decoder { .. }
             | FromEye::Still { .. }
