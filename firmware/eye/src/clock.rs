@@ -10,6 +10,11 @@ pub(crate) fn cpu() -> Duration {
     Duration::new(used.tv_sec.max(0) as u64, used.tv_nsec as u32)
 }
 
+/// Processor time that this thread has used: what something costs, also while others want the processor.
+pub(crate) fn thread_time() -> Duration {
+    Duration::from_micros(micros(ClockId::ThreadCPUTime))
+}
+
 /// A stopwatch that runs from its making.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stopwatch(Instant);
