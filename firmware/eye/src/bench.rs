@@ -69,7 +69,7 @@ fn one(args: &cli::Bench) -> Result<(), Error> {
         writeln!(out, "{} by {} on {what} ({width}×{height}), {runs} runs", model.card.id, model.runtime)?;
         writeln!(
             out,
-            "median {p50:.1} ms, 90 % within {p90:.1} ms, least {least:.1} ms, preparation included"
+            "median {p50:.1} ms, 90 % within {p90:.1} ms, least {least:.1} ms of processor time, preparation included"
         )?;
     }
     Ok(())

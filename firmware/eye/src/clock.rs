@@ -1,10 +1,20 @@
 //! The one place of this program that reads the clock: how long something took, and whether a deadline has passed.
 
+use rustix::time::ClockId;
 use std::time::{Duration, Instant};
 
 /// Processor time that this process has used on all its threads.
 pub(crate) fn processor_time() -> Duration {
-    let spent = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    spent(ClockId::ProcessCPUTime)
+}
+
+/// Processor time that this thread has used: what something costs, also while others want the processor.
+pub(crate) fn thread_time() -> Duration {
+    spent(ClockId::ThreadCPUTime)
+}
+
+fn spent(clock: ClockId) -> Duration {
+    let spent = rustix::time::clock_gettime(clock);
     Duration::new(spent.tv_sec.max(0) as u64, spent.tv_nsec.clamp(0, 999_999_999) as u32)
 }
 

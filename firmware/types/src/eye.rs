@@ -179,7 +179,7 @@ pub struct ModelRun {
     pub runtime: String,
     /// Whether `auto` may take it: it is a variant of the default detector.
     pub is_candidate: bool,
-    /// Median time of one look, milliseconds, preparation included.
+    /// Median processor time of one look, milliseconds, preparation included.
     pub look_ms: Option<f32>,
     /// Why it is not to be used.
     pub fault: Option<String>,
