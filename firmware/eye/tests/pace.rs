@@ -209,7 +209,9 @@ fn who_stands_still_for_long_is_told_of_though_hardly_decoded() {
         send(&mut recorder, &clip, n);
         recorder.frame(1, mono(n)); // of every unit, decoded or not
     }
-    assert!(is_quiet(&recorder), "parked");
+    // now and then the model is unsure of something and has a closer look
+    let is_rest = |m: &FromEye| matches!(m, FromEye::Pace { stream: 1, is_quiet: true });
+    assert!(recorder.heard.iter().any(is_rest), "parked");
     let shown = recorder.heard.iter().filter_map(|m| match m {
         FromEye::Frame { mono, detections, .. } if *mono > at(35_000) => Some(detections),
         _ => None,
