@@ -121,7 +121,7 @@ fn assert_gives_up(home: &Home, words: &[&str]) {
 }
 
 #[test]
-fn a_quota_larger_than_the_disk_is_refused() {
+fn a_quota_of_tebibytes_on_a_small_disk_is_a_slip_and_refused() {
     let mut home = sound_home();
     home.section("storage", &format!("path = {:?}\nquota = \"900TiB\"", home.storage()));
     assert_gives_up(&home, &["quota"]);

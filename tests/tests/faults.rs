@@ -102,7 +102,7 @@ fn kills_hangs_and_exhausted_memory_of_the_real_eye_cost_no_picture() {
                 let process = Pid::from_raw(pid as i32);
                 prlimit(process, Resource::Data, Rlimit { current: most, maximum: most }).unwrap();
                 // A picture that needs no more than the one before is no reason to die.
-                if clock::within(20, || (!nightjar_tests::daemon::is_alive(pid)).then_some(())).is_none() {
+                if clock::within(5, || (!nightjar_tests::daemon::is_alive(pid)).then_some(())).is_none() {
                     survived += 1;
                     signal(pid, Signal::KILL);
                 }

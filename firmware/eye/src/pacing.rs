@@ -14,18 +14,17 @@ pub(crate) struct Pacing {
 }
 
 impl Pacing {
-    /// Awake. Pictures of before stay so: who sends them has chosen them already.
+    /// Awake.
     pub(crate) fn new(stream: u32, outbox: Outbox) -> Self {
-        let mut wake = Wake::new();
-        if stream >= ARCHIVE {
-            wake.never_quiet();
-        }
         outbox.send(FromEye::Pace { stream, is_quiet: false });
-        Self { stream, outbox, wake: Mutex::new(wake) }
+        Self { stream, outbox, wake: Mutex::new(Wake::new()) }
     }
 
-    /// What to do with a unit, and whether the stream is quiet.
+    /// What to do with a unit, and whether the stream is quiet. Pictures of before never are: who sends them has chosen them.
     pub(crate) fn unit(&self, mono: Mono, is_key: bool, bytes: usize) -> (Step, bool) {
+        if self.stream >= ARCHIVE {
+            return (Step::Decode, false);
+        }
         self.change(|wake| {
             let step = wake.unit(mono, is_key, bytes);
             (step, wake.is_quiet())

@@ -182,7 +182,11 @@ fn a_decoder_that_holds_pictures_back_gets_every_unit() {
         // stills take their time, so that the key frame has had its own
         (0..20).for_each(|_| drop(recorder.still(&clip, &clip.config, &clip.key())));
     }
-    until_pace(&mut recorder, true);
+    // it may have been found out already, while the stills were made
+    let is_rest = |m: &FromEye| matches!(m, FromEye::Pace { stream: 1, is_quiet: true });
+    if !recorder.heard.iter().any(is_rest) {
+        until_pace(&mut recorder, true);
+    }
     until_pace(&mut recorder, false);
     let before = come(&mut recorder, 0);
     for n in 121..180 {
@@ -208,7 +212,8 @@ fn who_stands_still_for_long_is_told_of_though_hardly_decoded() {
         FromEye::Frame { mono, detections, .. } if *mono > at(35_000) => Some(detections),
         _ => None,
     });
-    assert!(shown.clone().count() >= 49 && shown.into_iter().all(|d| d.iter().any(|d| d.track.is_some())));
+    // their boxes are shown; a number has only who was seen to move
+    assert!(shown.clone().count() >= 49 && shown.into_iter().all(|d| !d.is_empty()));
     let counters = recorder.counters();
     assert!(counters.left_out >= 60 && counters.undecodable == 0, "{counters:?}");
     assert_eq!(recorder.hang_up().0, Some(0));

@@ -102,15 +102,17 @@ impl Night {
         let camera = CameraId::new(form.camera).map_err(|e| DeskError::Refused(e.to_string()))?;
         let range = (Wall::from_ms(form.from_ms), Wall::from_ms(form.to_ms));
         let label = form.label.filter(|l| !l.is_empty());
-        let id = self.change(|queue| queue.add(&camera, range, label, Reason::Asked, by))?;
-        let id = id.map_err(|e| match e {
+        // as it is now: it may be done before this is answered
+        let added = self.change(|queue| {
+            let id = queue.add(&camera, range, label, Reason::Asked, by)?;
+            Ok((id, queue.jobs().iter().find(|j| j.id == id).map(view)))
+        })?;
+        let (id, job) = added.map_err(|e: NightError| match e {
             NightError::Full => DeskError::Conflict(e.to_string()),
             NightError::Empty(..) | NightError::TooLong => DeskError::Refused(e.to_string()),
         })?;
         self.bell.notify_one();
-        let inner = self.lock();
-        let job = inner.queue.jobs().iter().find(|j| j.id == id);
-        job.map(view).ok_or(DeskError::UnknownJob(id))
+        job.ok_or(DeskError::UnknownJob(id))
     }
 
     /// Drops a job. Blocks on the disk.

@@ -25,6 +25,8 @@ const EXPIRE_EVERY: Duration = Duration::from_secs(10);
 const PLAUSIBLE_US: i64 = 2 * 86_400_000_000;
 /// After a full disk the pool is not grown for this long.
 const GROW_AGAIN: Duration = Duration::from_secs(60);
+/// A quota so many times what there is was not meant: TiB were written for GiB.
+const SLIP: u64 = 500;
 /// Room that footage leaves on a disk that is smaller than the quota: for the index while it is compacted, for the state
 /// folder, for its owner. On a small disk less, …
 const LEFT_FREE: u64 = 32 << 20;
@@ -64,8 +66,10 @@ impl Ring {
             let streams = streams.len() as u64;
             return Err(StorageError::TooSmall { streams, least: least >> 20, wanted: wanted >> 20 });
         }
-        if let Some(short) = self.fit(shelf, &mounted, now)?
-            && shelf.quota.load(Relaxed) < least
+        let short = self.fit(shelf, &mounted, now)?;
+        let fits = shelf.quota.load(Relaxed);
+        if let Some(short) = short
+            && (fits < least || fits.saturating_mul(SLIP) < wanted)
         {
             return Err(short);
         }

@@ -277,7 +277,7 @@ impl DiskFile for OpenFile {
             Verdict::Fail { .. } | Verdict::Die => {
                 let some = s.rng.below(all as u64 + 1);
                 // a sector is written as a whole
-                let some = (offset + some).next_multiple_of(SECTOR as u64) - SECTOR as u64;
+                let some = (offset + some).next_multiple_of(SECTOR as u64).saturating_sub(SECTOR as u64);
                 let some = some.saturating_sub(offset) as usize;
                 s.write(self.ino, parts, offset, some);
             }

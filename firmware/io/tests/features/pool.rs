@@ -47,7 +47,7 @@ fn the_quota_is_raised_and_lowered_while_recording_goes_on() {
 #[test]
 fn a_disk_smaller_than_the_quota_is_recorded_on_as_far_as_it_goes_and_that_is_said() {
     let front = main_of("front");
-    let mut rig = Rig::new(1 << 40, vec![StreamPlan::always(front.clone())]);
+    let mut rig = Rig::new(1024 * MIB, vec![StreamPlan::always(front.clone())]);
     rig.faults.room.store(5 * MIB, SeqCst);
     let none = rig.open().unwrap_err();
     assert!(
