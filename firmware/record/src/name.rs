@@ -1,10 +1,10 @@
-//! Camera, stream and start time ↔ the slab's path below the storage folder; a waiting slab's number ↔ its name.
+//! Camera, stream and start time ↔ the slab's path below the storage folder; a number of the pool ↔ its slab's path.
 
 use nightjar_types::{CameraId, Name, StreamKind, Wall};
 
 /// Folder for what is not footage.
 pub const PRIVATE_DIR: &str = ".nightjar";
-/// Folder of slabs that wait for use and never held footage, below the storage folder; others wait where theirs was.
+/// Folder of waiting slabs that held nothing yet, below the storage folder; others wait under the name of what they held.
 pub const POOL_DIR: &str = ".nightjar/pool";
 
 /// `front/main/2026-11-21/04-45-10.mp4`, UTC. A second slab that begins in the same second gets `_1`, and so on;
@@ -26,28 +26,16 @@ pub fn folder_of(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-/// The path of a waiting slab in `folder`: that of the footage that it held, or [`POOL_DIR`].
-pub fn waiting_path(folder: &str, number: u64) -> String {
-    format!("{folder}/{number:08}.slab")
-}
-
 /// A waiting slab's path in the pool.
 pub fn pool_path(number: u64) -> String {
-    waiting_path(POOL_DIR, number)
+    format!("{POOL_DIR}/{number:08}.slab")
 }
 
-/// The number of a waiting slab by its file's name. `None` when it is not one's.
-pub fn waiting_number(file: &str) -> Option<u64> {
+/// The number of a slab in the pool by its file's name. `None` when it is not one's.
+pub fn pool_number(file: &str) -> Option<u64> {
     let digits = file.strip_suffix(".slab")?;
     let is_number = (8..=18).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
     is_number.then(|| digits.parse().ok())?
-}
-
-/// The number of a slab that waits in the folder of a stream and day. `None` when the path is not such a slab's.
-pub fn parse_waiting(path: &str) -> Option<u64> {
-    let (folder, file) = path.rsplit_once('/')?;
-    parse(&format!("{folder}/.mp4"))?;
-    waiting_number(file)
 }
 
 /// Whose footage a path below the storage folder holds. `None` when it is not a slab's path.
@@ -80,19 +68,16 @@ mod tests {
     }
 
     #[test]
-    fn a_waiting_slab_is_known_by_its_name_wherever_it_lies() {
-        let folder = folder(&Name::new("front").unwrap(), StreamKind::Main, Wall(1_795_236_310_000_000));
-        let path = waiting_path(&folder, 7);
-        assert_eq!((path.as_str(), folder_of(&path)), ("front/main/2026-11-21/00000007.slab", &folder[..]));
-        assert_eq!((parse(&path), parse_waiting(&path)), (None, Some(7)));
-        let long = waiting_path(&folder, 123_456_789_012);
-        assert_eq!(parse_waiting(&long), Some(123_456_789_012));
+    fn a_slab_of_the_pool_is_known_by_its_number() {
+        for number in [7, 123_456_789_012] {
+            let path = pool_path(number);
+            assert_eq!(
+                (folder_of(&path), pool_number(&path[folder_of(&path).len() + 1..])),
+                (POOL_DIR, Some(number))
+            );
+        }
         for other in ["notes.slab", "1.slab", "99999999999999999999.slab", "+0000001.slab", "00000001.mp4"] {
-            assert_eq!(parse_waiting(&format!("{folder}/{other}")), None, "{other}");
+            assert_eq!(pool_number(other), None, "{other}");
         }
-        for elsewhere in ["00000007.slab", "front/00000007.slab", "front/left/day/00000007.slab"] {
-            assert_eq!(parse_waiting(elsewhere), None, "{elsewhere}");
-        }
-        assert_eq!((parse_waiting(&pool_path(7)), waiting_number("00000007.slab")), (None, Some(7)));
     }
 }

@@ -1,7 +1,7 @@
 //! A slab's bytes on the card → what is in it. Reads forward and stops at the first record that does not fit.
 
+use crate::footer::Footer;
 use crate::layout::{Chain, HEAD_LEN, Kind, RecordHead, Restamp, Seal, SlabHead};
-use crate::writer::{FOOTER_LEN, FOOTER_MARK};
 use nightjar_media::walk;
 use nightjar_types::Wall;
 
@@ -133,16 +133,8 @@ pub fn scan<R: ReadAt + ?Sized>(file: &R, len: u64, depth: Depth) -> Result<Opti
 
 /// By the footer and the seal's table: three reads.
 fn from_table<R: ReadAt + ?Sized>(file: &R, len: u64, start: &Start) -> Result<Option<Scanned>, R::Error> {
-    let mut footer = [0; FOOTER_LEN];
-    let Some(at) = len.checked_sub(FOOTER_LEN as u64) else { return Ok(None) };
-    if file.read_at(at, &mut footer)? < FOOTER_LEN || footer[..4] != FOOTER_MARK {
-        return Ok(None);
-    }
-    let field = |at: usize| u64::from(walk::u32_at(&footer, at).unwrap_or_default());
-    if (field(8) << 32 | field(12)) != start.generation {
-        return Ok(None);
-    }
-    let offset = field(4);
+    let footer = Footer::read(file, len)?.filter(|f| f.generation == start.generation);
+    let Some(offset) = footer.map(|f| u64::from(f.seal_at)) else { return Ok(None) };
     let mut bytes = [0; HEAD_LEN];
     if file.read_at(offset, &mut bytes)? < HEAD_LEN {
         return Ok(None);

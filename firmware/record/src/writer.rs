@@ -1,5 +1,6 @@
 //! [`Fragment`] → bytes at an offset of one slab, so that the file plays after every single write.
 
+use crate::footer::{FOOTER_LEN, Footer};
 use crate::layout::{
     Chain, FREE_LEN, Flags, HEAD_LEN, Hash, Kind, RecordHead, Restamp, Seal, SealEntry, SlabHead,
 };
@@ -13,10 +14,6 @@ use std::sync::Arc;
 
 /// Time line of a slab may jump by this much before a new slab begins, 90 kHz ticks.
 const MAX_JUMP_TICKS: i64 = 3_600 * 90_000;
-/// Bytes at the very end of a slab that say where its seal is: [`FOOTER_MARK`], the seal's offset, the generation.
-pub const FOOTER_LEN: usize = 16;
-/// Begins a footer.
-pub const FOOTER_MARK: [u8; 4] = *b"njsl";
 /// A seal without its table: head, chain, key, signature, lengths.
 const SEAL_LEN: u32 = HEAD_LEN as u32 + 32 + 32 + 64 + 16;
 /// A row of the seal's table in postcard, at most.
@@ -244,12 +241,9 @@ impl SlabWriter {
             signature: key.sign(&Seal::message(self.generation, &chain)),
         };
         let bytes = postcard::to_allocvec(&seal).expect("a seal is plain data");
-        let mut footer = [0; FOOTER_LEN];
-        footer[..4].copy_from_slice(&FOOTER_MARK);
-        footer[4..8].copy_from_slice(&self.at.to_be_bytes());
-        footer[8..].copy_from_slice(&self.generation.to_be_bytes());
+        let footer = Footer { is_retired: false, seal_at: self.at, generation: self.generation };
         let end = wall_of(self.end_ticks);
-        (self.record(Kind::Seal, Flags::default(), end, 0, vec![bytes.into()], 0), footer)
+        (self.record(Kind::Seal, Flags::default(), end, 0, vec![bytes.into()], 0), footer.encode())
     }
 
     fn record(

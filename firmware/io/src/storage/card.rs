@@ -47,7 +47,7 @@ pub(super) struct Card {
     pub(super) is_told: bool,
     sync: SyncSender<()>,
     retry_at: Mono,
-    has_mounted: bool,
+    pub(super) has_mounted: bool,
     messages: VecDeque<(u16, Message)>,
     /// What failed while the messages were taken in.
     fault: Option<StorageError>,
@@ -116,8 +116,9 @@ impl Card {
         self.explain_holes();
         let was = if found.was_clean { GapCause::Stopped } else { GapCause::PowerCut };
         for n in 0..self.streams.len() {
-            let end = self.shelf.catalog().last_end(&self.streams[n].id);
-            let floor = end.map(|end| self.floor_of(n, end));
+            let last = self.shelf.catalog().last_end(&self.streams[n].id);
+            let floor = last.map(|end| self.floor_of(n, end));
+            let end = if self.has_mounted { floor } else { last }; // it goes on where it was, whatever lies ahead
             let s = &mut self.streams[n];
             if let Some((end, floor)) = end.zip(floor) {
                 s.cutter.raise_floor(floor);

@@ -7,14 +7,12 @@ use super::index::Index;
 use super::recover::{self, row_of, slab_paths};
 use super::slab_file::SlabFile;
 use super::volume::{SLABS, Volume, Wanted};
-use super::waiting::waiting_elsewhere;
 use crate::clock;
 use nightjar_record::catalog::ROUNDING_US;
 use nightjar_record::catalog::StreamId;
 use nightjar_record::layout::{Hash, Wear};
 use nightjar_record::scan::{self, Depth};
-use nightjar_record::writer::{FOOTER_LEN, FOOTER_MARK};
-use nightjar_record::{Kind, NoKey, ReadAt, Scanned, SlabRow, name};
+use nightjar_record::{Footer, Kind, NoKey, Scanned, SlabRow, name, retired};
 use nightjar_types::Wall;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -98,11 +96,7 @@ struct Check {
 
 /// It was sealed: its footer says so.
 fn is_full(file: &SlabFile, len: u64, generation: u64) -> bool {
-    let mut footer = [0; FOOTER_LEN];
-    let read = len.checked_sub(FOOTER_LEN as u64).map(|at| file.read_at(at, &mut footer));
-    matches!(read, Some(Ok(FOOTER_LEN)))
-        && footer[..4] == FOOTER_MARK
-        && footer[8..] == generation.to_be_bytes()
+    matches!(Footer::read(file, len), Ok(Some(footer)) if footer.generation == generation)
 }
 
 /// Looks at the volume in `path`. With `rebuild` its index is thrown away and made again first.
@@ -126,13 +120,15 @@ pub fn check(path: &Path, rebuild: bool) -> Result<Report, StorageError> {
         let words = "the marker is missing or unreadable: a recorder would not take this for its volume";
         check.find(7, ".nightjar/volume", words.into());
     }
-    check.waiting(&*disk, path)?;
+    check.pool(&*disk);
+    let index = (!in_use).then(|| look(&*disk));
+    let index = index.as_ref().map(Result::as_ref);
     for path in slab_paths(&*disk, path)? {
-        check.slab(&*disk, &path);
+        check.slab(&*disk, &path, index.and_then(Result::ok));
     }
     check.streams();
-    if !in_use {
-        check.index(&*disk);
+    if let Some(index) = index {
+        check.index(index);
     }
     let mut report = check.report;
     (report.written_bytes, report.video_bytes) = (check.wear.written, check.wear.payload);
@@ -206,6 +202,14 @@ fn streams_of(disk: &dyn Disk, root: &Path) -> Result<Vec<StreamId>, StorageErro
     Ok(all)
 }
 
+fn look(disk: &dyn Disk) -> Result<Index, String> {
+    let dir = disk.real_path(".nightjar/index");
+    if !dir.exists() {
+        return Err("there is none".into());
+    }
+    Index::look(&dir).map_err(|e| format!("cannot be read: {e}"))
+}
+
 impl Check {
     fn find(&mut self, invariant: u8, file: &str, words: String) {
         self.report.violations += 1;
@@ -214,36 +218,41 @@ impl Check {
         }
     }
 
-    /// Waiting slabs, in the pool and where their footage was.
-    fn waiting(&mut self, disk: &dyn Disk, root: &Path) -> Result<(), StorageError> {
-        let pool = disk.list(name::POOL_DIR).unwrap_or_default().into_iter();
-        let elsewhere = waiting_elsewhere(disk, root)?.into_iter().map(|(path, _)| path);
-        for path in pool.map(|entry| format!("{}/{}", name::POOL_DIR, entry.name)).chain(elsewhere) {
+    /// Waiting slabs that held nothing yet.
+    fn pool(&mut self, disk: &dyn Disk) {
+        for entry in disk.list(name::POOL_DIR).unwrap_or_default() {
+            let path = format!("{}/{}", name::POOL_DIR, entry.name);
             let len = match SlabFile::open(disk, &path).and_then(|f| f.len()) {
                 Err(_) if self.report.in_use && !disk.exists(&path) => continue, // taken while we looked
                 len => len.unwrap_or_default(),
             };
-            if !SLABS.contains(&len) || !len.is_power_of_two() {
-                self.find(
-                    7,
-                    &path,
-                    format!("a waiting slab of {len} bytes: it is replaced at the next start"),
-                );
-            }
-            self.report.waiting += 1;
-            self.report.bytes += len;
+            self.waits(&path, len);
         }
-        Ok(())
     }
 
-    fn slab(&mut self, disk: &dyn Disk, path: &str) {
+    fn waits(&mut self, path: &str, len: u64) {
+        if !SLABS.contains(&len) || !len.is_power_of_two() {
+            self.find(7, path, format!("a waiting slab of {len} bytes: it is replaced at the next start"));
+        }
+        self.report.waiting += 1;
+        self.report.bytes += len;
+    }
+
+    fn slab(&mut self, disk: &dyn Disk, path: &str, index: Option<&Index>) {
         let read = SlabFile::open(disk, path).and_then(|file| {
             let len = file.len()?;
-            Ok((scan::scan(&file, len, Depth::Full)?, len, file))
+            // an index that is older than the deletion may still speak of it: its footage is whole then
+            let is_known = |generation| index.is_some_and(|index| index.slab(generation).is_some());
+            let is_waiting = retired(&file, len)?.is_some_and(|generation| !is_known(generation));
+            let found = if is_waiting { None } else { Some(scan::scan(&file, len, Depth::Full)?) };
+            Ok((found, len, file))
         });
         let (found, len, file) = match read {
-            Ok((Some(found), len, file)) => (found, len, file),
-            Ok((None, ..)) => return self.find(2, path, "holds no slab: nothing in it can be played".into()),
+            Ok((None, len, _)) => return self.waits(path, len),
+            Ok((Some(Some(found)), len, file)) => (found, len, file),
+            Ok((Some(None), ..)) => {
+                return self.find(2, path, "holds no slab: nothing in it can be played".into());
+            }
             Err(_) if self.report.in_use && !disk.exists(path) => return, // recycled while we looked
             Err(e) => return self.find(2, path, format!("cannot be read: {e}; the card fails there")),
         };
@@ -367,14 +376,8 @@ impl Check {
         }
     }
 
-    fn index(&mut self, disk: &dyn Disk) {
-        let dir = disk.real_path(".nightjar/index");
-        let index = if dir.exists() {
-            Index::look(&dir).map_err(|e| format!("cannot be read: {e}"))
-        } else {
-            Err("there is none".into())
-        };
-        self.removed(index.as_ref().ok());
+    fn index(&mut self, index: Result<&Index, &String>) {
+        self.removed(index.ok());
         let index = match index {
             Ok(index) => index,
             Err(why) => {
@@ -406,7 +409,7 @@ impl Check {
             );
             self.find(9, &path, words);
         }
-        self.holes(&index, &rows);
+        self.holes(index, &rows);
     }
 
     fn holes(&mut self, index: &Index, rows: &[(SlabRow, Hash, Hash)]) {

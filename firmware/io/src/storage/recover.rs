@@ -10,7 +10,7 @@ use nightjar_media::boxes::free_head;
 use nightjar_record::catalog::{JOIN_US, StreamId};
 use nightjar_record::layout::{Flags, HEAD_LEN, Hash, Wear};
 use nightjar_record::scan::{self, Depth};
-use nightjar_record::{Catalog, Kind, ReadAt, RecordHead, Scanned, Sign, SlabRow, SlabWriter, name};
+use nightjar_record::{Catalog, Kind, ReadAt, RecordHead, Scanned, Sign, SlabRow, SlabWriter, name, retired};
 use nightjar_types::{Event, Gap, GapCause, Wall};
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -77,7 +77,7 @@ pub(super) fn recover(
         found: HashSet::new(),
         wear: Wear::default(),
     };
-    for (number, len) in volume.gather_waiting()? {
+    for (number, len) in volume.pool()? {
         r.catalog.insert_free(number, len);
         r.next_number = r.next_number.max(number + 1);
     }
@@ -123,6 +123,9 @@ impl Recovery<'_> {
     fn slab(&mut self, path: &str, known_len: Option<u32>) -> Result<(), StorageError> {
         let file = SlabFile::open(&*self.volume.disk, path)?;
         let len = file.len()?;
+        if retired(&file, len)?.is_some_and(|generation| self.index.slab(generation).is_none()) {
+            return self.give_back(path, &file, len);
+        }
         let Some(found) = scan::scan(&file, len, Depth::Tail)? else {
             tracing::warn!(slab = path, "holds no footage that can be read; goes back to the pool");
             return self.give_back(path, &file, len);
@@ -394,14 +397,6 @@ pub(super) fn explain_holes(
 
 /// Paths of all slabs, below the storage folder.
 pub(super) fn slab_paths(disk: &dyn Disk, root: &Path) -> Result<Vec<String>, StorageError> {
-    let mut found = files(disk, root)?;
-    found.retain(|path| name::parse(path).is_some());
-    found.sort();
-    Ok(found)
-}
-
-/// Paths of all files as deep as slabs lie.
-pub(super) fn files(disk: &dyn Disk, root: &Path) -> Result<Vec<String>, StorageError> {
     let mut folders = vec![(String::new(), 0)];
     let mut found = Vec::new();
     while let Some((here, depth)) = folders.pop() {
@@ -413,11 +408,12 @@ pub(super) fn files(disk: &dyn Disk, root: &Path) -> Result<Vec<String>, Storage
             let below = if here.is_empty() { entry.name } else { format!("{here}/{}", entry.name) };
             if entry.is_dir && depth < 3 && below != name::PRIVATE_DIR {
                 folders.push((below, depth + 1));
-            } else if !entry.is_dir {
+            } else if name::parse(&below).is_some() {
                 found.push(below);
             }
         }
     }
+    found.sort();
     Ok(found)
 }
 

@@ -217,10 +217,11 @@ impl Card {
     }
 
     /// Behind what the stream's next footage is to be laid, on a card whose footage ends at `end`. While the clock is being
-    /// set that is only this boot's: what another boot recorded on a clock that was ahead must not draw it there.
+    /// set, and when a disk comes back, that is only this boot's: what another boot recorded on a clock that was ahead must
+    /// not draw it there.
     pub(super) fn floor_of(&self, n: usize, end: Wall) -> Wall {
         let s = &self.streams[n];
-        if s.shift_us == 0 {
+        if s.shift_us == 0 && !self.has_mounted {
             return end;
         }
         let catalog = self.shelf.catalog();

@@ -432,7 +432,7 @@ impl Ring {
         let catalog = shelf.catalog();
         let waiting = catalog.free_slabs().iter().chain(self.cooling.iter().map(|c| &c.1));
         let have: BTreeSet<String> =
-            waiting.filter(|w| w.1 == len).map(|w| m.volume.folder_of(w.0)).collect();
+            waiting.filter(|w| w.1 == len).map(|w| name::folder_of(&m.volume.path_of(w.0)).into()).collect();
         let left_s = |s: &Stream| {
             let row = s.slab.as_ref().and_then(|open| catalog.get(open.writer.generation()));
             row.map_or(u64::MAX, |row| u64::from(row.len - row.used) / s.rate.max(1))
@@ -454,7 +454,7 @@ fn take_waiting(shelf: &Shelf, m: &Mounted, s: &Stream, len: u32, now: &Now) -> 
     let begin = s.ready.front().map_or(now.wall, |f| f.wall());
     let own = name::folder(&s.id.0, s.id.1, begin);
     let (_, day) = own.rsplit_once('/')?;
-    let rank = |number: u64| match m.volume.folder_of(number) {
+    let rank = |number: u64| match name::folder_of(&m.volume.path_of(number)) {
         folder if folder == own => 0,
         folder if folder.ends_with(day) => 2,
         _ => 1,
@@ -470,7 +470,7 @@ pub(super) fn retire(
     why: &str,
 ) -> Result<(u64, u32), StorageError> {
     let number = m.fresh_number();
-    m.volume.retire(&row.path, number)?;
+    m.volume.retire(row, number)?;
     shelf.forget(row, why);
     Ok((number, row.len))
 }

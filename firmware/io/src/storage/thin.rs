@@ -15,7 +15,7 @@ use nightjar_record::layout::{Flags, SlabHead};
 use nightjar_record::retention::ThinJob;
 use nightjar_record::scan::{self, Depth, Record};
 use nightjar_record::segmenter::ticks_of;
-use nightjar_record::{Fragment, Scanned, SlabWriter, Take, export};
+use nightjar_record::{Fragment, Scanned, SlabWriter, Take, export, name};
 use nightjar_types::{Mono, StreamParams, Wall};
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -113,7 +113,7 @@ impl Card {
         Ok(false)
     }
 
-    /// Takes a slab for the key frames. It stays a waiting one, which nothing looks at, until it is whole.
+    /// Takes a slab for the key frames. It lies in the pool, which nothing looks at, until it is whole.
     fn begin_job(
         &mut self,
         m: &Mounted,
@@ -155,7 +155,11 @@ impl Card {
             ..found.slab.clone()
         };
         let (writer, bytes) = SlabWriter::begin(head, generation, len);
-        let file = SlabFile::open(&*m.volume.disk, &m.volume.path_of(number))?;
+        let (waits, path) = (m.volume.give_out(number), name::pool_path(number));
+        if waits != path {
+            m.volume.rename(&waits, &path)?; // nothing looks at it there
+        }
+        let file = SlabFile::open(&*m.volume.disk, &path)?;
         file.write_at(&bytes, 0)?;
         let replaces = generations.len();
         let sources = generations.into();
@@ -262,7 +266,7 @@ impl Card {
         self.ring.reseal(&self.shelf, row);
         for old in replaced {
             let number = m.fresh_number();
-            m.volume.retire(&old.path, number)?;
+            m.volume.retire(&old, number)?;
             self.shelf.index(|index| index.remove_slab(old.generation));
             self.shelf.tell_deletion(&old, WHY);
             self.ring.cool(&self.shelf, number, old.len);

@@ -2,7 +2,7 @@
 
 use super::disk::{Disk, Place};
 use super::error::{StorageError, io_at};
-use super::waiting::Folders;
+use super::waiting::Named;
 use nightjar_record::name;
 use std::io;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ pub(super) struct Volume {
     /// Sixteen random hexadecimal digits, made with the volume.
     pub(super) id: String,
     pub(super) disk: Arc<dyn Disk>,
-    pub(super) elsewhere: Folders,
+    pub(super) named: Named,
 }
 
 /// Which volume is wanted.
@@ -78,7 +78,7 @@ impl Volume {
             io::ErrorKind::WouldBlock => StorageError::InUse(root.clone()),
             _ => not_writable(e),
         })?;
-        Ok(Self { root, id, disk, elsewhere: Folders::default() })
+        Ok(Self { root, id, disk, named: Named::default() })
     }
 
     /// Renames a slab file. The folder of its new name is made, that of its old one goes when nothing is left in it.

@@ -10,7 +10,7 @@ use super::frame::{self, Id};
 use super::rng::Rng;
 use calls::Socket;
 use nightjar_io::storage::disk::{Disk, DiskFile, Entry, Place};
-use nightjar_record::name;
+use nightjar_record::{FOOTER_LEN, Footer, name, retired};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
@@ -70,6 +70,30 @@ pub struct Inode {
     pub begun: u64,
     /// A test damaged it: nothing is asked of it.
     pub is_rotten: bool,
+}
+
+impl Inode {
+    /// Its footage was deleted and it was not begun anew.
+    pub fn is_retired(&self) -> bool {
+        is_retired(&self.bytes)
+    }
+
+    /// The same, of what the platter has.
+    fn is_retired_for_good(&self) -> bool {
+        let mut bytes = self.bytes.clone();
+        for (page, old) in &self.old {
+            let at = page * PAGE;
+            let end = (at + PAGE).min(bytes.len());
+            if at < end {
+                bytes[at..end].copy_from_slice(&old[..end - at]);
+            }
+        }
+        is_retired(&bytes)
+    }
+}
+
+fn is_retired(bytes: &[u8]) -> bool {
+    matches!(retired(bytes, bytes.len() as u64), Ok(Some(_)))
 }
 
 #[derive(Default, Clone)]
@@ -413,10 +437,15 @@ impl State {
     fn note(&mut self, ino: u64, parts: &[IoSlice<'_>], offset: u64) {
         let is_opening = self.is_opening;
         let name_on_platter = self.platter.names.iter().find(|(_, i)| **i == ino).map(|(n, _)| n.clone());
-        let Some(i) = self.inodes.get_mut(&ino) else { return };
         let bytes: usize = parts.iter().map(|p| p.len()).sum();
+        if bytes == FOOTER_LEN
+            && Footer::read(&*parts[0], bytes as u64).ok().flatten().is_some_and(|f| f.is_retired)
+        {
+            return self.retire(ino);
+        }
+        let Some(i) = self.inodes.get_mut(&ino) else { return };
         if offset == 0 {
-            if let Some(name) = name_on_platter.filter(|n| is_slab(n)) {
+            if let Some(name) = name_on_platter.filter(|n| is_slab(n) && !i.is_retired_for_good()) {
                 self.violations
                     .push(format!("{name} is written over while the card still has it as footage"));
             }

@@ -99,8 +99,8 @@ impl Disk for Mount {
             return Err(io::ErrorKind::NotFound.into());
         }
         if Self::is_done(&verdict, &mut s) {
-            if is_slab(from) && !is_slab(to) {
-                s.retire(ino, from);
+            if is_slab(from) && !is_slab(to) && !s.inodes[&ino].is_retired() {
+                s.retire(ino);
             }
             if let Some(there) = s.seen.names.get(to).copied().filter(|_| is_slab(to)) {
                 s.violations.push(format!("{from} is renamed over {to}, inode {there}"));
@@ -220,18 +220,19 @@ impl Disk for Mount {
 }
 
 impl State {
-    fn retire(&mut self, ino: u64, path: &str) {
+    pub(super) fn retire(&mut self, ino: u64) {
         let begun = |i: &Inode| i.begun;
         let own = &self.inodes[&ino];
         let older = self.slabs().filter(|(_, i)| begun(i) < own.begun && !i.placed.is_empty()).count();
         let durable = own.placed.iter().filter(|p| p.is_durable).count();
         if self.is_opening && durable > 0 && !own.is_rotten {
             self.violations
-                .push(format!("{path} with {durable} durable frames goes to the pool at the start"));
+                .push(format!("inode {ino} with {durable} durable frames is given up at the start"));
         }
         if !own.placed.is_empty() {
             self.retired.push((own.begun, older));
         }
+        self.inodes.entry(ino).and_modify(|i| i.placed.clear());
     }
 }
 

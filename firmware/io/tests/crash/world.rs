@@ -109,7 +109,8 @@ struct World {
     quota: u64,
     asked: Asked,
     ticks: u64,
-    good_index: Option<PathBuf>,
+    /// As a write-out left it, and how many there were.
+    good_index: Option<(PathBuf, u64)>,
     old_index: Option<PathBuf>,
     tally: Tally,
     events: u16,
@@ -418,7 +419,7 @@ impl World {
         if name == "old" {
             self.old_index.get_or_insert(kept);
         } else {
-            self.good_index = Some(kept);
+            self.good_index = Some((kept, self.sim.state().syncs));
         }
     }
 
@@ -443,7 +444,9 @@ impl World {
             self.sim.state().power_cut();
             self.boot();
         }
-        let good = self.good_index.take();
+        // one that was written out since, because a slab was wanted at once, is on the card as well
+        let syncs = self.sim.state().syncs;
+        let good = self.good_index.take().filter(|good| good.1 == syncs).map(|good| good.0);
         let restored = match (is_kill, self.rng.below(3)) {
             (true, _) | (false, 0) => newer,
             (false, 1) => good.or(newer),

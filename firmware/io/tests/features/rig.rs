@@ -8,7 +8,7 @@ use nightjar_io::storage::{
     CardSender, Library, Now, Options, Stepped, StorageError, StreamId, StreamPlan, Trigger,
 };
 use nightjar_record::scan::{self, Depth};
-use nightjar_record::{Kind, Scanned};
+use nightjar_record::{Kind, Scanned, retired};
 use nightjar_types::config::Mode;
 use nightjar_types::{
     AccessUnit, BBox, Event, EventId, Gap, GapCause, Media, Mono, Name, StreamKind, StreamParams, VideoCodec,
@@ -324,7 +324,7 @@ impl Rig {
     /// Every slab of a stream, read to its last byte, in time order.
     pub(crate) fn slabs(&self, stream: &StreamId) -> Vec<(PathBuf, Scanned, Vec<u8>)> {
         let mut files = self.files(&format!("{}/{}", stream.0, stream.1));
-        files.retain(|p| p.extension().is_some_and(|e| e == "mp4")); // not what waits there
+        files.retain(|p| !is_waiting(p));
         let mut all: Vec<_> = files
             .into_iter()
             .map(|path| {
@@ -370,6 +370,12 @@ pub(crate) fn true_time(bytes: &[u8]) -> Option<Wall> {
 /// No picture is missing from the first to the last, none is there twice.
 pub(crate) fn is_seamless(pictures: &[u64]) -> bool {
     pictures.windows(2).all(|p| p[1] == p[0] + FRAME_US)
+}
+
+/// The slab's footage was deleted, or it held nothing yet.
+pub(crate) fn is_waiting(path: &Path) -> bool {
+    let bytes = std::fs::read(path).unwrap();
+    path.extension().is_some_and(|e| e == "slab") || retired(&bytes[..], bytes.len() as u64) != Ok(None)
 }
 
 pub(crate) fn walk(dir: &Path) -> Vec<PathBuf> {

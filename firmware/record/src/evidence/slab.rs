@@ -2,10 +2,10 @@
 
 use super::{CHUNK, Fault, Link, Report, Signed, What, Wrong, hash_of, join, shift_of};
 use crate::export::proof::last_restamp;
+use crate::footer::Footer;
 use crate::layout::{Chain, FREE_LEN, HEAD_LEN, Hash, Kind, RecordHead, Seal, SealEntry};
 use crate::scan::{self, ReadAt, Start};
 use crate::segmenter::wall_of;
-use crate::writer::{FOOTER_LEN, FOOTER_MARK};
 use nightjar_media::{init, walk};
 use nightjar_types::Wall;
 
@@ -226,15 +226,8 @@ fn seal_by_footer<R: ReadAt + ?Sized>(
     len: u64,
     start: &Start,
 ) -> Result<Option<(u64, Seal)>, R::Error> {
-    let mut footer = [0; FOOTER_LEN];
-    let Some(at) = len.checked_sub(FOOTER_LEN as u64) else { return Ok(None) };
-    if file.read_at(at, &mut footer)? < FOOTER_LEN
-        || footer[..4] != FOOTER_MARK
-        || walk::u64_at(&footer, 8) != Some(start.generation)
-    {
-        return Ok(None);
-    }
-    let offset = u64::from(walk::u32_at(&footer, 4).unwrap_or_default());
+    let footer = Footer::read(file, len)?.filter(|f| f.generation == start.generation);
+    let Some(offset) = footer.map(|f| u64::from(f.seal_at)) else { return Ok(None) };
     let mut bytes = [0; HEAD_LEN];
     if file.read_at(offset, &mut bytes)? < HEAD_LEN {
         return Ok(None);

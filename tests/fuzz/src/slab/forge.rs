@@ -4,8 +4,7 @@ use crate::draw::Draw;
 use crate::nal;
 use nightjar_media::{FragmentWriter, Sample};
 use nightjar_record::layout::{Begun, Flags, HEAD_LEN, Seal, SealEntry, Wear};
-use nightjar_record::writer::FOOTER_MARK;
-use nightjar_record::{Kind, RecordHead, SlabHead, SlabWriter};
+use nightjar_record::{Footer, Kind, RecordHead, SlabHead, SlabWriter};
 use nightjar_types::{Mono, Name, StreamKind, Wall};
 
 const GENERATION: u64 = 5;
@@ -99,9 +98,8 @@ fn seal(file: &mut Vec<u8>, lens: &[u64], draw: &mut Draw<'_>) {
     file.extend(record(Kind::Seal, lens.len() as u32 + 1, &payload, draw));
     file.extend([0, 0, 0, 24]);
     file.extend(b"free");
-    file.extend(FOOTER_MARK);
-    file.extend(at.to_be_bytes());
-    file.extend(GENERATION.to_be_bytes());
+    let is_retired = draw.u8().is_multiple_of(8);
+    file.extend(Footer { is_retired, seal_at: at, generation: GENERATION }.encode());
 }
 
 #[cfg(test)]
