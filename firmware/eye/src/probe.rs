@@ -7,12 +7,14 @@ use crate::clock::{self, Stopwatch};
 use crate::decoder::{DECODERS, Decoder};
 use crate::error::Error;
 use crate::frame;
+use crate::marks::Marker;
 use crate::pipeline::Pipeline;
 use bytes::Bytes;
 use gstreamer as gst;
 use nightjar_detect::{Picture, Plane};
-use nightjar_types::eye::{DecoderRun, PROBE_SIZE};
+use nightjar_types::eye::{DecoderRun, PROBE_SIZE, Work};
 use nightjar_types::{Mono, VideoCodec};
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -82,7 +84,8 @@ fn measure(decoder: Decoder, clip: &[u8]) -> Result<f32, Error> {
 }
 
 fn decode(decoder: Decoder, clip: &Clip<'_>, mut seen: impl FnMut(&Picture)) -> Result<(), Error> {
-    let pipeline = Pipeline::new(decoder, clip.record)?;
+    let nobody = Marker::new(&Arc::default(), Work::Decoding, 0); // the deadline watches
+    let pipeline = Pipeline::new(decoder, clip.record, &nobody)?;
     pipeline.sink().set_drop(false);
     pipeline.sink().set_max_buffers(WAITING);
     pipeline.start()?;
