@@ -162,7 +162,7 @@ mod tests {
 
         #[test]
         fn a_block_is_followed_before_a_busy_background(
-            x in 30usize..250, y in 30usize..100, w in 12usize..30, h in 24usize..50, dx in -4i32..5, dy in -4i32..5,
+            x in 30usize..250, y in 30usize..100, w in 16usize..30, h in 24usize..50, dx in -4i32..5, dy in -4i32..5,
         ) {
             let (from, to) = ((x, y), ((x as i32 + dx) as usize, (y as i32 + dy) as usize));
             let place = BBox {

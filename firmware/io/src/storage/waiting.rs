@@ -53,6 +53,7 @@ impl Volume {
         let full = Footer::read(&file, len)?.filter(|f| f.generation == row.generation);
         let seal_at = full.map_or(0, |f| f.seal_at);
         let footer = Footer { is_retired: true, seal_at, generation: row.generation };
+        file.forget_cached(); // reading has brought in more than the one page
         file.write_at(&footer.encode(), len - FOOTER_LEN as u64)?;
         self.named.with(|all| all.insert(number, row.path.clone()));
         Ok(())
