@@ -59,6 +59,9 @@ pub struct Card {
     pub colour: String,
     /// How the file stores weights: `f32`, `int8`, or `int8-all` with the activations; `prepare.sh` passes it on.
     pub weights: String,
+    /// The runtime that runs it where nothing was measured: `tract` unless said otherwise.
+    #[serde(default)]
+    pub runtime: Option<String>,
     /// File in `ranges/` that `prepare.sh` quantises the activations with.
     pub ranges: Option<String>,
     /// What is quantised and how, in words.

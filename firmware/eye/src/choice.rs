@@ -42,7 +42,8 @@ pub(crate) fn choose(asked: &ModelChoice, measured: Option<&Measured>) -> Choice
         (asked.card.clone(), best(Some(&asked.card)))
     };
     let runtime = if asked.runtime == AUTO {
-        found.map_or(SAFE.to_owned(), |m| m.runtime)
+        let safe = || Card::find(&card).ok().and_then(|c| c.runtime).unwrap_or(SAFE.to_owned());
+        found.map_or_else(safe, |m| m.runtime)
     } else {
         asked.runtime.clone()
     };
@@ -134,6 +135,8 @@ mod tests {
         assert_eq!(pick("w8", "auto", Some(&m)), ("w8".into(), "fused".into()));
         assert_eq!(pick("w8", "tract", Some(&m)), ("w8".into(), "tract".into()));
         assert_eq!(pick("auto", "auto", None), (DEFAULT_CARD.into(), SAFE.into()));
+        let int8 = "ssdlite-mnv2-coco12-int8";
+        assert_eq!(pick(int8, "auto", None), (int8.into(), "fused".into()), "tract cannot run it");
     }
 
     #[test]

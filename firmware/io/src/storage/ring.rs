@@ -6,7 +6,7 @@ use super::options::Now;
 use super::shelf::{Mounted, Shelf};
 use super::stream::Stream;
 use nightjar_record::catalog::{Exchange, LEAST_SLABS, SMALLEST_SLAB, StreamId, slab_len};
-use nightjar_record::{SlabRow, Take, name};
+use nightjar_record::{Catalog, SlabRow, Take, name};
 use nightjar_types::config::Keep;
 use nightjar_types::{Mono, Wall};
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,7 +35,7 @@ const LEFT_PART: u64 = 16;
 /// What is written until a slab that is retired now can be written over: write-outs of the index are this far apart, seconds.
 const AHEAD_S: u64 = 7;
 /// Waiting slabs of a size are at most this part of the quota.
-const SPARED: u64 = 8;
+const SPARED: u64 = 6;
 /// Why a slab was deleted when it was only its turn.
 pub(super) const MAKES_ROOM: &str = "the oldest footage makes room for new";
 
@@ -183,7 +183,7 @@ impl Ring {
         if !is_ready && self.cooling.iter().any(|c| c.1.1 == want) {
             self.settle_all(shelf, &mounted)?; // all that cool at once: one write-out serves the next streams too
         }
-        if let Some(number) = take_waiting(shelf, &mounted, &streams[n], want, now) {
+        if let Some(number) = take_waiting(shelf, &mounted, streams, n, want, now) {
             return Ok((mounted.volume.give_out(number), want));
         }
         let mut take = shelf.catalog_mut().take(want, now.wall, &keep(streams));
@@ -369,7 +369,7 @@ impl Ring {
         Ok(true)
     }
 
-    /// Retires the footage that goes next, so that a slab waits for each size that is written.
+    /// Retires the footage that goes next, so that a slab waits for each stream.
     fn retire_ahead(
         &mut self,
         shelf: &Shelf,
@@ -378,15 +378,17 @@ impl Ring {
         now: &Now,
     ) -> Result<bool, StorageError> {
         let quota = shelf.quota.load(Relaxed);
-        let mut wants: BTreeMap<u32, u64> = BTreeMap::new();
+        let mut wants: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
         for s in streams {
-            *wants.entry(wanted(s, shelf, streams.len())).or_default() += s.rate;
+            let (rate, count) = wants.entry(wanted(s, shelf, streams.len())).or_default();
+            (*rate, *count) = (*rate + s.rate, *count + 1);
         }
         let is_grown = |catalog: u64, cooling: u64| catalog + cooling + u64::from(SMALLEST_SLAB) > quota;
         let mut changed = false;
-        let spare_of = |(len, rate): (&u32, &u64)| {
+        // one a stream, in its folder, serves them all when they are full at once
+        let spare_of = |(len, (rate, count)): (&u32, &(u64, u64))| {
             let most = (quota / SPARED / u64::from(*len)).max(1);
-            (*len, (1 + rate * AHEAD_S / u64::from(*len)).min(most) as usize)
+            (*len, (1 + rate * AHEAD_S / u64::from(*len)).max(*count).min(most) as usize)
         };
         let spares: BTreeMap<u32, usize> = wants.iter().map(spare_of).collect();
         for (&len, &spare) in &spares {
@@ -395,9 +397,7 @@ impl Ring {
             if ready * 2 < spare && waiting > ready {
                 shelf.is_index_urgent.store(true, Relaxed); // a slab is wanted sooner than the index would be written out
             }
-            if waiting * 2 > spare {
-                continue; // several at once: each time, folders and inodes are written whatever the number
-            }
+            // in the beat in which a stream took its own, so that its folder is written once
             let is_stuck = now.mono < self.grow_at && at_hand(shelf, len) != len;
             for _ in waiting..spare {
                 if is_stuck || !is_grown(shelf.catalog().bytes(), self.cooling_bytes()) {
@@ -433,14 +433,10 @@ impl Ring {
         let waiting = catalog.free_slabs().iter().chain(self.cooling.iter().map(|c| &c.1));
         let have: BTreeSet<String> =
             waiting.filter(|w| w.1 == len).map(|w| name::folder_of(&m.volume.path_of(w.0)).into()).collect();
-        let left_s = |s: &Stream| {
-            let row = s.slab.as_ref().and_then(|open| catalog.get(open.writer.generation()));
-            row.map_or(u64::MAX, |row| u64::from(row.len - row.used) / s.rate.max(1))
-        };
         let mut next: Vec<(u64, String)> = streams
             .iter()
             .filter(|s| wanted(s, shelf, streams.len()) == len)
-            .map(|s| (left_s(s), name::folder(&s.id.0, s.id.1, now.wall)))
+            .map(|s| (full_in_s(&catalog, s), name::folder(&s.id.0, s.id.1, now.wall)))
             .filter(|(_, folder)| !have.contains(folder))
             .collect();
         next.sort();
@@ -448,18 +444,32 @@ impl Ring {
     }
 }
 
-/// The number of a waiting slab of `len` bytes for a stream: one in the folder of today's footage of it before others, and
-/// those last that wait for other streams in theirs.
-fn take_waiting(shelf: &Shelf, m: &Mounted, s: &Stream, len: u32, now: &Now) -> Option<u64> {
-    let begin = s.ready.front().map_or(now.wall, |f| f.wall());
-    let own = name::folder(&s.id.0, s.id.1, begin);
-    let (_, day) = own.rsplit_once('/')?;
-    let rank = |number: u64| match name::folder_of(&m.volume.path_of(number)) {
-        folder if folder == own => 0,
-        folder if folder.ends_with(day) => 2,
-        _ => 1,
+/// The number of a waiting slab of `len` bytes for stream `n`: one in the folder of today's footage of it before others,
+/// and before that of a stream that needs its own sooner that of one that needs it later.
+fn take_waiting(
+    shelf: &Shelf,
+    m: &Mounted,
+    streams: &[Stream],
+    n: usize,
+    len: u32,
+    now: &Now,
+) -> Option<u64> {
+    let begin = streams[n].ready.front().map_or(now.wall, |f| f.wall());
+    let mut ranks: BTreeMap<String, u64> = {
+        let catalog = shelf.catalog();
+        let rank = |s: &Stream| u64::MAX - full_in_s(&catalog, s).min(u64::from(u32::MAX));
+        streams.iter().map(|s| (name::folder(&s.id.0, s.id.1, begin), rank(s))).collect()
     };
+    let s = &streams[n];
+    ranks.insert(name::folder(&s.id.0, s.id.1, begin), 0);
+    let rank = |number: u64| ranks.get(name::folder_of(&m.volume.path_of(number))).copied().unwrap_or(1);
     shelf.catalog_mut().take_waiting(len, &rank)
+}
+
+/// How long the stream's open slab is good for, seconds.
+fn full_in_s(catalog: &Catalog, s: &Stream) -> u64 {
+    let row = s.slab.as_ref().and_then(|open| catalog.get(open.writer.generation()));
+    row.map_or(u64::MAX, |row| u64::from(row.len - row.used) / s.rate.max(1))
 }
 
 /// The footage of a slab that is out of the catalog is forgotten, its file waits where it is.

@@ -105,7 +105,7 @@ impl Catalog {
     }
 
     /// Takes the waiting slab of `len` bytes whose number has the least `rank`.
-    pub fn take_waiting(&mut self, len: u32, rank: &dyn Fn(u64) -> u8) -> Option<u64> {
+    pub fn take_waiting(&mut self, len: u32, rank: &dyn Fn(u64) -> u64) -> Option<u64> {
         let of_len = self.free.iter().enumerate().rev().filter(|(_, f)| f.1 == len);
         let (at, _) = of_len.min_by_key(|(_, f)| rank(f.0))?;
         Some(self.free.swap_remove(at).0)

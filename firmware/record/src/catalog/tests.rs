@@ -136,7 +136,7 @@ fn the_waiting_slab_of_the_least_rank_is_taken() {
     for (number, len) in [(1, MIB), (2, MIB), (3, 2 * MIB), (4, MIB)] {
         c.insert_free(number, len);
     }
-    let rank = |number: u64| u8::from(number != 2);
+    let rank = |number: u64| u64::from(number != 2);
     assert_eq!([c.take_waiting(MIB, &rank), c.take_waiting(MIB, &rank)], [Some(2), Some(4)]);
     assert_eq!((c.take_waiting(4 * MIB, &rank), c.free()), (None, 2));
 }
