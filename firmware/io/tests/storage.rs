@@ -343,8 +343,8 @@ fn what_cannot_work_is_refused_with_the_mend() {
     std::fs::write(&file, "in the way").unwrap();
     let in_the_way = open(&file.join("footage"), QUOTA).unwrap_err();
     assert!(matches!(in_the_way, StorageError::NotWritable { .. }), "{in_the_way}");
-    let many: Vec<String> = (0..14).map(|n| format!("c{n}")).collect();
+    let many: Vec<String> = (0..22).map(|n| format!("c{n}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     let few = Storage::open(options(&dir.path().join("b"), QUOTA, &many)).map(drop).unwrap_err();
-    assert!(few.to_string().contains("too few for 14 streams"), "{few}");
+    assert!(few.to_string().contains("too few for 22 streams"), "{few}");
 }

@@ -16,7 +16,7 @@ mod take;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use size::{LARGEST_SLAB, LEAST_SLABS, SMALLEST_SLAB, default_rate, slab_len};
+pub use size::{LARGEST_SLAB, SMALLEST_SLAB, default_rate, least_slabs, slab_len};
 pub use take::{Exchange, Take};
 
 use line::Line;

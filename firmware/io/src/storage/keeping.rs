@@ -5,7 +5,7 @@ use super::life::Registers;
 use super::mount::HOLDS;
 use super::read::Library;
 use super::shelf::Deletion;
-use nightjar_record::catalog::{LEAST_SLABS, SMALLEST_SLAB, StreamId};
+use nightjar_record::catalog::{SMALLEST_SLAB, StreamId, least_slabs};
 use nightjar_record::forecast::{self, Forecasts, Life};
 use nightjar_record::{Hold, HoldError};
 use nightjar_types::Wall;
@@ -155,7 +155,7 @@ impl Library {
     pub fn set_quota(&self, bytes: u64) -> Result<(), StorageError> {
         let shelf = self.shelf();
         let streams = shelf.options.streams.len() as u64;
-        let least = streams * LEAST_SLABS * u64::from(SMALLEST_SLAB);
+        let least = least_slabs(streams as usize) * u64::from(SMALLEST_SLAB);
         if bytes < least {
             return Err(StorageError::TooSmall { streams, least: least >> 20, wanted: bytes >> 20 });
         }

@@ -5,7 +5,7 @@ use super::error::StorageError;
 use super::options::Now;
 use super::shelf::{Mounted, Shelf};
 use super::stream::Stream;
-use nightjar_record::catalog::{Exchange, LEAST_SLABS, SMALLEST_SLAB, StreamId, slab_len};
+use nightjar_record::catalog::{Exchange, SMALLEST_SLAB, StreamId, least_slabs, slab_len};
 use nightjar_record::{Catalog, SlabRow, Take, name};
 use nightjar_types::config::Keep;
 use nightjar_types::{Mono, Wall};
@@ -61,7 +61,7 @@ impl Ring {
     pub(super) fn begin(&mut self, shelf: &Shelf, streams: &[Stream], now: &Now) -> Result<(), StorageError> {
         let mounted = shelf.mounted()?;
         let wanted = shelf.wanted.load(Relaxed);
-        let least = streams.len() as u64 * LEAST_SLABS * u64::from(SMALLEST_SLAB);
+        let least = least_slabs(streams.len()) * u64::from(SMALLEST_SLAB);
         if wanted < least {
             let streams = streams.len() as u64;
             return Err(StorageError::TooSmall { streams, least: least >> 20, wanted: wanted >> 20 });

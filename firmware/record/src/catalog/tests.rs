@@ -287,10 +287,11 @@ fn a_slab_is_about_two_minutes() {
     assert_eq!(slab_len(sub, 100 * GIB, 2), 8 * MIB);
     assert_eq!(slab_len(0, 100 * GIB, 2), MIB);
     assert_eq!(slab_len(u64::MAX, u64::MAX, 1), 64 * MIB);
-    let least = 2 * LEAST_SLABS * 64 * u64::from(MIB);
+    let least = least_slabs(2) * 64 * u64::from(MIB);
     assert_eq!(slab_len(main, least, 2), 64 * MIB, "so many of each stream just fit");
     assert_eq!(slab_len(main, least - 1, 2), 32 * MIB);
     assert_eq!(slab_len(main, 0, 0), MIB);
+    assert_eq!([1, 2, 3, 4, 5, 6, 24].map(least_slabs), [5, 10, 15, 15, 15, 18, 72]);
     for rate in (0..10_000_000).step_by(7_919) {
         let len = slab_len(rate, u64::MAX, 1);
         assert!(len.is_power_of_two() && (SMALLEST_SLAB..=LARGEST_SLAB).contains(&len));
