@@ -28,6 +28,8 @@ const SAVE_EVERY: Duration = Duration::from_secs(5);
 /// What the night shift is to do, shared by those who ask and the one who works.
 pub(crate) struct Night {
     inner: Mutex<Inner>,
+    /// Who holds it writes; what is asked meanwhile is answered from memory.
+    writing: Mutex<()>,
     disk: Arc<dyn Disk>,
     is_enabled: bool,
     /// Rings when a job came or went.
@@ -55,7 +57,13 @@ impl Night {
         }
         let queue = read.flatten().unwrap_or_default();
         let inner = Inner { queue, saved: clock::mono(), wait: None, pace: 0.0 };
-        Ok(Arc::new(Self { inner: Mutex::new(inner), disk, is_enabled, bell: Notify::new() }))
+        Ok(Arc::new(Self {
+            inner: Mutex::new(inner),
+            writing: Mutex::default(),
+            disk,
+            is_enabled,
+            bell: Notify::new(),
+        }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -64,11 +72,18 @@ impl Night {
 
     /// Changes the queue and writes it down. Blocks on the disk.
     fn change<T>(&self, change: impl FnOnce(&mut Queue) -> T) -> Result<T, DeskError> {
-        let mut inner = self.lock();
-        let answer = change(&mut inner.queue);
-        inner.saved = clock::mono();
-        let bytes = serde_json::to_vec_pretty(&inner.queue).expect("a queue is plain data");
-        self.disk.write_small(FILE, &bytes).map_err(|e| DeskError::Storage(format!("{FILE}: {e}")))?;
+        let answer = change(&mut self.lock().queue);
+        let written = tokio::task::block_in_place(|| {
+            let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+            // the newest, which may have what others changed meanwhile
+            let bytes = {
+                let mut inner = self.lock();
+                inner.saved = clock::mono();
+                serde_json::to_vec_pretty(&inner.queue).expect("a queue is plain data")
+            };
+            self.disk.write_small(FILE, &bytes)
+        });
+        written.map_err(|e| DeskError::Storage(format!("{FILE}: {e}")))?;
         Ok(answer)
     }
 
