@@ -23,8 +23,11 @@ pub(crate) fn file(state_dir: &Path) -> PathBuf {
     state_dir.join(FILE)
 }
 
-/// Measures when there is no measurement of this version on this board, and lets the eye read it.
+/// Measures, when something is to be detected and there is no measurement of this version on this board, and lets the eye read it.
 pub(crate) async fn run(config: &Config, state_dir: &Path, eye: Eye, mut stop: watch::Receiver<bool>) {
+    if !config.cameras.iter().any(|camera| camera.detect) {
+        return; // nothing to choose for
+    }
     let Ok(program) = load::eye_program(config) else { return };
     tokio::select! {
         () = tokio::time::sleep(AFTER) => {}
