@@ -94,7 +94,7 @@ impl Rig {
         let stream = |n: usize| Stream {
             kind: StreamKind::Main,
             camera: ids[n].into(),
-            source: source::open(&Opening { url: &url, camera: &ids[n], login: None, captures: &captures })
+            source: source::open(&Opening { url: &url, camera: ids[n], login: None, captures: &captures })
                 .unwrap_or_else(|why| panic!("{}: {why}", url.text)),
             card: storage.sender(n),
             hub: Arc::default(),

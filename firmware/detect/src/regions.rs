@@ -59,7 +59,7 @@ pub fn regions(cells: Cells<'_>) -> Vec<BBox> {
             found.push((count, BBox { x, y, w, h }));
         }
     }
-    found.sort_by(|a, b| b.0.cmp(&a.0));
+    found.sort_by_key(|f| std::cmp::Reverse(f.0));
     found.truncate(MAX_REGIONS);
     found.into_iter().map(|(_, region)| region).collect()
 }

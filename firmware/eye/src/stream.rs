@@ -375,7 +375,10 @@ fn jump(waiting: &mut VecDeque<Unit>) -> u64 {
 
 /// Units that went in and whose pictures have not come out: each with when it was read and when it went in.
 #[derive(Debug, Default)]
-struct Outstanding(Mutex<(VecDeque<(Mono, Stopwatch, Stopwatch)>, u32)>);
+struct Outstanding(Mutex<Inside>);
+
+/// What is inside a decoder, oldest first, and units since the last picture.
+type Inside = (VecDeque<(Mono, Stopwatch, Stopwatch)>, u32);
 
 impl Outstanding {
     /// A unit goes in; gives how many earlier ones are now known not to decode (0 or 1).
@@ -412,7 +415,7 @@ impl Outstanding {
         self.lock().0.len() as u64
     }
 
-    fn lock(&self) -> MutexGuard<'_, (VecDeque<(Mono, Stopwatch, Stopwatch)>, u32)> {
+    fn lock(&self) -> MutexGuard<'_, Inside> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

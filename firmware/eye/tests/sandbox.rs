@@ -23,8 +23,11 @@ use support::{Recorder, models, run};
 const FOLDER: &str = "NIGHTJAR_TEST_SANDBOX_FOLDER";
 const MEMORY: u64 = 192 << 20;
 
-/// What is tried, by name; each gives whether it was done.
-fn attempts(folder: &Path, port: u16) -> Vec<(&'static str, Box<dyn FnOnce() -> bool>)> {
+/// Its name, and what gives whether it was done.
+type Attempt = (&'static str, Box<dyn FnOnce() -> bool>);
+
+/// What is tried.
+fn attempts(folder: &Path, port: u16) -> Vec<Attempt> {
     let at = |name: &str| folder.join(name);
     let (old, secret, socket, new) = (at("old"), at("secret"), at("socket"), at("new"));
     let renamed = old.clone();

@@ -222,10 +222,8 @@ fn light_and_weather_begin_no_event_and_hide_no_person() {
     let rows: Mutex<BTreeMap<usize, Row>> = Mutex::default();
     let faults: Mutex<Vec<String>> = Mutex::default();
     let work = || {
-        while let Some((scenery, seed, part)) = {
-            let job = jobs.lock().unwrap().pop();
-            job
-        } {
+        let next = || jobs.lock().unwrap().pop();
+        while let Some((scenery, seed, part)) = next() {
             let name = format!("{scenery:?}-{seed}-{part:?}");
             let seen = watch(folder.path(), &name, &plan, scenery, seed, |i| {
                 part.map_or_else(|| empty.clone(), |part| parts[part][i].clone())

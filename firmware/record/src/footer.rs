@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn a_footer_is_read_as_it_was_written() {
         let full = Footer { is_retired: false, seal_at: 77, generation: 1 << 40 };
-        let mut slab = vec![0; 100];
+        let mut slab = [0; 100];
         assert_eq!(Footer::read(&slab[..], 100), Ok(None));
         for footer in [full, Footer { is_retired: true, ..full }] {
             slab[84..].copy_from_slice(&footer.encode());

@@ -81,11 +81,12 @@ const MISDEEDS: &[(&str, Misdeed)] = &[
     }),
     ("a byte at a time", |s| {
         let said = s.frame(0, s.mono, 0.5);
-        said.iter().cycle().for_each(|b| {
-            s.raw(&[*b]);
-            std::thread::sleep(Duration::from_secs(1))
-        });
-        exit(0)
+        loop {
+            for b in &said {
+                s.raw(&[*b]);
+                std::thread::sleep(Duration::from_secs(1));
+            }
+        }
     }),
     ("closes its socket and lives", |s| {
         let _ = s.socket.shutdown(std::net::Shutdown::Both);

@@ -55,7 +55,7 @@ fn calls(has_hardware: bool) -> Result<Calls, seccompiler::BackendError> {
     // Asking for limits, not changing them.
     calls.insert(libc::SYS_prlimit64, vec![one(when(2, Qword, Eq, 0))?]);
     // Typing into somebody's terminal.
-    calls.insert(libc::SYS_ioctl, vec![one(when(1, Dword, Ne, libc::TIOCSTI as u64))?]);
+    calls.insert(libc::SYS_ioctl, vec![one(when(1, Dword, Ne, libc::TIOCSTI))?]);
     let prctl = [libc::PR_SET_NAME, libc::PR_GET_NAME, libc::PR_SET_VMA];
     let prctl = prctl.iter().map(|&option| one(when(0, Dword, Eq, option as u64)));
     calls.insert(libc::SYS_prctl, prctl.collect::<Result<_, _>>()?);

@@ -201,7 +201,7 @@ impl Painter {
                 let gain = (gain * 256.0) as i32;
                 for s in block {
                     at = at.wrapping_add(1);
-                    let shake = i32::from(self.noise[at & 0xffff]) * noise >> 8;
+                    let shake = (i32::from(self.noise[at & 0xffff]) * noise) >> 8;
                     *s = (16 + (((i32::from(*s) - 16) * gain) >> 8) + shake).clamp(0, 255) as u8;
                 }
             }

@@ -117,8 +117,8 @@ impl Lanes for Plain {
         b: &[i16; PANEL],
         weights: &[[i16; 16]; 2],
     ) -> [[i32; 8]; 2] {
-        for lane in 0..PANEL {
-            let (half, j, c) = (lane / 8, lane % 8, ORDER[lane]);
+        for (lane, c) in ORDER.into_iter().enumerate() {
+            let (half, j) = (lane / 8, lane % 8);
             let [wa, wb] = [weights[half][2 * j], weights[half][2 * j + 1]].map(i32::from);
             sums[half][j] += i32::from(a[c]) * wa + i32::from(b[c]) * wb;
         }
