@@ -8,6 +8,7 @@ mod demo;
 mod faults;
 mod fmt;
 mod fuzz;
+mod lanes;
 mod lint;
 mod options;
 mod place;

@@ -108,10 +108,17 @@ pub(crate) fn watched(what: &str, command: &mut Command, mut look: impl FnMut(&s
     Ok(child.wait().with_context(|| format!("{what}: lost sight of it"))?.success())
 }
 
-/// `cargo` as a person would call it: without what the outer cargo told this program about the crate `xtask`, since
-/// build scripts that look at those variables would run again at every change between inner and outer cargo.
+/// `cargo` as a person would call it.
 pub(crate) fn cargo(place: &Place) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    forget_crate(&mut command);
+    command.current_dir(place.root()).env("CARGO_TARGET_DIR", place.target(""));
+    command
+}
+
+/// Without what the outer cargo told this program about the crate `xtask`: build scripts that look at those variables would
+/// run again at every change between inner and outer cargo.
+pub(crate) fn forget_crate(command: &mut Command) {
     for (key, _) in std::env::vars_os() {
         let text = key.to_string_lossy();
         let outer = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
@@ -119,8 +126,6 @@ pub(crate) fn cargo(place: &Place) -> Command {
             command.env_remove(&key);
         }
     }
-    command.current_dir(place.root()).env("CARGO_TARGET_DIR", place.target(""));
-    command
 }
 
 /// What `command` printed, trimmed; an error if it can't start or does not end well.

@@ -4,8 +4,9 @@ use crate::clock::Stopwatch;
 use crate::options::Options;
 use crate::place::Place;
 use crate::setup::{self, node};
-use crate::{run, web};
+use crate::{lanes, run, web};
 use anyhow::{Context, Result, bail};
+use std::process::Command;
 
 /// Results added up over all test programs.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -62,11 +63,15 @@ fn everything(place: &Place, sum: &mut Sum) -> Result<()> {
         "the compiler's message above names the file and the line",
     )?;
     run::say("tests");
-    let mut tests = run::cargo(place);
-    tests.args(["test", "--workspace", "--no-fail-fast"]);
-    tests.env("NIGHTJAR_SKIPS", place.target("skips.txt")).env("PATH", node::path(place));
-    let rust = run::watched("tests", &mut tests, |line| sum.look(line))?;
-    if !page || !rust {
+    let (skips, path) = (place.target("skips.txt"), node::path(place));
+    let env = |command: &mut Command| {
+        command.env("NIGHTJAR_SKIPS", &skips).env("PATH", &path);
+    };
+    let rust = lanes::run(place, &env, |line| sum.look(line))?;
+    let mut examples = run::cargo(place);
+    examples.args(["test", "--workspace", "--doc", "--quiet"]);
+    let examples = run::watched("examples in the docs", &mut examples, |line| sum.look(line))?;
+    if !page || !rust || !examples {
         bail!(
             "tests failed: look for `FAILED` and `failures:` above; pictures of the browser test are in test-output/"
         );

@@ -151,6 +151,9 @@ fn recipe(clip: &Clip) -> Vec<String> {
         )),
     }
     add("-map [v] -c:v libx264 -profile:v high -pix_fmt yuv420p -g 20 -keyint_min 20 -sc_threshold 0 -bf 0");
+    if clip.audio {
+        add("-preset veryfast"); // a main stream: it is recorded, nothing is detected in it
+    }
     match clip.picture {
         Picture::Exact => add("-crf 20"),
         Picture::Camera { kilobits, .. } => {

@@ -1,0 +1,110 @@
+//! Test programs → run, two at a time: most wait for cameras, clocks and disks, those of the eye for the processor.
+
+use crate::place::Place;
+use crate::run;
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+/// A test program and the folder of its crate, in which it runs.
+struct Program {
+    path: PathBuf,
+    folder: PathBuf,
+}
+
+/// Builds every test program of the workspace and runs each once. `look` sees every line of their output. Gives whether all
+/// ended well.
+pub(crate) fn run(
+    place: &Place,
+    env: &(dyn Fn(&mut Command) + Sync),
+    look: impl FnMut(&str) + Send,
+) -> Result<bool> {
+    let programs = build(place)?;
+    let (left, shown) = (Mutex::new(VecDeque::from(programs)), Mutex::new((look, true)));
+    let lane = |is_first: bool| -> Result<()> {
+        let take = || {
+            let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
+            // the eye's come first in the list, those that wait last: one of each at a time
+            if is_first { left.pop_front() } else { left.pop_back() }
+        };
+        while let Some(program) = take() {
+            let mut command = Command::new(&program.path);
+            run::forget_crate(&mut command);
+            command.current_dir(&program.folder).env("CARGO_MANIFEST_DIR", &program.folder);
+            env(&mut command);
+            let out = command.stdin(Stdio::null()).output();
+            let out = out.with_context(|| format!("can't start {}", place.short(&program.path)))?;
+            let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+            run::say(&place.short(&program.path));
+            for bytes in [&out.stdout, &out.stderr] {
+                for line in String::from_utf8_lossy(bytes).lines() {
+                    println!("{line}");
+                    (shown.0)(line);
+                }
+            }
+            if !out.status.success() {
+                println!("{} FAILED: {}", place.short(&program.path), out.status);
+                shown.1 = false;
+            }
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let second = scope.spawn(|| lane(false));
+        lane(true).and(second.join().unwrap_or_else(|_| bail!("a lane of tests broke off")))
+    })?;
+    Ok(shown.into_inner().unwrap_or_else(PoisonError::into_inner).1)
+}
+
+/// The programs in cargo's order, by name of their crate.
+fn build(place: &Place) -> Result<Vec<Program>> {
+    let mut cargo = run::cargo(place);
+    cargo.args(["test", "--workspace", "--no-run", "--message-format=json-render-diagnostics"]);
+    let mut child = cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("can't start cargo")?;
+    let out = child.stdout.take().context("cargo's output was not piped")?;
+    let mut programs = Vec::new();
+    for line in BufReader::new(out).lines() {
+        let message = serde_json::from_str(&line.context("can't read cargo's output")?);
+        programs.extend(message.ok().and_then(|message| program(&message)));
+    }
+    if !child.wait().context("lost sight of cargo")?.success() {
+        bail!("the tests do not build: the compiler's message above names the file and the line");
+    }
+    programs.sort_by(|a, b| (&a.folder, &a.path).cmp(&(&b.folder, &b.path)));
+    let is_of_eye = |p: &Program| p.folder.ends_with("eye");
+    programs.sort_by_key(|p| !is_of_eye(p));
+    Ok(programs)
+}
+
+fn program(message: &Value) -> Option<Program> {
+    let is_test = message["profile"]["test"].as_bool()?;
+    let path = message["executable"].as_str().filter(|_| is_test)?;
+    let folder = Path::new(message["manifest_path"].as_str()?).parent()?;
+    Some(Program { path: path.into(), folder: folder.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn test_programs_are_picked_from_cargos_messages() {
+        let mut message = json!({
+            "reason": "compiler-artifact", "manifest_path": "/n/firmware/io/Cargo.toml",
+            "profile": { "test": true }, "executable": "/n/target/debug/deps/storage-1",
+        });
+        let found = program(&message).expect("it is one");
+        assert_eq!(
+            (found.folder.as_path(), found.path.as_path()),
+            (Path::new("/n/firmware/io"), Path::new("/n/target/debug/deps/storage-1"))
+        );
+        message["profile"]["test"] = json!(false);
+        assert!(program(&message).is_none());
+        assert!(program(&json!({ "reason": "build-finished" })).is_none());
+    }
+}
