@@ -1,6 +1,7 @@
-//! A folder → what its block device says of its own wear: eMMC life registers and the kernel's count of written sectors.
-//! SD cards keep no such register; disks with SMART are asked through `smartctl`, by who has it.
+//! A folder → what its block device says of its own wear: eMMC life registers, SMART ([`super::smart`]) and the
+//! kernel's count of written sectors. SD cards keep no such register.
 
+use super::smart;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -17,9 +18,9 @@ pub struct Registers {
     pub size_bytes: Option<u64>,
     /// Bytes written to the whole device since boot, by everybody.
     pub written_since_boot: Option<u64>,
-    /// Life used up, per cent, the worse of the eMMC's two kinds of memory; in steps of ten.
+    /// Life used up, per cent: the worse of an eMMC's two kinds of memory, in steps of ten, or what a disk's SMART says.
     pub life_used: Option<u8>,
-    /// The eMMC's reserve of blocks is at 80 % or 90 %.
+    /// The eMMC's reserve of blocks is at 80 % or 90 %, or the disk says that it will fail.
     pub is_near_end: bool,
 }
 
@@ -49,12 +50,14 @@ impl Registers {
         });
         let near = text("device/pre_eol_info")
             .and_then(|t| u8::from_str_radix(t.trim().trim_start_matches("0x"), 16).ok());
+        let device = disk.file_name().map(|n| n.to_string_lossy().into_owned());
+        let smart = device.as_deref().and_then(smart::read);
         Self {
-            device: disk.file_name().map(|n| n.to_string_lossy().into_owned()),
             size_bytes: number(text("size")).map(|s| s * SECTOR),
             written_since_boot: written.map(|s| s * SECTOR),
-            life_used: used,
-            is_near_end: near.is_some_and(|n| n >= 2),
+            life_used: used.or(smart.and_then(|s| s.life_used)),
+            is_near_end: near.is_some_and(|n| n >= 2) || smart.is_some_and(|s| s.is_near_end),
+            device,
         }
     }
 }

@@ -19,6 +19,7 @@ mod ring;
 mod shelf;
 mod slab_file;
 mod slabs;
+mod smart;
 mod stream;
 mod thin;
 mod volume;
