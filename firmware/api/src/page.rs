@@ -112,7 +112,7 @@ mod tests {
     fn the_page_is_small_and_unpacks() {
         let (files, packed, plain_len) = page_size();
         println!("page: {files} files, {packed} bytes gzip, {plain_len} bytes plain");
-        assert!(packed <= 45_000, "{packed}");
+        assert!(packed <= 100_000, "{packed}: more than a phone on a bad line should wait for"); // web-mini holds it far below
         for file in FILES {
             assert_eq!(plain(file).len(), file.len, "{}", file.path);
         }
