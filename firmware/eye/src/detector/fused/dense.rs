@@ -98,7 +98,7 @@ impl IntOut<'_> {
     fn put<L: Lanes>(&mut self, lanes: L, at: usize, channels: usize, panel: usize, sums: [L::Sums; 2]) {
         match self {
             Self::Sums(to) => {
-                let values = sums.map(|s| lanes.values(s));
+                let values = [lanes.values(sums[0]), lanes.values(sums[1])];
                 for (lane, channel) in ORDER.into_iter().enumerate().filter(|(_, c)| *c < channels) {
                     to[at + channel] = values[lane / 8][lane % 8];
                 }
@@ -226,6 +226,12 @@ fn add_int<L: Lanes>(
     *sums = local;
 }
 
+// Not `map`: the code of a closure is not compiled for the lanes, and every vector would go through memory.
+#[inline(always)]
+fn begin_float<L: Lanes>(lanes: L, bias: &Halves<f32>) -> [[L::Floats; 2]; FLOAT_TILE] {
+    [[lanes.floats(&bias[0]), lanes.floats(&bias[1])]; FLOAT_TILE]
+}
+
 /// A dense convolution in f32, cut to a range.
 pub(super) struct FloatDense<'a> {
     pub(super) geometry: &'a Geometry,
@@ -246,7 +252,7 @@ impl FloatDense<'_> {
     #[inline(always)]
     fn pointwise<L: Lanes>(self, lanes: L) {
         let Self { geometry, weights, range, input, output } = self;
-        let range = range.map(|v| lanes.splat(v));
+        let range = [lanes.splat(range[0]), lanes.splat(range[1])];
         let (depth, outs, pixels) = (geometry.line(), geometry.output[2], geometry.pixels());
         let per_block = (BLOCK / depth / FLOAT_TILE).max(1) * FLOAT_TILE;
         for first in (0..pixels).step_by(per_block) {
@@ -257,11 +263,11 @@ impl FloatDense<'_> {
                 for tile in (0..count).step_by(FLOAT_TILE) {
                     let used = FLOAT_TILE.min(count - tile);
                     let rows = std::array::from_fn(|i| &block[(tile + i.min(used - 1)) * depth..][..depth]);
-                    let mut sums = [weights.bias[panel].map(|half| lanes.floats(&half)); FLOAT_TILE];
+                    let mut sums = begin_float(lanes, &weights.bias[panel]);
                     add_float(lanes, &mut sums, rows, w);
                     for (i, sums) in sums.into_iter().take(used).enumerate() {
                         let at = (first + tile + i) * outs + panel * PANEL;
-                        let cut = sums.map(|s| lanes.cut(s, range));
+                        let cut = [lanes.cut(sums[0], range), lanes.cut(sums[1], range)];
                         store(&mut output[at..at + channels], cut.as_flattened());
                     }
                 }
@@ -272,7 +278,7 @@ impl FloatDense<'_> {
     #[inline(always)]
     fn spatial<L: Lanes>(self, lanes: L) {
         let Self { geometry, weights, range, input, output } = self;
-        let range = range.map(|v| lanes.splat(v));
+        let range = [lanes.splat(range[0]), lanes.splat(range[1])];
         let [rows, columns, outs] = geometry.output;
         let (kernel, channels_in) = (geometry.kernel[0], geometry.input[2]);
         let (line_len, step) = (geometry.line(), geometry.stride[1] * channels_in);
@@ -284,7 +290,7 @@ impl FloatDense<'_> {
                 let channels = PANEL.min(outs - panel * PANEL);
                 for tile in (0..columns).step_by(FLOAT_TILE) {
                     let used = FLOAT_TILE.min(columns - tile);
-                    let mut sums = [weights.bias[panel].map(|half| lanes.floats(&half)); FLOAT_TILE];
+                    let mut sums = begin_float(lanes, &weights.bias[panel]);
                     for (ky, w) in w.chunks_exact(line_len).enumerate() {
                         let line = ring.get(top + ky);
                         let pixel = |i: usize| &line[(tile + i.min(used - 1)) * step..][..line_len];
@@ -292,7 +298,7 @@ impl FloatDense<'_> {
                     }
                     for (i, sums) in sums.into_iter().take(used).enumerate() {
                         let at = (row * columns + tile + i) * outs + panel * PANEL;
-                        let cut = sums.map(|s| lanes.cut(s, range));
+                        let cut = [lanes.cut(sums[0], range), lanes.cut(sums[1], range)];
                         store(&mut output[at..at + channels], cut.as_flattened());
                     }
                 }

@@ -114,7 +114,9 @@ impl IntDepthwise<'_> {
                     let at = column * geometry.stride[1] * line + first;
                     let mut sums = [lanes.sums(&bias[0]), lanes.sums(&bias[1])];
                     for (w, place) in weights.iter().zip(places.as_chunks::<2>().0) {
-                        let [a, b] = place.map(|(row, tap)| sixteen(ring.all(), row + tap + at));
+                        let [(row_a, tap_a), (row_b, tap_b)] = *place;
+                        let a = sixteen(ring.all(), row_a + tap_a + at);
+                        let b = sixteen(ring.all(), row_b + tap_b + at);
                         sums = lanes.add_taps(sums, a, b, w);
                     }
                     let bytes = lanes.requantise(sums, scale, i16::from(kernels.zero_out));
@@ -143,7 +145,7 @@ impl Job for FloatDepthwise<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
         let Self { geometry, kernels, range, input, output } = self;
-        let range = range.map(|v| lanes.splat(v));
+        let range = [lanes.splat(range[0]), lanes.splat(range[1])];
         let [rows, columns, channels] = geometry.output;
         let [kernel, across] = geometry.kernel;
         let line = channels.div_ceil(PANEL) * PANEL;
@@ -159,7 +161,8 @@ impl Job for FloatDepthwise<'_> {
                 let used = PANEL.min(channels - first);
                 for (column, to) in line_out.chunks_exact_mut(channels).enumerate() {
                     let at = column * geometry.stride[1] * line + first;
-                    let mut sums = kernels.bias[panel].map(|half| lanes.floats(&half));
+                    let bias = &kernels.bias[panel];
+                    let mut sums = [lanes.floats(&bias[0]), lanes.floats(&bias[1])];
                     for (ky, weights) in weights.chunks_exact(across).enumerate() {
                         let ring_row = ring.get(top + ky);
                         for (kx, weights) in weights.iter().enumerate() {
@@ -171,7 +174,8 @@ impl Job for FloatDepthwise<'_> {
                             }
                         }
                     }
-                    store(&mut to[first..first + used], sums.map(|s| lanes.cut(s, range)).as_flattened());
+                    let cut = [lanes.cut(sums[0], range), lanes.cut(sums[1], range)];
+                    store(&mut to[first..first + used], cut.as_flattened());
                 }
             }
         }
