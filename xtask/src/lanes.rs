@@ -60,7 +60,7 @@ pub(crate) fn run(
     Ok(shown.into_inner().unwrap_or_else(PoisonError::into_inner).1)
 }
 
-/// The programs in cargo's order, by name of their crate.
+/// All programs: the eye's first, the others by their crates' folders.
 fn build(place: &Place) -> Result<Vec<Program>> {
     let mut cargo = run::cargo(place);
     cargo.args(["test", "--workspace", "--no-run", "--message-format=json-render-diagnostics"]);
@@ -74,9 +74,8 @@ fn build(place: &Place) -> Result<Vec<Program>> {
     if !child.wait().context("lost sight of cargo")?.success() {
         bail!("the tests do not build: the compiler's message above names the file and the line");
     }
-    programs.sort_by(|a, b| (&a.folder, &a.path).cmp(&(&b.folder, &b.path)));
-    let is_of_eye = |p: &Program| p.folder.ends_with("eye");
-    programs.sort_by_key(|p| !is_of_eye(p));
+    let place = |p: &Program| (!p.folder.ends_with("eye"), p.folder.clone(), p.path.clone());
+    programs.sort_by_cached_key(place);
     Ok(programs)
 }
 

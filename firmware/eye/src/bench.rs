@@ -84,7 +84,7 @@ fn print(measured: &Measured, json: bool) -> Result<(), Error> {
         return Ok(());
     }
     writeln!(out, "{}", measured.board)?;
-    let best = measured.best_model();
+    let best = measured.best_model(None);
     for run in &measured.models {
         let ms = run.look_ms.map_or("–".to_owned(), |ms| format!("{ms:.1} ms"));
         let mark = if best == Some(run) { "chosen" } else { "" };

@@ -22,28 +22,16 @@ pub(crate) struct Choice {
 
 /// What the arguments and the measurement say; without a measurement, what works everywhere.
 pub(crate) fn choose(asked: &ModelChoice, measured: Option<&Measured>) -> Choice {
-    let best = |card: Option<&str>| {
-        let runs = measured?.models.iter().filter(|m| card.is_none_or(|c| m.card == c));
-        let named = Measured {
-            models: runs
-                .map(|m| nightjar_types::eye::ModelRun {
-                    is_candidate: card.is_some() || m.is_candidate,
-                    ..m.clone()
-                })
-                .collect(),
-            ..Measured::default()
-        };
-        named.best_model().cloned()
-    };
+    let best = |card: Option<&str>| measured?.best_model(card);
     let (card, found) = if asked.card == AUTO {
         let found = best(None);
-        (found.as_ref().map_or(DEFAULT_CARD.to_owned(), |m| m.card.clone()), found)
+        (found.map_or(DEFAULT_CARD.to_owned(), |m| m.card.clone()), found)
     } else {
         (asked.card.clone(), best(Some(&asked.card)))
     };
     let runtime = if asked.runtime == AUTO {
         let safe = || Card::find(&card).ok().and_then(|c| c.runtime).unwrap_or(SAFE.to_owned());
-        found.map_or_else(safe, |m| m.runtime)
+        found.map_or_else(safe, |m| m.runtime.clone())
     } else {
         asked.runtime.clone()
     };

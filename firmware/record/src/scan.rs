@@ -103,7 +103,7 @@ pub enum Depth {
 /// Records at the end that [`Depth::Tail`] reads whole. The shell writes no more into a slab before it makes them durable.
 pub const TAIL_RECORDS: usize = 16;
 /// Largest seal, bytes: a slab of tiny records.
-const MAX_SEAL: u32 = 16 << 20;
+pub(crate) const MAX_SEAL: u32 = 16 << 20;
 
 /// Reads a slab of `len` bytes. `None` when there is no slab head, as in a slab that was never used.
 pub fn scan<R: ReadAt + ?Sized>(file: &R, len: u64, depth: Depth) -> Result<Option<Scanned>, R::Error> {
@@ -133,16 +133,7 @@ pub fn scan<R: ReadAt + ?Sized>(file: &R, len: u64, depth: Depth) -> Result<Opti
 
 /// By the footer and the seal's table: three reads.
 fn from_table<R: ReadAt + ?Sized>(file: &R, len: u64, start: &Start) -> Result<Option<Scanned>, R::Error> {
-    let footer = Footer::read(file, len)?.filter(|f| f.generation == start.generation);
-    let Some(offset) = footer.map(|f| u64::from(f.seal_at)) else { return Ok(None) };
-    let mut bytes = [0; HEAD_LEN];
-    if file.read_at(offset, &mut bytes)? < HEAD_LEN {
-        return Ok(None);
-    }
-    let Some(head) = RecordHead::decode(&bytes).filter(|h| h.generation == start.generation) else {
-        return Ok(None);
-    };
-    let Some(seal) = read_seal(file, len, offset, &head)? else { return Ok(None) };
+    let Some((offset, head, seal)) = seal_by_footer(file, len, start)? else { return Ok(None) };
     let begun = start.slab.begun.wall;
     let (mut records, mut at) = (Vec::with_capacity(seal.entries.len()), start.end);
     for (n, e) in seal.entries.iter().enumerate() {
@@ -191,13 +182,32 @@ fn is_tail_torn<R: ReadAt + ?Sized>(file: &R, len: u64, found: &Scanned) -> Resu
     Ok(false)
 }
 
-fn read_seal<R: ReadAt + ?Sized>(
+/// The seal that the footer leads to: where it stands, its head, and what it says. That its table leads there is not looked at.
+pub(crate) fn seal_by_footer<R: ReadAt + ?Sized>(
+    file: &R,
+    len: u64,
+    start: &Start,
+) -> Result<Option<(u64, RecordHead, Seal)>, R::Error> {
+    let footer = Footer::read(file, len)?.filter(|f| f.generation == start.generation);
+    let Some(offset) = footer.map(|f| u64::from(f.seal_at)) else { return Ok(None) };
+    let mut bytes = [0; HEAD_LEN];
+    if file.read_at(offset, &mut bytes)? < HEAD_LEN {
+        return Ok(None);
+    }
+    let Some(head) = RecordHead::decode(&bytes).filter(|h| h.generation == start.generation) else {
+        return Ok(None);
+    };
+    Ok(read_seal(file, len, offset, &head)?.map(|seal| (offset, head, seal)))
+}
+
+/// The seal whose record begins at `offset` with that head, if it is one and whole.
+pub(crate) fn read_seal<R: ReadAt + ?Sized>(
     file: &R,
     len: u64,
     offset: u64,
     head: &RecordHead,
 ) -> Result<Option<Seal>, R::Error> {
-    if head.kind != Kind::Seal || head.len > MAX_SEAL || offset + u64::from(head.len) > len {
+    if head.kind != Kind::Seal || head.len > MAX_SEAL || offset.saturating_add(u64::from(head.len)) > len {
         return Ok(None);
     }
     let mut bytes = vec![0; head.len as usize];

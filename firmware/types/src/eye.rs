@@ -309,9 +309,10 @@ pub struct DecoderRun {
 pub const PROBE_SIZE: (u32, u32) = (640, 360);
 
 impl Measured {
-    /// The fastest variant that gives right answers.
-    pub fn best_model(&self) -> Option<&ModelRun> {
-        let good = self.models.iter().filter(|m| m.is_candidate && m.fault.is_none());
+    /// The fastest that gives right answers: of a card, or of the variants that `auto` may take.
+    pub fn best_model(&self, card: Option<&str>) -> Option<&ModelRun> {
+        let asked = |m: &&ModelRun| card.map_or(m.is_candidate, |card| m.card == card);
+        let good = self.models.iter().filter(asked).filter(|m| m.fault.is_none());
         good.filter(|m| m.look_ms.is_some()).min_by(|a, b| f32::total_cmp(&ms(a.look_ms), &ms(b.look_ms)))
     }
 
@@ -430,7 +431,7 @@ mod tests {
             ],
             ..Measured::default()
         };
-        assert_eq!(measured.best_model().unwrap().card, "int8");
+        assert_eq!(measured.best_model(None).unwrap().card, "int8");
         let order: Vec<&str> =
             measured.good_decoders(VideoCodec::H264).iter().map(|d| d.element.as_str()).collect();
         assert_eq!(order, ["hard", "soft"]);

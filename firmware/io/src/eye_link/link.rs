@@ -29,6 +29,11 @@ const IDLE_FOR: Duration = Duration::from_secs(60);
 const IDLE: &str = "nobody asks for pictures";
 const RENEWED: &str = "it is to read its measurements";
 
+/// It was ended on purpose: nothing is wrong with it.
+fn is_planned(why: &str) -> bool {
+    [IDLE, RENEWED].contains(&why)
+}
+
 pub(super) struct Link {
     config: EyeConfig,
     shared: Arc<Shared>,
@@ -85,7 +90,7 @@ impl Link {
                 why = self.run_once() => why,
                 _ = stop.wait_for(|stop| *stop) => return,
             };
-            if why == IDLE || why == RENEWED {
+            if is_planned(&why) {
                 self.reset(None);
                 continue;
             }
@@ -149,7 +154,7 @@ impl Link {
             }
         };
         let Fault { why, hangs, is_gone } = fault;
-        if why == IDLE || why == RENEWED {
+        if is_planned(&why) {
             drop((from, to)); // it ends by itself then
             return process.end(why, true).await.why;
         }

@@ -6,7 +6,7 @@ use super::error::{StorageError, io_at};
 use super::index::Index;
 use super::recover::{self, row_of, slab_paths};
 use super::slab_file::SlabFile;
-use super::volume::{SLABS, Volume, Wanted};
+use super::volume::{Volume, Wanted, is_whole};
 use crate::clock;
 use nightjar_record::catalog::ROUNDING_US;
 use nightjar_record::catalog::StreamId;
@@ -231,7 +231,7 @@ impl Check {
     }
 
     fn waits(&mut self, path: &str, len: u64) {
-        if !SLABS.contains(&len) || !len.is_power_of_two() {
+        if !is_whole(len) {
             self.find(7, path, format!("a waiting slab of {len} bytes: it is replaced at the next start"));
         }
         self.report.waiting += 1;
@@ -244,15 +244,13 @@ impl Check {
             // an index that is older than the deletion may still speak of it: its footage is whole then
             let is_known = |generation| index.is_some_and(|index| index.slab(generation).is_some());
             let is_waiting = retired(&file, len)?.is_some_and(|generation| !is_known(generation));
-            let found = if is_waiting { None } else { Some(scan::scan(&file, len, Depth::Full)?) };
-            Ok((found, len, file))
+            let found = if is_waiting { None } else { scan::scan(&file, len, Depth::Full)? };
+            Ok((is_waiting, found, len, file))
         });
         let (found, len, file) = match read {
-            Ok((None, len, _)) => return self.waits(path, len),
-            Ok((Some(Some(found)), len, file)) => (found, len, file),
-            Ok((Some(None), ..)) => {
-                return self.find(2, path, "holds no slab: nothing in it can be played".into());
-            }
+            Ok((true, _, len, _)) => return self.waits(path, len),
+            Ok((false, Some(found), len, file)) => (found, len, file),
+            Ok(_) => return self.find(2, path, "holds no slab: nothing in it can be played".into()),
             Err(_) if self.report.in_use && !disk.exists(path) => return, // recycled while we looked
             Err(e) => return self.find(2, path, format!("cannot be read: {e}; the card fails there")),
         };
@@ -265,7 +263,7 @@ impl Check {
             self.wear = found.slab.wear;
         }
         let is_open_now = self.report.in_use && found.seal.is_none();
-        if !SLABS.contains(&len) || !len.is_power_of_two() {
+        if !is_whole(len) {
             self.find(7, path, format!("has {len} bytes: it was cut short"));
         }
         let is_sealed = found.seal.is_some() || is_full(&file, len, found.generation);

@@ -5,7 +5,7 @@ use super::life::Registers;
 use super::mount::HOLDS;
 use super::read::Library;
 use super::shelf::Deletion;
-use nightjar_record::catalog::{SMALLEST_SLAB, StreamId, least_slabs};
+use nightjar_record::catalog::StreamId;
 use nightjar_record::forecast::{self, Forecasts, Life};
 use nightjar_record::{Hold, HoldError};
 use nightjar_types::Wall;
@@ -154,11 +154,7 @@ impl Library {
     /// As the start would say it: too small for the streams, or more than the disk has room for. Nothing is changed then.
     pub fn set_quota(&self, bytes: u64) -> Result<(), StorageError> {
         let shelf = self.shelf();
-        let streams = shelf.options.streams.len() as u64;
-        let least = least_slabs(streams as usize) * u64::from(SMALLEST_SLAB);
-        if bytes < least {
-            return Err(StorageError::TooSmall { streams, least: least >> 20, wanted: bytes >> 20 });
-        }
+        super::ring::enough(bytes, shelf.options.streams.len())?;
         let have = shelf.catalog().bytes();
         if let Ok(mounted) = shelf.mounted() {
             let room = io_at("stat", &mounted.volume.root, mounted.volume.disk.room())?;

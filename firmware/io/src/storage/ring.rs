@@ -61,11 +61,7 @@ impl Ring {
     pub(super) fn begin(&mut self, shelf: &Shelf, streams: &[Stream], now: &Now) -> Result<(), StorageError> {
         let mounted = shelf.mounted()?;
         let wanted = shelf.wanted.load(Relaxed);
-        let least = least_slabs(streams.len()) * u64::from(SMALLEST_SLAB);
-        if wanted < least {
-            let streams = streams.len() as u64;
-            return Err(StorageError::TooSmall { streams, least: least >> 20, wanted: wanted >> 20 });
-        }
+        let least = enough(wanted, streams.len())?;
         let short = self.fit(shelf, &mounted, now)?;
         let fits = shelf.quota.load(Relaxed);
         if let Some(short) = short
@@ -442,6 +438,16 @@ impl Ring {
         next.sort();
         next.into_iter().map(|(_, folder)| folder).collect()
     }
+}
+
+/// The least quota of so many streams; an error when `wanted` is below it.
+pub(super) fn enough(wanted: u64, streams: usize) -> Result<u64, StorageError> {
+    let least = least_slabs(streams) * u64::from(SMALLEST_SLAB);
+    if wanted < least {
+        let streams = streams as u64;
+        return Err(StorageError::TooSmall { streams, least: least >> 20, wanted: wanted >> 20 });
+    }
+    Ok(least)
 }
 
 /// The number of a waiting slab of `len` bytes for stream `n`: one in the folder of today's footage of it before others,

@@ -2,7 +2,7 @@
 //! `nightjar-smart.timer` asks, and leaves the answer in a file.
 
 use serde::Deserialize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Where the timer leaves answers, one `DEVICE.json` a disk.
 const FOLDER: &str = "/run/nightjar-smart";
@@ -57,7 +57,7 @@ pub(super) fn read(device: &str) -> Option<Smart> {
     of_file(&Path::new(FOLDER).join(format!("{device}.json")))
 }
 
-fn of_file(path: &PathBuf) -> Option<Smart> {
+fn of_file(path: &Path) -> Option<Smart> {
     let is_small = std::fs::metadata(path).is_ok_and(|m| m.len() <= MOST);
     parse(&std::fs::read(path).ok().filter(|_| is_small)?)
 }

@@ -10,6 +10,11 @@ use std::sync::Arc;
 
 /// Smallest and largest slab, bytes; every slab is a power of two.
 pub(super) const SLABS: std::ops::RangeInclusive<u64> = 1 << 20..=64 << 20;
+/// A slab has so many bytes.
+pub(super) fn is_whole(len: u64) -> bool {
+    SLABS.contains(&len) && len.is_power_of_two()
+}
+
 /// Says which volume this is.
 const MARKER: &str = ".nightjar/volume";
 

@@ -1,9 +1,9 @@
 //! A waiting slab's number ↔ where its file lies. A slab whose footage was deleted keeps its name until it is begun anew,
-//! and its footer says that it waits: a rename is four to five pages of the card, a footer is one.
+//! and its footer says that it waits: that is one page of the card, a rename writes a folder's block and inode.
 
 use super::error::{StorageError, io_at};
 use super::slab_file::SlabFile;
-use super::volume::{SLABS, Volume};
+use super::volume::{Volume, is_whole};
 use nightjar_record::{FOOTER_LEN, Footer, SlabRow, name};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -25,8 +25,7 @@ impl Volume {
         for entry in io_at("list", name::POOL_DIR, self.disk.list(name::POOL_DIR))? {
             let path = format!("{}/{}", name::POOL_DIR, entry.name);
             let len = SlabFile::open(&*self.disk, &path).and_then(|f| f.len())?;
-            let is_whole = SLABS.contains(&len) && len.is_power_of_two();
-            match name::pool_number(&entry.name).filter(|_| is_whole) {
+            match name::pool_number(&entry.name).filter(|_| is_whole(len)) {
                 Some(number) => found.push((number, len as u32)),
                 None => self.remove(&path)?,
             }

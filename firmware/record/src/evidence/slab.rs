@@ -2,20 +2,16 @@
 
 use super::{CHUNK, Fault, Link, Report, Signed, What, Wrong, hash_of, join, shift_of};
 use crate::export::proof::last_restamp;
-use crate::footer::Footer;
 use crate::layout::{Chain, FREE_LEN, HEAD_LEN, Hash, Kind, RecordHead, Seal, SealEntry};
-use crate::scan::{self, ReadAt, Start};
+use crate::scan::{self, MAX_SEAL, ReadAt, Start};
 use crate::segmenter::wall_of;
 use nightjar_media::{init, walk};
 use nightjar_types::Wall;
 
-/// Largest seal, bytes.
-const MAX_SEAL: u32 = 16 << 20;
-
 /// `None` when the file is no slab.
 pub(super) fn verify<R: ReadAt + ?Sized>(file: &R, len: u64) -> Result<Option<Report>, R::Error> {
     let Some(start) = scan::read_start(file)? else { return Ok(None) };
-    let table = seal_by_footer(file, len, &start)?;
+    let table = table(file, len, &start)?;
     let mut walk = Walk {
         generation: start.generation,
         begun: start.slab.begun.wall,
@@ -104,7 +100,7 @@ impl Walk {
     fn walk_on<R: ReadAt + ?Sized>(&mut self, file: &R, len: u64) -> Result<Option<Seal>, R::Error> {
         while let Some(record) = scan::next_record(file, self.at, len, self.generation, self.sequence)? {
             match record.head.kind {
-                Kind::Seal => return read_seal(file, len, self.at, &record.head),
+                Kind::Seal => return scan::read_seal(file, len, self.at, &record.head),
                 Kind::Restamp | Kind::Slab => break,
                 Kind::Fragment | Kind::Event => {}
             }
@@ -221,39 +217,12 @@ fn has_own_init<R: ReadAt + ?Sized>(file: &R, start: &Start) -> Result<bool, R::
     Ok(file.read_at(0, &mut there)? == own.len() && there == own)
 }
 
-fn seal_by_footer<R: ReadAt + ?Sized>(
-    file: &R,
-    len: u64,
-    start: &Start,
-) -> Result<Option<(u64, Seal)>, R::Error> {
-    let footer = Footer::read(file, len)?.filter(|f| f.generation == start.generation);
-    let Some(offset) = footer.map(|f| u64::from(f.seal_at)) else { return Ok(None) };
-    let mut bytes = [0; HEAD_LEN];
-    if file.read_at(offset, &mut bytes)? < HEAD_LEN {
-        return Ok(None);
-    }
-    let Some(head) = RecordHead::decode(&bytes).filter(|h| h.generation == start.generation) else {
-        return Ok(None);
-    };
-    let Some(seal) = read_seal(file, len, offset, &head)? else { return Ok(None) };
+/// The seal that the footer leads to, when its table leads there as well.
+fn table<R: ReadAt + ?Sized>(file: &R, len: u64, start: &Start) -> Result<Option<(u64, Seal)>, R::Error> {
+    let Some((offset, head, seal)) = scan::seal_by_footer(file, len, start)? else { return Ok(None) };
     let end = seal.entries.iter().try_fold(start.end, |at, e| at.checked_add(u64::from(e.len)));
     let leads_here = end == Some(offset) && head.sequence as usize == seal.entries.len() + 1;
     Ok(leads_here.then_some((offset, seal)))
-}
-
-fn read_seal<R: ReadAt + ?Sized>(
-    file: &R,
-    len: u64,
-    at: u64,
-    head: &RecordHead,
-) -> Result<Option<Seal>, R::Error> {
-    if head.kind != Kind::Seal || head.len > MAX_SEAL || at.saturating_add(u64::from(head.len)) > len {
-        return Ok(None);
-    }
-    let mut bytes = vec![0; head.len as usize];
-    let n = file.read_at(at, &mut bytes)?;
-    let is_whole = n == bytes.len() && head.fits(&bytes);
-    Ok(is_whole.then(|| postcard::from_bytes(&bytes[HEAD_LEN..]).ok()).flatten())
 }
 
 /// Where the records behind the footage end.

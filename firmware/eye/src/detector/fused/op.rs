@@ -1,6 +1,6 @@
 //! The kernels as tract operators: tensors `1,H,W,C` in, `1,H,W,C` out.
 
-use super::dense::{self, FloatDense, FloatWeights, IntDense, IntOut, IntWeights};
+use super::dense::{FloatDense, FloatWeights, IntDense, IntOut, IntWeights};
 use super::depthwise::{FloatDepthwise, FloatKernels, IntDepthwise, IntKernels};
 use super::geometry::Geometry;
 use super::lanes::{Halves, Job, Lanes, widest};
@@ -198,18 +198,4 @@ impl TypedOp for AddBytes {
     fn axes_mapping(&self, inputs: &[&TypedFact], outputs: &[&TypedFact]) -> TractResult<AxesMapping> {
         AxesMapping::natural(inputs, outputs)
     }
-}
-
-/// Starts of the sums of an integer convolution, `None` when the graph has none.
-pub(super) fn starts(bias: Option<&[i32]>, outs: usize) -> Vec<i32> {
-    match bias {
-        Some([one]) => vec![*one; outs],
-        Some(all) => all.to_vec(),
-        None => vec![0; outs],
-    }
-}
-
-/// Panels of scales from one a channel.
-pub(super) fn scales(channels: &[f32]) -> Vec<Halves<f32>> {
-    dense::in_order(channels)
 }

@@ -6,7 +6,7 @@
 use super::dense;
 use super::depthwise;
 use super::geometry::Geometry;
-use super::op::{AddBytes, Convolution, Weights, scales, starts};
+use super::op::{AddBytes, Convolution, Weights};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tract_onnx::tract_core::internal::*;
@@ -160,10 +160,7 @@ fn convolution(source: &TypedModel, node: &TypedNode, conv: &Conv) -> TractResul
     let weights = match conv.q_params {
         None if input == f32::datum_type() && kernel.datum_type() == input => {
             let kernel = kernel.try_as_plain_ram()?.as_slice::<f32>()?.to_vec();
-            let bias = match bias.try_as_plain_ram()?.as_slice::<f32>()? {
-                [one] => vec![*one; outs],
-                all => all.to_vec(),
-            };
+            let bias = of_each(bias.try_as_plain_ram()?.as_slice::<f32>()?, outs);
             if geometry.depthwise {
                 Weights::FloatDepthwise(depthwise::pack_float(&kernel, taps, &bias))
             } else {
@@ -172,7 +169,7 @@ fn convolution(source: &TypedModel, node: &TypedNode, conv: &Conv) -> TractResul
         }
         Some(output) if input == u8::datum_type() && kernel.datum_type() == i8::datum_type() => {
             let kernel = kernel.try_as_plain_ram()?.as_slice::<i8>()?.to_vec();
-            let bias = starts(Some(bias.try_as_plain_ram()?.as_slice::<i32>()?), outs);
+            let bias = of_each(bias.try_as_plain_ram()?.as_slice::<i32>()?, outs);
             let number = |i: usize| -> TractResult<i32> { values[i].cast_to_scalar::<i32>() };
             let scale = |i: usize| -> TractResult<Vec<f32>> {
                 Ok(values[i].cast_to::<f32>()?.try_as_plain_ram()?.as_slice::<f32>()?.to_vec())
@@ -196,7 +193,7 @@ fn convolution(source: &TypedModel, node: &TypedNode, conv: &Conv) -> TractResul
                     Weights::IntDepthwise(depthwise::pack_int(&kernel, taps, &bias, &steps, zeros))
                 } else {
                     let packed = dense::pack_int(&geometry, &kernel, &bias, zero_in);
-                    Weights::IntDense(packed, scales(&steps), zero_out)
+                    Weights::IntDense(packed, dense::in_order(&steps), zero_out)
                 }
             } else {
                 return Ok(None);
@@ -206,6 +203,14 @@ fn convolution(source: &TypedModel, node: &TypedNode, conv: &Conv) -> TractResul
     };
     let range = [f32::NEG_INFINITY, f32::INFINITY];
     Ok(Some(Convolution { geometry, weights: Arc::new(weights), range }))
+}
+
+/// A bias of each output channel; one may stand for all.
+fn of_each<T: Copy>(bias: &[T], outs: usize) -> Vec<T> {
+    match bias {
+        [one] => vec![*one; outs],
+        all => all.to_vec(),
+    }
 }
 
 /// Sizes, when they are known and of a kind that the kernels do.
