@@ -100,14 +100,15 @@ fn one(stage: &Stage<'_>, clips: &Clips, kind: Kind, quota: u64) -> Result<Figur
         Ok(())
     };
     fill(&mut recorder, ROUNDS as f64 + 0.25)?;
-    let (mut tree, from, window) = (Tree::of(recorder.tops()), traces.mark(), Stopwatch::start());
-    tree.sample(false);
-    let before = tree.clone();
+    let (mut own, from, window) = (Tree::of(recorder.roots()), traces.mark(), Stopwatch::start());
+    own.sample(false);
+    let before = own.clone();
     fill(&mut recorder, ROUNDS as f64 + 1.25)?;
-    tree.sample(false);
-    let (after, to, minutes) = (tree.clone(), traces.mark(), window.elapsed().as_secs_f64() / 60.0);
+    own.sample(false);
+    let (to, minutes) = (traces.mark(), window.elapsed().as_secs_f64() / 60.0);
+    let mut tree = Tree::of(recorder.tops());
     recorder.stop(|| tree.sample(false))?;
-    let turn = (after.written - before.written) as f64 / (after.asked - before.asked).max(1) as f64;
+    let turn = (own.written - before.written) as f64 / (own.asked - before.asked).max(1) as f64;
     let mut figures = Figures::from([
         ("rounds", farm.bytes() as f64 / (quota << 20) as f64),
         ("ratio", turn * tree.asked as f64 / farm.bytes().max(1) as f64),
