@@ -66,11 +66,13 @@ pub enum BoardError {
     },
     /// The GPIO chip is not there: wrong board, or its kernel module is missing.
     #[error(
-        "relay \"{output}\": line {line} needs the GPIO chip {chip} (board {board}); this kernel has {found}"
+        "{what} \"{id}\": line {line} needs the GPIO chip {chip} (board {board}); this kernel has {found}"
     )]
     NoChip {
-        /// The output.
-        output: String,
+        /// `relay` or `input`.
+        what: &'static str,
+        /// Its id.
+        id: String,
         /// Its line.
         line: String,
         /// The board.
@@ -82,12 +84,14 @@ pub enum BoardError {
     },
     /// The process may not open the device: fix the permission.
     #[error(
-        "relay \"{output}\": line {line} needs {device}, which this user may not open (board {board}); \
+        "{what} \"{id}\": line {line} needs {device}, which this user may not open (board {board}); \
          add the user to the group that owns it (often \"gpio\")"
     )]
     NoAccess {
-        /// The output.
-        output: String,
+        /// `relay` or `input`.
+        what: &'static str,
+        /// Its id.
+        id: String,
         /// Its line.
         line: String,
         /// The board.
@@ -96,10 +100,12 @@ pub enum BoardError {
         device: String,
     },
     /// Someone else has the line: use another, or stop them.
-    #[error("relay \"{output}\": line {line} is taken by {owner} (board {board})")]
+    #[error("{what} \"{id}\": line {line} is taken by {owner} (board {board})")]
     Taken {
-        /// The output.
-        output: String,
+        /// `relay` or `input`.
+        what: &'static str,
+        /// Its id.
+        id: String,
         /// Its line.
         line: String,
         /// The board.
@@ -108,10 +114,12 @@ pub enum BoardError {
         owner: String,
     },
     /// The driver could not open the line for another reason.
-    #[error("relay \"{output}\": line {line} could not be opened (board {board}): {why}")]
+    #[error("{what} \"{id}\": line {line} could not be opened (board {board}): {why}")]
     Open {
-        /// The output.
-        output: String,
+        /// `relay` or `input`.
+        what: &'static str,
+        /// Its id.
+        id: String,
         /// Its line.
         line: String,
         /// The board.
@@ -120,10 +128,12 @@ pub enum BoardError {
         why: String,
     },
     /// The line did not take the level or did not tell it: try again.
-    #[error("relay \"{output}\": line {line} does not answer (board {board}): {why}")]
+    #[error("{what} \"{id}\": line {line} does not answer (board {board}): {why}")]
     Drive {
-        /// The output.
-        output: String,
+        /// `relay` or `input`.
+        what: &'static str,
+        /// Its id.
+        id: String,
         /// Its line.
         line: String,
         /// The board.

@@ -46,6 +46,9 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         what: TokenVerb,
     },
+    /// Keep the lines of relays and inputs; `run` starts it
+    #[command(hide = true)]
+    Relays,
     /// Say whether footage is as it was recorded: slabs from a card, exported clips, whole folders
     ///
     /// Needs no configuration and no recorder. The public key is shown by the recorder at GET /api/v1/device-key. Ends

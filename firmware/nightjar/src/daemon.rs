@@ -1,13 +1,14 @@
 //! Configuration → stages → one running recorder. Wiring only: starts left to right, stops left to right.
 
+use crate::arming::Arming;
 use crate::compile::{Compiled, compile};
 use crate::desk::Counter;
 use crate::health::Gauges;
 use crate::names::{self, Names};
 use crate::night::{Night, Parts, Worker};
-use crate::outputs::Outputs;
+use crate::outputs::{self, Outputs};
 use crate::stage::{Seen, Stage};
-use crate::{console, heat, keeping, load, measuring, reload, supervisor};
+use crate::{console, heat, keeping, load, measuring, relays, reload, supervisor};
 use anyhow::Context;
 use nightjar_api::{Audit, Auth, Clock, Options, Server, TlsMode, Web};
 use nightjar_io::clock;
@@ -56,8 +57,10 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     // what can be refused is tried before anything moves
     let board = load::board(&config)?;
     tracing::info!(board = board.title(), "this board");
-    let listener = nightjar_api::bind(config.web.listen)?;
     let state_dir = load::state_dir(&config);
+    // the safe levels before all that takes time or may fail
+    let lines = outputs::open(&config, &board, relays::note_path(&state_dir))?;
+    let listener = nightjar_api::bind(config.web.listen)?;
     let all_streams = names::streams(&config);
     let storage = Storage::open(load::storage(&config)?)?;
     std::fs::create_dir_all(&state_dir)
@@ -65,7 +68,9 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     let wall: Clock = Arc::new(clock::wall);
     let audit = Audit::open(&state_dir, wall.clone())?;
     audit.record("nightjar", &format!("started, version {}", env!("CARGO_PKG_VERSION")));
-    let outputs = Outputs::open(&config, &board, audit.clone(), updates.clone())?;
+    relays::take_note(&state_dir, &audit);
+    let outputs = Outputs::new(&config, &board, lines, audit.clone(), updates.clone())?;
+    let arming = Arming::open(&config, &state_dir, clock::wall())?;
 
     let detected = names::detected(&config);
     let (eye, eye_task, seen) = start_eye(&config, &state_dir, stopped.clone())?;
@@ -74,7 +79,9 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
 
     let shown_outputs = outputs.shown();
     let eased = heat::Shown::default();
-    let stage = Stage::new(&config, numbers(&config), outputs, storage.events(), updates.clone())?;
+    let seen_streams = numbers(&config);
+    let stage =
+        Stage::new(&config, seen_streams, outputs, arming, audit.clone(), storage.events(), updates.clone())?;
     let (shown_stage, (commands, commanded)) = (stage.shown(), mpsc::channel(COMMAND_QUEUE));
     let night = Night::open(&state_dir, config.night.enabled)
         .with_context(|| format!("[device] state_dir {}", state_dir.display()))?;

@@ -1,5 +1,6 @@
 //! The recorder's command line: `run`, `config check`, `token new`. Everything else is wiring in the modules below.
 
+mod arming;
 mod check;
 mod cli;
 mod clip;
@@ -17,6 +18,7 @@ mod measuring;
 mod names;
 mod night;
 mod outputs;
+mod relays;
 mod reload;
 mod sight;
 mod stage;
@@ -56,6 +58,7 @@ fn run(args: cli::Args) -> anyhow::Result<bool> {
             let config = load::config(Some(&file))?;
             compile::compile(&config).with_context(|| file.display().to_string())?;
             outputs::resolve(&config, &load::board(&config)?).with_context(|| file.display().to_string())?;
+            arming::LocalTime::of(&config).with_context(|| file.display().to_string())?;
             println!("{}: good: {}", file.display(), console::summary(&config));
             Ok(true)
         }
@@ -66,6 +69,11 @@ fn run(args: cli::Args) -> anyhow::Result<bool> {
                 "{}",
                 nightjar_api::mint_token(&state, role.into(), ttl, &label, nightjar_io::clock::wall())?
             );
+            Ok(true)
+        }
+        cli::Verb::Relays => {
+            console::start_logging();
+            relays::run()?;
             Ok(true)
         }
         cli::Verb::Verify { files, key, json } => verify::run(&files, key.as_deref(), json),

@@ -1,20 +1,23 @@
 //! What the eye sees in, events and orders out: the stage between detection and the world. Never waits for anything on its right.
 
+use crate::arming::Arming;
 use crate::compile::{Compiled, RULES, WATCHES, compile};
 use crate::latency::Latency;
 use crate::names::Names;
-use crate::outputs::Outputs;
+use crate::outputs::{Asker, Outputs};
+use crate::relays::{Heard, InputEdge};
 use crate::sight::{self, Sight};
 use crate::tampering::{self, Tampered, Tampering};
 use bytes::Bytes;
+use nightjar_api::Audit;
 use nightjar_io::clock;
 use nightjar_io::storage::{EventSender, Trigger};
-use nightjar_rules::{CameraIx, Micros, OutputIx, RuleBook, Score};
+use nightjar_rules::{Ask, CameraIx, InputIx, LEASE_US, Micros, RuleBook, Score, Thing};
 use nightjar_rules::{Change, EventBook, EventWhat as Step, Order, What};
 use nightjar_types::config::{Config, RuleAction};
 use nightjar_types::eye::FromEye;
 use nightjar_types::scene::TAMPER_TRACK;
-use nightjar_types::status::{Detections, EventView, Notice, RuleView, Update};
+use nightjar_types::status::{ArmView, Detections, EventView, InputStatus, Notice, RuleView, Update};
 use nightjar_types::{Detection, Event, EventId, Mono, SceneState, Wall};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,10 +33,16 @@ const BETTER: u16 = 50;
 /// The stage shows at least this often that it is alive.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// A picture or an edge of an input that comes later than this moves nothing: whoever was stopped or swapped out for so long
+/// wakes up with the past in its queues, and the relays have been told to be safe meanwhile.
+const STALE: Duration = Duration::from_micros(LEASE_US);
+
 /// What a person may ask of the stage.
 pub(crate) enum Command {
-    /// Switch an output on for a while.
-    Test { output: OutputIx, us: u64, who: String, answer: oneshot::Sender<Result<(), String>> },
+    /// Move an output.
+    Move { ask: Ask, who: String, answer: Asker },
+    /// Arm or disarm the device.
+    Arm { armed: bool, who: String, answer: oneshot::Sender<ArmView> },
 }
 
 /// A detected stream: by the eye's number.
@@ -56,6 +65,10 @@ pub(crate) struct Shown {
     pub(crate) rules: Vec<RuleView>,
     pub(crate) alive: Mono,
     pub(crate) evicted: u64,
+    /// Pictures and edges that came too late to move anything.
+    pub(crate) stale: u64,
+    pub(crate) inputs: Vec<InputStatus>,
+    pub(crate) arm: Option<ArmView>,
     /// From pictures to the rules.
     pub(crate) latency: Latency,
     pub(crate) tampered: Vec<Tampered>,
@@ -91,6 +104,8 @@ pub(crate) struct Stage {
     seen: Vec<Seen>,
     notices: Vec<String>,
     outputs: Outputs,
+    arming: Arming,
+    audit: Audit,
     card: EventSender,
     updates: broadcast::Sender<Update>,
     shown: Arc<Mutex<Shown>>,
@@ -110,13 +125,15 @@ impl Stage {
         config: &Arc<Config>,
         seen: Vec<Seen>,
         outputs: Outputs,
+        arming: Arming,
+        audit: Audit,
         card: EventSender,
         updates: broadcast::Sender<Update>,
     ) -> anyhow::Result<Self> {
         let Compiled { mut names, book, sights } = compile(config)?;
         let view = |r: &nightjar_types::config::Rule| RuleView {
             id: r.id.to_string(),
-            sentence: crate::story::sentence(r),
+            sentence: crate::story::sentence(config, r),
             fired: 0,
             fired_ms: None,
         };
@@ -139,6 +156,8 @@ impl Stage {
                 rules,
                 alive: clock::mono(),
                 looked: vec![None; seen.len()],
+                inputs: config.inputs.iter().map(input_status).collect(),
+                arm: Some(arming.view()),
                 ..Shown::default()
             })),
             names,
@@ -147,6 +166,8 @@ impl Stage {
             live: HashMap::new(),
             seen,
             outputs,
+            arming,
+            audit,
             card,
             updates,
             model: String::new(),
@@ -176,40 +197,94 @@ impl Stage {
                 _ = stop.wait_for(|stop| *stop) => break,
                 Some(command) = commands.recv() => self.command(command),
                 Some(message) = from_eye.recv() => self.message(message),
+                heard = self.outputs.next() => self.heard(heard),
                 () = tokio::time::sleep(wait) => {}
             }
         }
-        self.outputs.stop(now());
+        let why = self.why.clone();
+        self.outputs.stop(|rule| why.get(usize::from(rule)).cloned().unwrap_or_default()).await;
         self.change_events(|events, out| events.close(&mut |x| out.push(x)));
     }
 
     fn next_deadline(&self) -> Option<Micros> {
-        [self.outputs.next_deadline(), self.book.next_deadline(), self.events.next_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        [self.book.next_deadline(), self.events.next_deadline()].into_iter().flatten().min()
     }
 
     fn due(&mut self, now: Micros) {
+        self.outputs.beat(now);
+        if self.arming.tick(clock::wall()) {
+            self.armed();
+        }
+        self.book.set_present(self.arming.present(clock::wall()));
         self.tell_tampering(now);
         self.order(|book, out| book.tick(now, &mut |x| out.push(x)));
         self.change_events(|events, out| events.tick(now, &mut |x| out.push(x)));
-        self.move_outputs(now);
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.alive = clock::mono();
         shown.evicted = self.book.evicted() + self.events.evicted();
     }
 
     fn command(&mut self, command: Command) {
-        let Command::Test { output, us, who, answer } = command;
-        let done = self.outputs.test(output, us, &who, now());
-        self.move_outputs(now());
-        let _ = answer.send(done); // whoever asked may have gone
+        match command {
+            Command::Move { ask, who, answer } => self.outputs.ask_for(ask, &who, answer),
+            Command::Arm { armed, who, answer } => {
+                if self.arming.say(armed, &who, clock::wall()) {
+                    self.armed();
+                }
+                let _ = answer.send(self.arming.view()); // whoever asked may have gone
+            }
+        }
     }
 
-    fn move_outputs(&mut self, now: Micros) {
+    /// The device was armed or disarmed: rules learn it in the next round, which follows at once.
+    fn armed(&mut self) {
+        let view = self.arming.view();
+        self.audit.record(&view.by, if view.armed { "armed the device" } else { "disarmed the device" });
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).arm = Some(view.clone());
+        let _ = self.updates.send(Update::Arm(view)); // nobody may be looking
+    }
+
+    fn heard(&mut self, heard: Heard) {
         let why = &self.why;
-        self.outputs.tick(now, |rule| why.get(usize::from(rule)).cloned().unwrap_or_default());
+        let why = |rule: u8| why.get(usize::from(rule)).cloned().unwrap_or_default();
+        if let Some(edge) = self.outputs.take(heard, why) {
+            self.sense(edge);
+        }
+    }
+
+    fn sense(&mut self, edge: InputEdge) {
+        let InputEdge { input, active, at, is_edge } = edge;
+        let is_edge = is_edge && self.is_fresh(at);
+        let status = {
+            let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(status) = shown.inputs.get_mut(usize::from(input)) else { return };
+            if is_edge {
+                status.changed_ms = Some(wall_of(at).as_ms());
+            }
+            status.active = active;
+            status.clone()
+        };
+        tracing::debug!(input = status.id, active, is_edge, "input");
+        if self.arming.sense(input, active, is_edge, clock::wall()) {
+            self.armed();
+            self.book.set_present(self.arming.present(clock::wall()));
+        }
+        self.order(|book, out| book.sense(InputIx(input), active, is_edge, now(), &mut |x| out.push(x)));
+        let _ = self.updates.send(Update::Input(status)); // nobody may be looking
+    }
+
+    /// It is not from so long ago that nobody expects anything of it any more.
+    fn is_fresh(&self, at: Mono) -> bool {
+        let is_fresh = clock::mono().since(at) < STALE;
+        if !is_fresh {
+            self.shown.lock().unwrap_or_else(PoisonError::into_inner).stale += 1;
+        }
+        is_fresh
+    }
+
+    /// The rules look at what is seen on a camera now.
+    fn look(&mut self, camera: CameraIx, now: Micros, things: &[Thing]) {
+        self.order(|book, out| book.observe(camera, now, things, &mut |x| out.push(x)));
     }
 
     fn message(&mut self, message: FromEye) {
@@ -254,8 +329,9 @@ impl Stage {
         let things = sight.filter(&mut self.names, &mut detections, is_live);
         let news = sight.news(&things, is_live);
         self.change_events(|events, out| events.observe(camera, now, &news, &mut |x| out.push(x)));
-        self.order(|book, out| book.observe(camera, now, &things, &mut |x| out.push(x)));
-        self.move_outputs(now);
+        if self.is_fresh(mono) {
+            self.look(camera, now, &things);
+        }
         if !detections.is_empty() || self.had_boxes[n] {
             self.had_boxes[n] = !detections.is_empty();
             let camera = self.names.cameras[usize::from(camera.0)].to_string();
@@ -282,7 +358,7 @@ impl Stage {
     fn tell_tampering(&mut self, now: Micros) {
         for (camera, thing) in self.tampering.things() {
             self.change_events(|events, out| events.observe(camera, now, &[thing], &mut |x| out.push(x)));
-            self.order(|book, out| book.observe(camera, now, &[thing], &mut |x| out.push(x)));
+            self.look(camera, now, &[thing]);
         }
     }
 
@@ -316,12 +392,14 @@ impl Stage {
         let rule = order.rule.0;
         match order.what {
             What::Fired => self.fired(order),
-            What::Pulse { output, us } => self.outputs.pulse(output, rule, us, order.at),
-            What::Hold { output } => self.outputs.hold(output, rule, order.at),
-            What::Release { output } => self.outputs.release(output, rule, order.at),
+            What::Pulse { output, us } => self.outputs.ask(Ask::Pulse { output, rule, us }),
+            What::Hold { output } => self.outputs.ask(Ask::Hold { output, rule }),
+            What::Release { output } => self.outputs.ask(Ask::Release { output, rule }),
+            What::Latch { output } => self.outputs.ask(Ask::Latch { output, rule }),
+            What::Unlatch { output } => self.outputs.ask(Ask::Unlatch { output, rule }),
             What::Notify => {
                 let text = self.notices.get(usize::from(rule)).cloned().unwrap_or_default();
-                let event = self.live.get(&(order.camera.0, order.track)).map(|l| l.event.id.to_string());
+                let event = self.live.get(&subject(&order)).map(|l| l.event.id.to_string());
                 tracing::info!(rule = self.names.rules[usize::from(rule)], text, "notice");
                 let _ =
                     self.updates.send(Update::Notice(Notice { at_ms: clock::wall().as_ms(), text, event }));
@@ -331,10 +409,16 @@ impl Stage {
 
     fn fired(&mut self, order: Order) {
         let n = usize::from(order.rule.0);
-        let (id, camera) = (self.names.rules[n].clone(), &self.names.cameras[usize::from(order.camera.0)]);
-        let live = self.live.get_mut(&(order.camera.0, order.track));
+        let id = self.names.rules[n].clone();
+        let live = self.live.get_mut(&subject(&order));
         let event = live.as_ref().map_or(String::new(), |l| format!(" (event {})", l.event.id));
-        let why = format!("rule {id}: {} on {camera}{event}", self.names.class_name(order.class));
+        let why = match order.input {
+            Some(input) => format!("rule {id}: input {}", self.config.inputs[usize::from(input.0)].id),
+            None => {
+                let camera = &self.names.cameras[usize::from(order.camera.0)];
+                format!("rule {id}: {} on {camera}{event}", self.names.class_name(order.class))
+            }
+        };
         tracing::info!(rule = id, why, "fired");
         self.why[n] = why;
         if let Some(live) = live.filter(|l| !l.event.rules.contains(&id)) {
@@ -420,6 +504,24 @@ impl Stage {
             send(&self.card, &self.seen, camera, &live.event, Some(jpeg));
             let _ = self.updates.send(Update::Event(view(&live.event, true)));
         }
+    }
+}
+
+/// The key of the event that an order is about; nobody's when it is about an input.
+fn subject(order: &Order) -> (u8, u32) {
+    match order.input {
+        Some(_) => (u8::MAX, TAMPER_TRACK),
+        None => (order.camera.0, order.track),
+    }
+}
+
+fn input_status(input: &nightjar_types::config::Input) -> InputStatus {
+    InputStatus {
+        id: input.id.to_string(),
+        line: input.line.clone(),
+        kind: input.kind.as_str(),
+        active: false,
+        changed_ms: None,
     }
 }
 
