@@ -13,7 +13,7 @@ pub mod line;
 pub mod output;
 pub mod sensors;
 
-pub use board::{BOARDS, Board, HeaderLine};
+pub use board::{BOARDS, Board, Boot, HeaderLine};
 pub use driver::{DRIVERS, Driver};
 pub use error::BoardError;
 pub use input::{Edges, InputLine, InputRequest, Pull, Sense, open_input};

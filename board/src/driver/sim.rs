@@ -103,7 +103,7 @@ fn take(offset: u32, owner: &str) -> Result<Probe, Refusal> {
     let probe = probe(offset).ok_or(Refusal::NoLine)?;
     let mut wire = probe.wire();
     if let Some(owner) = &wire.owner {
-        return Err(Refusal::Taken(format!("relay \"{owner}\"")));
+        return Err(Refusal::Taken(format!("\"{owner}\"")));
     }
     wire.owner = Some(owner.into());
     wire.edges.clear();

@@ -40,6 +40,16 @@ impl LocalTime {
         })
     }
 
+    /// A moment as people write it: `2026-11-21T10:00:00Z`, or there `2026-11-21 10:00`.
+    pub(crate) fn moment(&self, text: &str) -> anyhow::Result<Wall> {
+        let absolute = text.parse::<Timestamp>();
+        let there = || text.parse::<jiff::civil::DateTime>().and_then(|at| at.to_zoned(self.0.clone()));
+        let at = absolute.or_else(|_| there().map(|at| at.timestamp()));
+        at.map(|at| Wall(at.as_microsecond())).map_err(|_| {
+            anyhow::anyhow!("\"{text}\" is no moment such as 2026-11-21T10:00:00Z or \"2026-11-21 10:00\"")
+        })
+    }
+
     /// Minute of the week there, from Monday 00:00 on.
     pub(crate) fn minute_of_week(&self, at: Wall) -> u16 {
         let there =

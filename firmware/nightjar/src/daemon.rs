@@ -4,10 +4,11 @@ use crate::arming::Arming;
 use crate::compile::{Compiled, compile};
 use crate::desk::Counter;
 use crate::health::Gauges;
+use crate::journal::Journal;
 use crate::names::{self, Names};
 use crate::night::{Night, Parts, Worker};
 use crate::outputs::{self, Outputs};
-use crate::stage::{Seen, Stage};
+use crate::stage::{Books, Seen, Stage};
 use crate::{console, heat, keeping, load, measuring, relays, reload, supervisor};
 use anyhow::Context;
 use nightjar_api::{Audit, Auth, Clock, Options, Server, TlsMode, Web};
@@ -60,6 +61,7 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     let state_dir = load::state_dir(&config);
     // the safe levels before all that takes time or may fail
     let lines = outputs::open(&config, &board, relays::note_path(&state_dir))?;
+    outputs::at_boot(&config, &board)?.iter().for_each(|words| tracing::warn!("{words}"));
     let listener = nightjar_api::bind(config.web.listen)?;
     let all_streams = names::streams(&config);
     let storage = Storage::open(load::storage(&config)?)?;
@@ -68,7 +70,7 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     let wall: Clock = Arc::new(clock::wall);
     let audit = Audit::open(&state_dir, wall.clone())?;
     audit.record("nightjar", &format!("started, version {}", env!("CARGO_PKG_VERSION")));
-    relays::take_note(&state_dir, &audit);
+    let left = relays::take_note(&state_dir, &audit);
     let outputs = Outputs::new(&config, &board, lines, audit.clone(), updates.clone())?;
     let arming = Arming::open(&config, &state_dir, clock::wall())?;
 
@@ -79,9 +81,10 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
 
     let shown_outputs = outputs.shown();
     let eased = heat::Shown::default();
-    let seen_streams = numbers(&config);
-    let stage =
-        Stage::new(&config, seen_streams, outputs, arming, audit.clone(), storage.events(), updates.clone())?;
+    let journal = Journal::open(&state_dir)?;
+    left.into_iter().for_each(|record| journal.add(record));
+    let books = Books { audit: audit.clone(), journal, card: storage.events() };
+    let stage = Stage::new(&config, numbers(&config), outputs, arming, books, updates.clone())?;
     let (shown_stage, (commands, commanded)) = (stage.shown(), mpsc::channel(COMMAND_QUEUE));
     let night = Night::open(&state_dir, config.night.enabled)
         .with_context(|| format!("[device] state_dir {}", state_dir.display()))?;

@@ -102,9 +102,9 @@ impl Gauges {
             problems.push("The rules do not answer; the recorder restarts itself.".into());
         }
         let (dropped, faults) = self.library.counters();
-        let (evicted, stale) = {
+        let (evicted, stale, unwritten) = {
             let stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
-            (stage.evicted, stage.stale)
+            (stage.evicted, stage.stale, stage.journal_lost)
         };
         let counters = vec![
             ("card_dropped_units", dropped),
@@ -115,6 +115,7 @@ impl Gauges {
             ("eye_restarts", eye.restarts),
             ("rules_evicted", evicted),
             ("rules_stale", stale),
+            ("journal_lost", unwritten),
         ];
         Health {
             ok: problems.is_empty(),

@@ -11,6 +11,7 @@ mod desk;
 mod forecast;
 mod health;
 mod heat;
+mod journal;
 mod keeping;
 mod latency;
 mod load;
@@ -18,6 +19,7 @@ mod measuring;
 mod names;
 mod night;
 mod outputs;
+mod rehearse;
 mod relays;
 mod reload;
 mod sight;
@@ -57,7 +59,10 @@ fn run(args: cli::Args) -> anyhow::Result<bool> {
         cli::Verb::Config { what: cli::ConfigVerb::Check { file } } => {
             let config = load::config(Some(&file))?;
             compile::compile(&config).with_context(|| file.display().to_string())?;
-            outputs::resolve(&config, &load::board(&config)?).with_context(|| file.display().to_string())?;
+            let at_boot = outputs::at_boot(&config, &load::board(&config)?);
+            for words in at_boot.with_context(|| file.display().to_string())? {
+                println!("{}: take care: {words}", file.display());
+            }
             arming::LocalTime::of(&config).with_context(|| file.display().to_string())?;
             println!("{}: good: {}", file.display(), console::summary(&config));
             Ok(true)
@@ -69,6 +74,10 @@ fn run(args: cli::Args) -> anyhow::Result<bool> {
                 "{}",
                 nightjar_api::mint_token(&state, role.into(), ttl, &label, nightjar_io::clock::wall())?
             );
+            Ok(true)
+        }
+        cli::Verb::Rules { what: cli::RulesVerb::Rehearse { config, rules, from, to } } => {
+            rehearse::run(&config, &rules, from.as_deref(), to.as_deref())?;
             Ok(true)
         }
         cli::Verb::Relays => {

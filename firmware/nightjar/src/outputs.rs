@@ -6,9 +6,9 @@ use crate::names::Names;
 use crate::relays::{FromKeeper, Heard, InputEdge, InputPlan, Link, Moved, OutputPlan, Plan, words};
 use anyhow::Context;
 use nightjar_api::Audit;
-use nightjar_board::{Board, Line, Pull as Resistor};
+use nightjar_board::{Board, Line, Pull as Resistor, Wiring};
 use nightjar_io::clock;
-use nightjar_rules::{Answer, Ask, Limits, MAX_RELAYS, Micros, OutputIx};
+use nightjar_rules::{Answer, Ask, Bank, Limits, MAX_RELAYS, Micros, Order, OutputIx, What};
 use nightjar_types::config::{Config, Pull};
 use nightjar_types::status::{OutputStatus, Update};
 use std::collections::VecDeque;
@@ -100,14 +100,11 @@ impl Outputs {
             return;
         }
         self.beaten = Some(now);
-        self.unanswered += 1;
-        if self.unanswered > UNANSWERED {
-            self.unanswered = 0;
+        if self.unanswered >= UNANSWERED {
             tracing::error!("the process that keeps the relays does not answer; it is started again");
             link.give_up();
-            return;
         }
-        link.beat();
+        self.unanswered = if link.beat() { self.unanswered + 1 } else { 0 };
     }
 
     /// A rule asks.
@@ -162,23 +159,30 @@ impl Outputs {
         None
     }
 
-    /// Everything to its safe level, for good.
-    pub(crate) async fn stop(&mut self, why: impl Fn(u8) -> String) {
+    /// Everything to its safe level, for good. What the keeper said meanwhile is the caller's to take.
+    pub(crate) async fn stop(&mut self) -> Vec<Heard> {
+        let mut said = Vec::new();
         if !self.link.as_mut().is_some_and(Link::stop) {
-            return;
+            return said;
         }
         let until_stopped = async {
             loop {
                 match self.next().await {
                     Heard::Said(FromKeeper::Stopped) => return,
-                    heard => drop(self.take(heard, &why)),
+                    heard => said.push(heard),
                 }
             }
         };
         if timeout(STOP_WITHIN, until_stopped).await.is_err() {
             tracing::error!("the process that keeps the relays did not say that all is safe; it is ended");
         }
-        self.link = None;
+        said
+    }
+
+    /// Outputs that are not at their safe level, and the level.
+    pub(crate) fn away(&self) -> Vec<(String, bool)> {
+        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.iter().filter(|s| s.on != s.safe_on).map(|s| (s.id.clone(), s.on)).collect()
     }
 
     fn name(&self, output: OutputIx) -> String {
@@ -249,10 +253,7 @@ impl Outputs {
         while let Some(asker) = self.asked.pop_front() {
             let _ = asker.send(Err("the relays do not answer; they are started again".into()));
         }
-        let names: Vec<String> = {
-            let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-            shown.iter().filter(|s| s.on != s.safe_on).map(|s| s.id.clone()).collect()
-        };
+        let names: Vec<String> = self.away().into_iter().map(|(name, _)| name).collect();
         let lost = if names.is_empty() { String::new() } else { format!("; let go: {}", names.join(", ")) };
         self.audit.record("nightjar", &format!("{why}{lost}"));
         self.show_all(|status| {
@@ -278,6 +279,46 @@ impl Outputs {
     }
 }
 
+/// What an order of the rules asks of an output; `None`: nothing.
+pub(crate) fn ask_of(order: &Order) -> Option<Ask> {
+    let rule = order.rule.0;
+    match order.what {
+        What::Pulse { output, us } => Some(Ask::Pulse { output, rule, us }),
+        What::Hold { output } => Some(Ask::Hold { output, rule }),
+        What::Release { output } => Some(Ask::Release { output, rule }),
+        What::Latch { output } => Some(Ask::Latch { output, rule }),
+        What::Unlatch { output } => Some(Ask::Unlatch { output, rule }),
+        What::Fired | What::Notify => None,
+    }
+}
+
+/// The timing of the relays of a configuration, as their keeper has it.
+pub(crate) fn bank(config: &Config) -> anyhow::Result<Bank<MAX_RELAYS>> {
+    let mut bank = Bank::new();
+    for output in &config.outputs {
+        bank.add(limits(output))?;
+    }
+    apart(config).into_iter().for_each(|(a, b)| bank.keep_apart(a, b));
+    Ok(bank)
+}
+
+fn limits(output: &nightjar_types::config::Output) -> Limits {
+    let us = |d: Duration| d.as_micros() as u64;
+    Limits {
+        safe_on: output.is_safe_on,
+        max_on_us: Some(us(output.max_on)).filter(|us| *us > 0),
+        min_off_us: us(output.min_off),
+        cooldown_us: us(output.cooldown),
+    }
+}
+
+/// Pairs that may never be on together.
+fn apart(config: &Config) -> Vec<(OutputIx, OutputIx)> {
+    let names = Names::new(config);
+    let pairs = config.outputs.iter().flat_map(|o| o.never_with.iter().map(|other| (&o.id, other)));
+    pairs.filter_map(|(a, b)| names.output(a).zip(names.output(b))).collect()
+}
+
 fn now() -> Micros {
     Micros(clock::mono().0)
 }
@@ -285,18 +326,11 @@ fn now() -> Micros {
 /// What the keeper is told of this configuration.
 fn plan(config: &Config, board: &Board, note: PathBuf) -> anyhow::Result<Plan> {
     resolve(config, board)?;
-    let us = |d: Duration| d.as_micros() as u64;
-    let names = Names::new(config);
     let output = |o: &nightjar_types::config::Output| OutputPlan {
         id: o.id.to_string(),
         line: o.line.clone(),
         active_low: o.is_active_low,
-        limits: Limits {
-            safe_on: o.is_safe_on,
-            max_on_us: Some(us(o.max_on)).filter(|us| *us > 0),
-            min_off_us: us(o.min_off),
-            cooldown_us: us(o.cooldown),
-        },
+        limits: limits(o),
     };
     let input = |i: &nightjar_types::config::Input| InputPlan {
         id: i.id.to_string(),
@@ -307,17 +341,26 @@ fn plan(config: &Config, board: &Board, note: PathBuf) -> anyhow::Result<Plan> {
             Pull::Up => Resistor::Up,
             Pull::Down => Resistor::Down,
         },
-        settle_us: us(i.debounce),
+        settle_us: i.debounce.as_micros() as u64,
     };
-    let pairs = config.outputs.iter().flat_map(|o| o.never_with.iter().map(|other| (&o.id, other)));
     Ok(Plan {
         board: board.id().into(),
         outputs: config.outputs.iter().map(output).collect(),
-        apart: pairs.filter_map(|(a, b)| names.output(a).zip(names.output(b))).collect(),
+        apart: apart(config),
         inputs: config.inputs.iter().map(input).collect(),
-        rules: names.rules,
+        rules: Names::new(config).rules,
         note,
     })
+}
+
+/// What of the wiring is not safe while the board boots, before any program runs: in words with the mend.
+pub(crate) fn at_boot(config: &Config, board: &Board) -> anyhow::Result<Vec<String>> {
+    let lines = resolve(config, board)?;
+    let of = |(o, line): (&nightjar_types::config::Output, Line)| {
+        let wiring = Wiring { active_low: o.is_active_low, safe_on: o.is_safe_on };
+        Some(format!("output \"{}\": {}", o.id, board.at_boot(&line, wiring)?))
+    };
+    Ok(config.outputs.iter().zip(lines).filter_map(of).collect())
 }
 
 /// Every output's line on this board. Fails when it has no such line, or two of outputs and inputs name one line in

@@ -1,18 +1,20 @@
 //! What the eye sees in, events and orders out: the stage between detection and the world. Never waits for anything on its right.
 
+mod hearing;
+
 use crate::arming::Arming;
 use crate::compile::{Compiled, RULES, WATCHES, compile};
+use crate::journal::{self, Journal};
 use crate::latency::Latency;
 use crate::names::Names;
-use crate::outputs::{Asker, Outputs};
-use crate::relays::{Heard, InputEdge};
+use crate::outputs::{Asker, Outputs, ask_of};
 use crate::sight::{self, Sight};
 use crate::tampering::{self, Tampered, Tampering};
 use bytes::Bytes;
 use nightjar_api::Audit;
 use nightjar_io::clock;
 use nightjar_io::storage::{EventSender, Trigger};
-use nightjar_rules::{Ask, CameraIx, InputIx, LEASE_US, Micros, RuleBook, Score, Thing};
+use nightjar_rules::{Ask, CameraIx, LEASE_US, Micros, RuleBook, Score};
 use nightjar_rules::{Change, EventBook, EventWhat as Step, Order, What};
 use nightjar_types::config::{Config, RuleAction};
 use nightjar_types::eye::FromEye;
@@ -67,6 +69,8 @@ pub(crate) struct Shown {
     pub(crate) evicted: u64,
     /// Pictures and edges that came too late to move anything.
     pub(crate) stale: u64,
+    /// Records that the journal could not take.
+    pub(crate) journal_lost: u64,
     pub(crate) inputs: Vec<InputStatus>,
     pub(crate) arm: Option<ArmView>,
     /// From pictures to the rules.
@@ -95,6 +99,13 @@ impl Shown {
     }
 }
 
+/// Where it is written down what happens.
+pub(crate) struct Books {
+    pub(crate) audit: Audit,
+    pub(crate) journal: Journal,
+    pub(crate) card: EventSender,
+}
+
 /// The stage.
 pub(crate) struct Stage {
     names: Names,
@@ -105,8 +116,7 @@ pub(crate) struct Stage {
     notices: Vec<String>,
     outputs: Outputs,
     arming: Arming,
-    audit: Audit,
-    card: EventSender,
+    books: Books,
     updates: broadcast::Sender<Update>,
     shown: Arc<Mutex<Shown>>,
     model: String,
@@ -126,8 +136,7 @@ impl Stage {
         seen: Vec<Seen>,
         outputs: Outputs,
         arming: Arming,
-        audit: Audit,
-        card: EventSender,
+        books: Books,
         updates: broadcast::Sender<Update>,
     ) -> anyhow::Result<Self> {
         let Compiled { mut names, book, sights } = compile(config)?;
@@ -167,8 +176,7 @@ impl Stage {
             seen,
             outputs,
             arming,
-            audit,
-            card,
+            books,
             updates,
             model: String::new(),
             serial: 0,
@@ -186,6 +194,7 @@ impl Stage {
         mut commands: mpsc::Receiver<Command>,
         mut stop: watch::Receiver<bool>,
     ) {
+        self.note(journal::What::Began { armed: self.arming.view().armed });
         loop {
             let now = now();
             self.due(now);
@@ -201,8 +210,10 @@ impl Stage {
                 () = tokio::time::sleep(wait) => {}
             }
         }
-        let why = self.why.clone();
-        self.outputs.stop(|rule| why.get(usize::from(rule)).cloned().unwrap_or_default()).await;
+        for heard in self.outputs.stop().await {
+            self.heard(heard);
+        }
+        self.note(journal::What::Ended);
         self.change_events(|events, out| events.close(&mut |x| out.push(x)));
     }
 
@@ -221,70 +232,8 @@ impl Stage {
         self.change_events(|events, out| events.tick(now, &mut |x| out.push(x)));
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.alive = clock::mono();
+        shown.journal_lost = self.books.journal.lost();
         shown.evicted = self.book.evicted() + self.events.evicted();
-    }
-
-    fn command(&mut self, command: Command) {
-        match command {
-            Command::Move { ask, who, answer } => self.outputs.ask_for(ask, &who, answer),
-            Command::Arm { armed, who, answer } => {
-                if self.arming.say(armed, &who, clock::wall()) {
-                    self.armed();
-                }
-                let _ = answer.send(self.arming.view()); // whoever asked may have gone
-            }
-        }
-    }
-
-    /// The device was armed or disarmed: rules learn it in the next round, which follows at once.
-    fn armed(&mut self) {
-        let view = self.arming.view();
-        self.audit.record(&view.by, if view.armed { "armed the device" } else { "disarmed the device" });
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).arm = Some(view.clone());
-        let _ = self.updates.send(Update::Arm(view)); // nobody may be looking
-    }
-
-    fn heard(&mut self, heard: Heard) {
-        let why = &self.why;
-        let why = |rule: u8| why.get(usize::from(rule)).cloned().unwrap_or_default();
-        if let Some(edge) = self.outputs.take(heard, why) {
-            self.sense(edge);
-        }
-    }
-
-    fn sense(&mut self, edge: InputEdge) {
-        let InputEdge { input, active, at, is_edge } = edge;
-        let is_edge = is_edge && self.is_fresh(at);
-        let status = {
-            let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(status) = shown.inputs.get_mut(usize::from(input)) else { return };
-            if is_edge {
-                status.changed_ms = Some(wall_of(at).as_ms());
-            }
-            status.active = active;
-            status.clone()
-        };
-        tracing::debug!(input = status.id, active, is_edge, "input");
-        if self.arming.sense(input, active, is_edge, clock::wall()) {
-            self.armed();
-            self.book.set_present(self.arming.present(clock::wall()));
-        }
-        self.order(|book, out| book.sense(InputIx(input), active, is_edge, now(), &mut |x| out.push(x)));
-        let _ = self.updates.send(Update::Input(status)); // nobody may be looking
-    }
-
-    /// It is not from so long ago that nobody expects anything of it any more.
-    fn is_fresh(&self, at: Mono) -> bool {
-        let is_fresh = clock::mono().since(at) < STALE;
-        if !is_fresh {
-            self.shown.lock().unwrap_or_else(PoisonError::into_inner).stale += 1;
-        }
-        is_fresh
-    }
-
-    /// The rules look at what is seen on a camera now.
-    fn look(&mut self, camera: CameraIx, now: Micros, things: &[Thing]) {
-        self.order(|book, out| book.observe(camera, now, things, &mut |x| out.push(x)));
     }
 
     fn message(&mut self, message: FromEye) {
@@ -367,7 +316,7 @@ impl Stage {
         let Some(Seen { camera, main }) = self.seen.get(n).copied() else { return };
         let has_event = self.live.keys().any(|(of, _)| *of == camera.0);
         if has_event {
-            self.card.trigger(main, Trigger::Event, at);
+            self.books.card.trigger(main, Trigger::Event, at);
         }
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.looked[n] = Some(at);
@@ -376,7 +325,7 @@ impl Stage {
         }
         drop(shown);
         if moves {
-            self.card.trigger(main, Trigger::Motion, at);
+            self.books.card.trigger(main, Trigger::Motion, at);
         }
     }
 
@@ -389,20 +338,23 @@ impl Stage {
     }
 
     fn obey(&mut self, order: Order) {
-        let rule = order.rule.0;
+        let n = usize::from(order.rule.0);
         match order.what {
             What::Fired => self.fired(order),
-            What::Pulse { output, us } => self.outputs.ask(Ask::Pulse { output, rule, us }),
-            What::Hold { output } => self.outputs.ask(Ask::Hold { output, rule }),
-            What::Release { output } => self.outputs.ask(Ask::Release { output, rule }),
-            What::Latch { output } => self.outputs.ask(Ask::Latch { output, rule }),
-            What::Unlatch { output } => self.outputs.ask(Ask::Unlatch { output, rule }),
             What::Notify => {
-                let text = self.notices.get(usize::from(rule)).cloned().unwrap_or_default();
+                let text = self.notices.get(n).cloned().unwrap_or_default();
                 let event = self.live.get(&subject(&order)).map(|l| l.event.id.to_string());
-                tracing::info!(rule = self.names.rules[usize::from(rule)], text, "notice");
+                tracing::info!(rule = self.names.rules[n], text, "notice");
                 let _ =
                     self.updates.send(Update::Notice(Notice { at_ms: clock::wall().as_ms(), text, event }));
+            }
+            _ => {
+                let Some(ask) = ask_of(&order) else { return };
+                if self.config.rules[n].is_dry_run {
+                    tracing::info!(rule = self.names.rules[n], ?ask, "dry run: nothing is moved");
+                } else {
+                    self.outputs.ask(ask);
+                }
             }
         }
     }
@@ -412,13 +364,7 @@ impl Stage {
         let id = self.names.rules[n].clone();
         let live = self.live.get_mut(&subject(&order));
         let event = live.as_ref().map_or(String::new(), |l| format!(" (event {})", l.event.id));
-        let why = match order.input {
-            Some(input) => format!("rule {id}: input {}", self.config.inputs[usize::from(input.0)].id),
-            None => {
-                let camera = &self.names.cameras[usize::from(order.camera.0)];
-                format!("rule {id}: {} on {camera}{event}", self.names.class_name(order.class))
-            }
-        };
+        let why = self.names.why(&self.config, &order, &event);
         tracing::info!(rule = id, why, "fired");
         self.why[n] = why;
         if let Some(live) = live.filter(|l| !l.event.rules.contains(&id)) {
@@ -478,7 +424,7 @@ impl Stage {
         if what != Step::Better {
             let jpeg = live.jpeg.clone().filter(|_| !live.is_written);
             live.is_written = live.jpeg.is_some();
-            send(&self.card, &self.seen, sight.camera, &live.event, jpeg);
+            send(&self.books.card, &self.seen, sight.camera, &live.event, jpeg);
         }
         let _ = self.updates.send(Update::Event(view(&live.event, live.jpeg.is_some())));
         if is_over {
@@ -501,7 +447,7 @@ impl Stage {
         live.jpeg = Some(jpeg.clone());
         live.is_written = is_first;
         if is_first {
-            send(&self.card, &self.seen, camera, &live.event, Some(jpeg));
+            send(&self.books.card, &self.seen, camera, &live.event, Some(jpeg));
             let _ = self.updates.send(Update::Event(view(&live.event, true)));
         }
     }

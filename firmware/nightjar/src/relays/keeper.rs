@@ -1,7 +1,7 @@
 //! What the recorder asks, edges of inputs, and the time → moves of lines, and what the recorder is told. No socket, no clock.
 
 use super::{FromKeeper, InputEdge, Moved, Plan, ToKeeper, note};
-use nightjar_board::{Board, InputLine, OutputLine, Sense, Wiring, open_input, open_output};
+use nightjar_board::{Board, BoardError, InputLine, OutputLine, Sense, Wiring, open_input, open_output};
 use nightjar_rules::{Bank, Cause, Debounce, MAX_RELAYS, Micros};
 use nightjar_types::{Mono, Wall};
 use std::collections::VecDeque;
@@ -131,19 +131,17 @@ impl Keeper {
 
     /// Takes the edges that inputs have told.
     pub(super) fn look(&mut self, now: Now) {
-        for n in 0..self.inputs.len() {
-            let input = &mut self.inputs[n];
-            while !input.is_broken {
-                match input.pin.next_edge() {
-                    Ok(None) => break,
-                    Ok(Some(active)) => input.level.see(active, now.mono),
-                    Err(e) => {
-                        // It would wake us for ever.
-                        tracing::error!(error = %e, "the input is not listened to any more");
-                        input.is_broken = true;
-                    }
-                }
-                Self::settle(n, &mut input.level, self.bank.is_heard(), now, &mut self.said);
+        let is_heard = self.bank.is_heard();
+        for (n, input) in self.inputs.iter_mut().enumerate().filter(|(_, input)| !input.is_broken) {
+            let Input { pin, level, is_broken } = input;
+            let done = take_edges(&mut **pin, |active| {
+                level.see(active, now.mono);
+                Self::settle(n, level, is_heard, now, &mut self.said);
+            });
+            if let Err(e) = done {
+                // It would wake us for ever.
+                tracing::error!(error = %e, "the input is not listened to any more");
+                *is_broken = true;
             }
         }
     }
@@ -240,6 +238,19 @@ impl Keeper {
             .collect();
         self.is_noted = note::leave(&self.note, &moves);
     }
+}
+
+/// Every edge that waits, in order, and then the level: the kernel leaves edges out when there are too many.
+fn take_edges(pin: &mut dyn InputLine, mut see: impl FnMut(bool)) -> Result<(), BoardError> {
+    let mut has_moved = false;
+    while let Some(active) = pin.next_edge()? {
+        see(active);
+        has_moved = true;
+    }
+    if has_moved {
+        see(pin.is_active()?);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

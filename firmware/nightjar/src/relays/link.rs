@@ -73,9 +73,9 @@ impl Link {
         self.to = Some(to);
     }
 
-    /// The rules go round.
-    pub(crate) fn beat(&mut self) {
-        self.tell(&ToKeeper::Beat);
+    /// The rules go round. False: nobody is there to hear it.
+    pub(crate) fn beat(&mut self) -> bool {
+        self.tell(&ToKeeper::Beat)
     }
 
     /// Asks for a move. False: nobody is there to make it.
@@ -180,8 +180,9 @@ async fn listen(from: UnixStream, heard: &mpsc::Sender<Heard>) -> String {
 /// Starts the process and waits until its lines are open. Blocks.
 fn spawn(plan: &Plan) -> anyhow::Result<(Child, UnixStream)> {
     let (mut ours, theirs) = UnixStream::pair()?;
-    let program = std::env::current_exe().context("cannot find out where this program is")?;
-    let child = Command::new(program)
+    // This very program, also when an update has put another one in its place.
+    let child = Command::new("/proc/self/exe")
+        .arg0("nightjar")
         .arg("relays")
         .env_clear()
         .envs(ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))

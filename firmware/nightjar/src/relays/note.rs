@@ -1,6 +1,8 @@
 //! Moves that the recorder could not hear → a file beside the audit → the audit of the next start.
 
+use crate::journal::{Record, What};
 use nightjar_api::Audit;
+use nightjar_io::clock;
 use nightjar_types::Wall;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -38,15 +40,21 @@ pub(super) fn remove(path: &Path) {
     }
 }
 
-/// Puts a note of the last run into the audit and takes it away.
-pub(crate) fn take(state_dir: &Path, audit: &Audit) {
+/// Puts a note of the last run into the audit and takes it away; what it says is for the journal too.
+pub(crate) fn take(state_dir: &Path, audit: &Audit) -> Vec<Record> {
     let path = path(state_dir);
-    let Ok(text) = std::fs::read(&path) else { return };
-    match serde_json::from_slice::<Vec<Noted>>(&text) {
-        Ok(moves) => moves.iter().for_each(|moved| audit.record("relays", &moved.words())),
-        Err(e) => audit.record("relays", &format!("a note of the last run cannot be read: {e}")),
-    }
+    let Ok(text) = std::fs::read(&path) else { return Vec::new() };
+    let moves = serde_json::from_slice::<Vec<Noted>>(&text).unwrap_or_else(|e| {
+        audit.record("relays", &format!("a note of the last run cannot be read: {e}"));
+        Vec::new()
+    });
+    moves.iter().for_each(|moved| audit.record("relays", &moved.words()));
     remove(&path);
+    let record = |moved: Noted| {
+        let Noted { at_ms, output, on, cause, .. } = moved;
+        Record { mono: clock::mono(), wall: Wall::from_ms(at_ms), what: What::Moved { output, on, cause } }
+    };
+    moves.into_iter().filter(|moved| moved.error.is_none()).map(record).collect()
 }
 
 impl Noted {

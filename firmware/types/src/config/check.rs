@@ -369,6 +369,7 @@ impl Checker {
             },
             actions,
             cooldown: cooldown.0,
+            is_dry_run: rule.dry_run,
         })
     }
 

@@ -222,6 +222,8 @@ pub struct Rule {
     pub actions: Vec<RuleAction>,
     /// Least time between two firings.
     pub cooldown: Duration,
+    /// It fires and tells, but moves no output.
+    pub is_dry_run: bool,
 }
 
 /// A condition on a tracked thing or on an input. Absent parts match everything.
@@ -294,6 +296,14 @@ impl Config {
     pub fn from_toml(text: &str, file: &str) -> Result<Self, ConfigError> {
         let typed: Typed = toml::from_str(text).map_err(|e| error::from_toml(&e, text, file))?;
         check::resolve(typed).map_err(|faults| ConfigError { file: file.into(), faults })
+    }
+
+    /// One (text, file) with the rules of another in place of its own.
+    pub fn with_rules_of(whole: (&str, &str), rules: (&str, &str)) -> Result<Self, ConfigError> {
+        let parse =
+            |(text, file)| toml::from_str::<Typed>(text).map_err(|e| error::from_toml(&e, text, file));
+        let typed = Typed { rule: parse(rules)?.rule, ..parse(whole)? };
+        check::resolve(typed).map_err(|faults| ConfigError { file: rules.1.into(), faults })
     }
 }
 

@@ -247,6 +247,8 @@ pub(super) struct Rule {
     #[serde(rename = "do")]
     pub(super) actions: OneOrMany<Action>,
     pub(super) cooldown: Option<Span>,
+    #[serde(default)]
+    pub(super) dry_run: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]
