@@ -22,7 +22,7 @@ use nightjar_types::StreamKind;
 use nightjar_types::config::{Config, Tls};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -51,6 +51,7 @@ pub(crate) fn run(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
 
 async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     let started = clock::mono();
+    let signals = Signals::listen()?; // a signal during the start ends it in good order, after it
     let config = Arc::new(config);
     let (stop, stopped) = watch::channel(false);
     let (updates, _) = broadcast::channel(UPDATE_QUEUE);
@@ -171,7 +172,7 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
         let (file, config, library, audit) = (file.clone(), config.clone(), library.clone(), audit.clone());
         tokio::task::spawn_blocking(move || reload::run(file.as_deref(), &config, &library, &audit))
     };
-    wait_for_end(web, reload).await?;
+    wait_for_end(signals, web, reload).await?;
     supervisor::stopping();
     tracing::info!("stopping");
     tokio::task::spawn_blocking(move || sessions.stop()).await?;
@@ -192,13 +193,29 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What the recorder is told from outside.
+struct Signals {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            hup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
 /// Until a signal to end comes or the web server fails.
 async fn wait_for_end(
+    Signals { mut term, mut int, mut hup }: Signals,
     mut web: JoinHandle<Result<(), nightjar_api::OpenError>>,
     reload: impl Fn() -> JoinHandle<()>,
 ) -> anyhow::Result<()> {
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let mut hup = signal(SignalKind::hangup())?;
     loop {
         tokio::select! {
             _ = term.recv() => return Ok(()),

@@ -148,11 +148,12 @@ impl Outputs {
             Heard::Said(FromKeeper::Opened(_) | FromKeeper::Stopped) => {}
             Heard::Up(to) => {
                 self.unanswered = 0;
-                self.audit.record("nightjar", "the relays are kept again, each at its safe level");
-                self.show_all(|status| status.error = None);
                 if let Some(link) = &mut self.link {
                     link.is_up(to);
+                    link.beat(); // from now on what an input does is news
                 }
+                self.audit.record("nightjar", "the relays are kept again, each at its safe level");
+                self.show_all(|status| status.error = None);
             }
             Heard::Down(why) => self.down(&why),
         }

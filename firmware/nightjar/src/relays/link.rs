@@ -114,6 +114,7 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
+        self.heard.close(); // first, or the next one would be started
         self.give_up();
     }
 }
