@@ -65,14 +65,10 @@ pub enum BoardError {
         drivers: String,
     },
     /// The GPIO chip is not there: wrong board, or its kernel module is missing.
-    #[error(
-        "{what} \"{id}\": line {line} needs the GPIO chip {chip} (board {board}); this kernel has {found}"
-    )]
+    #[error("{who}: line {line} needs the GPIO chip {chip} (board {board}); this kernel has {found}")]
     NoChip {
-        /// `relay` or `input`.
-        what: &'static str,
-        /// Its id.
-        id: String,
+        /// Who wants it, e.g. `relay "siren"`.
+        who: String,
         /// Its line.
         line: String,
         /// The board.
@@ -84,14 +80,12 @@ pub enum BoardError {
     },
     /// The process may not open the device: fix the permission.
     #[error(
-        "{what} \"{id}\": line {line} needs {device}, which this user may not open (board {board}); \
+        "{who}: line {line} needs {device}, which this user may not open (board {board}); \
          add the user to the group that owns it (often \"gpio\")"
     )]
     NoAccess {
-        /// `relay` or `input`.
-        what: &'static str,
-        /// Its id.
-        id: String,
+        /// Who wants it, e.g. `relay "siren"`.
+        who: String,
         /// Its line.
         line: String,
         /// The board.
@@ -100,12 +94,10 @@ pub enum BoardError {
         device: String,
     },
     /// Someone else has the line: use another, or stop them.
-    #[error("{what} \"{id}\": line {line} is taken by {owner} (board {board})")]
+    #[error("{who}: line {line} is taken by {owner} (board {board})")]
     Taken {
-        /// `relay` or `input`.
-        what: &'static str,
-        /// Its id.
-        id: String,
+        /// Who wants it, e.g. `relay "siren"`.
+        who: String,
         /// Its line.
         line: String,
         /// The board.
@@ -114,12 +106,10 @@ pub enum BoardError {
         owner: String,
     },
     /// The driver could not open the line for another reason.
-    #[error("{what} \"{id}\": line {line} could not be opened (board {board}): {why}")]
+    #[error("{who}: line {line} could not be opened (board {board}): {why}")]
     Open {
-        /// `relay` or `input`.
-        what: &'static str,
-        /// Its id.
-        id: String,
+        /// Who wants it, e.g. `relay "siren"`.
+        who: String,
         /// Its line.
         line: String,
         /// The board.
@@ -128,12 +118,10 @@ pub enum BoardError {
         why: String,
     },
     /// The line did not take the level or did not tell it: try again.
-    #[error("{what} \"{id}\": line {line} does not answer (board {board}): {why}")]
+    #[error("{who}: line {line} does not answer (board {board}): {why}")]
     Drive {
-        /// `relay` or `input`.
-        what: &'static str,
-        /// Its id.
-        id: String,
+        /// Who wants it, e.g. `relay "siren"`.
+        who: String,
         /// Its line.
         line: String,
         /// The board.

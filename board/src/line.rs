@@ -49,38 +49,39 @@ pub(crate) struct Asker<'a> {
 }
 
 impl Asker<'_> {
-    fn names(&self) -> (&'static str, String, String, String) {
-        (self.what, self.id.into(), self.line.name.clone(), self.line.board.clone())
+    fn names(&self) -> (String, String, String) {
+        let who = format!("{} \"{}\"", self.what, self.id);
+        (who, self.line.name.clone(), self.line.board.clone())
     }
 
     /// The driver could not open it.
     pub(crate) fn failed(&self, why: impl ToString) -> BoardError {
-        let (what, id, line, board) = self.names();
-        BoardError::Open { what, id, line, board, why: why.to_string() }
+        let (who, line, board) = self.names();
+        BoardError::Open { who, line, board, why: why.to_string() }
     }
 
     /// Someone else has it.
     pub(crate) fn taken(&self, owner: impl ToString) -> BoardError {
-        let (what, id, line, board) = self.names();
-        BoardError::Taken { what, id, line, board, owner: owner.to_string() }
+        let (who, line, board) = self.names();
+        BoardError::Taken { who, line, board, owner: owner.to_string() }
     }
 
     /// It does not do what it is told, or does not tell.
     pub(crate) fn silent(&self, why: String) -> BoardError {
-        let (what, id, line, board) = self.names();
-        BoardError::Drive { what, id, line, board, why }
+        let (who, line, board) = self.names();
+        BoardError::Drive { who, line, board, why }
     }
 
     /// The user may not open the device.
     pub(crate) fn no_access(&self, device: String) -> BoardError {
-        let (what, id, line, board) = self.names();
-        BoardError::NoAccess { what, id, line, board, device }
+        let (who, line, board) = self.names();
+        BoardError::NoAccess { who, line, board, device }
     }
 
     /// The chip is not there.
     pub(crate) fn no_chip(&self, found: String) -> BoardError {
-        let (what, id, line, board) = self.names();
-        BoardError::NoChip { what, id, line, board, chip: self.line.chip.to_string(), found }
+        let (who, line, board) = self.names();
+        BoardError::NoChip { who, line, board, chip: self.line.chip.to_string(), found }
     }
 }
 

@@ -106,7 +106,7 @@ impl Journal {
 
     /// Adds a record. Never blocks.
     pub(crate) fn add(&self, record: Record) {
-        if !self.queue.as_ref().is_some_and(|queue| queue.try_send(record).is_ok()) {
+        if self.queue.as_ref().is_none_or(|queue| queue.try_send(record).is_err()) {
             self.lost.fetch_add(1, Relaxed);
         }
     }
@@ -246,7 +246,7 @@ mod tests {
     use super::*;
 
     fn record(n: u64) -> Record {
-        let what = What::Moved { output: "siren".into(), on: n % 2 == 0, cause: "x".repeat(500) };
+        let what = What::Moved { output: "siren".into(), on: n.is_multiple_of(2), cause: "x".repeat(500) };
         Record { mono: Mono(n), wall: Wall(n as i64), what }
     }
 

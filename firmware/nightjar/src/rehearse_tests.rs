@@ -154,7 +154,7 @@ fn day(seed: u64) -> Recorder {
     let mut recorder = Recorder::new("2026-11-20 12:00");
     for track in 0..150 {
         match seed.below(10) {
-            0 => recorder.arm(seed.0 % 2 == 0),
+            0 => recorder.arm(seed.0.is_multiple_of(2)),
             1 => {
                 let open = seed.below(2) == 0;
                 recorder.door(open);

@@ -2,6 +2,7 @@
 
 use super::{FromKeeper, Plan, ToKeeper};
 use anyhow::{Context, bail};
+use nightjar_io::clock;
 use nightjar_rules::Ask;
 use nightjar_types::eye::{body_len, decode, encode};
 use std::io::{Read, Write};
@@ -27,6 +28,8 @@ const PAUSES: [Duration; 5] = [
     Duration::from_secs(5),
     Duration::from_secs(15),
 ];
+/// One that lived for so long did not end because of how it was started.
+const WELL: Duration = Duration::from_secs(60);
 /// Messages that may wait for the rules.
 const QUEUE: usize = 256;
 /// What of our environment it gets.
@@ -121,18 +124,23 @@ impl Drop for Link {
 
 /// Passes on what it says; starts it again when it ends, until nobody listens any more.
 async fn attend(plan: Plan, mut child: Child, mut from: UnixStream, heard: mpsc::Sender<Heard>) {
+    let mut tries = 0;
     loop {
+        let began = clock::mono();
         let why = listen(from, &heard).await;
         if timeout(END_WITHIN, child.wait()).await.is_err() {
             let _ = child.kill().await; // the next must not find its lines taken
         }
+        if clock::mono().since(began) >= WELL {
+            tries = 0;
+        }
         let mut why = format!("the process that keeps the relays ended: {why}");
-        let mut pauses = PAUSES.iter().chain(std::iter::repeat(&PAUSES[PAUSES.len() - 1]));
         (child, from) = loop {
             if heard.send(Heard::Down(why)).await.is_err() {
                 return;
             }
-            sleep(*pauses.next().unwrap_or(&Duration::ZERO)).await;
+            sleep(PAUSES[tries.min(PAUSES.len() - 1)]).await;
+            tries += 1;
             let again = plan.clone();
             let started = tokio::task::spawn_blocking(move || {
                 let (child, to) = spawn(&again)?;
