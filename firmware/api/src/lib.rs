@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod app;
+mod arm;
 mod asked;
 mod audit;
 mod auth;

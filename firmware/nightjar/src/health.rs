@@ -102,7 +102,10 @@ impl Gauges {
             problems.push("The rules do not answer; the recorder restarts itself.".into());
         }
         let (dropped, faults) = self.library.counters();
-        let evicted = self.stage.lock().unwrap_or_else(PoisonError::into_inner).evicted;
+        let (evicted, stale, unwritten) = {
+            let stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+            (stage.evicted, stage.stale, stage.journal_lost)
+        };
         let counters = vec![
             ("card_dropped_units", dropped),
             ("card_faults", faults),
@@ -111,6 +114,8 @@ impl Gauges {
             ("eye_skipped_gops", eye.skipped_gops),
             ("eye_restarts", eye.restarts),
             ("rules_evicted", evicted),
+            ("rules_stale", stale),
+            ("journal_lost", unwritten),
         ];
         Health {
             ok: problems.is_empty(),

@@ -61,7 +61,21 @@ fn apply(fresh: &Config, started: &Config, library: &Library) -> anyhow::Result<
 /// The keys and tables that differ, but for the quota.
 fn changed(old: &Config, new: &Config) -> Vec<String> {
     // taken apart, so that a new field cannot be forgotten here
-    let Config { device, storage, record, keep, web, board, eye, night, cameras, outputs, rules } = old;
+    let Config {
+        device,
+        storage,
+        record,
+        keep,
+        web,
+        board,
+        eye,
+        night,
+        cameras,
+        outputs,
+        inputs,
+        arm,
+        rules,
+    } = old;
     let mut changed = Vec::new();
     let mut differs = |name: &str, differs: bool| {
         if differs {
@@ -69,6 +83,7 @@ fn changed(old: &Config, new: &Config) -> Vec<String> {
         }
     };
     differs("[device]", *device != new.device);
+    differs("[arm]", *arm != new.arm);
     differs("[storage] path", storage.path != new.storage.path);
     differs("[storage] sync", storage.sync != new.storage.sync);
     differs("[storage] memory", storage.memory != new.storage.memory);
@@ -83,6 +98,7 @@ fn changed(old: &Config, new: &Config) -> Vec<String> {
     differs("[night]", *night != new.night);
     changed.extend(items("camera", cameras, &new.cameras, |c| c.id.as_str()));
     changed.extend(items("output", outputs, &new.outputs, |o| o.id.as_str()));
+    changed.extend(items("input", inputs, &new.inputs, |i| i.id.as_str()));
     changed.extend(items("rule", rules, &new.rules, |r| r.id.as_str()));
     changed
 }

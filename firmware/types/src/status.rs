@@ -300,6 +300,32 @@ pub struct Health {
     pub counters: Vec<(&'static str, u64)>,
 }
 
+/// One input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InputStatus {
+    /// Its id.
+    pub id: String,
+    /// The line as configured.
+    pub line: String,
+    /// `contact`, `pir`, `door`, `panic` or `key-switch`.
+    pub kind: &'static str,
+    /// Active now: pressed, open, seen, turned.
+    pub active: bool,
+    /// When it changed last since start.
+    pub changed_ms: Option<i64>,
+}
+
+/// Whether the device is armed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ArmView {
+    /// Armed now.
+    pub armed: bool,
+    /// Since when.
+    pub since_ms: i64,
+    /// Who or what said so last, e.g. `user ada`, `input key`, `schedule`.
+    pub by: String,
+}
+
 /// What the event stream sends; the SSE `event:` name is the variant in lower case.
 #[derive(Debug, Clone, Serialize)]
 #[allow(clippy::large_enum_variant, reason = "some a second, and the channel that holds them is short")]
@@ -309,6 +335,10 @@ pub enum Update {
     Camera(CameraStatus),
     /// An output moved.
     Output(OutputStatus),
+    /// An input changed.
+    Input(InputStatus),
+    /// The device was armed or disarmed.
+    Arm(ArmView),
     /// An event began, got better or ended.
     Event(EventView),
     /// What the eye sees right now on one camera; replaces what was said before.
