@@ -22,7 +22,7 @@ const MAX_BYTES: u64 = 32 << 20;
 /// A file is closed when it is this long.
 const MAX_FILE: u64 = 2 << 20;
 /// Records that wait for the disk.
-const QUEUE: usize = 4_096;
+const QUEUE: usize = 512;
 /// What is buffered goes to the disk this often, so that quiet hours cost nothing and a power cut this much.
 const FLUSH: Duration = Duration::from_secs(10);
 
