@@ -68,7 +68,9 @@ mod tests {
 
     fn after(past: [(u64, &Picture); 2]) -> Veil {
         let mut veil = Veil::default();
-        past.map(|(ms, picture)| veil.pass(Mono(ms * 1000), picture, true));
+        for (ms, picture) in past {
+            veil.pass(Mono(ms * 1000), picture, true);
+        }
         veil
     }
 
