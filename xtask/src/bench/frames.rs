@@ -76,7 +76,8 @@ pub(super) struct Verdict {
     pub(super) streams: u64,
 }
 
-/// Compares what `recorder` has with what `farm` sent in these sessions. Of a stream's first, what was due by `cut_at` counts as sent.
+/// Compares what `recorder` has with what `farm` sent in these sessions. Of a stream's first, what was due by `cut_at` counts
+/// as sent.
 pub(super) fn verdict(
     farm: &Farm,
     recorder: &Recorder,

@@ -70,7 +70,7 @@ fn one(stage: &Stage<'_>, clips: &Clips, set: &Set, kind: Kind) -> Result<Figure
     let sent = farm.sessions();
     recorder.stop(|| tree.sample(false))?;
     let found = verdict(&farm, &recorder, &clips.books, &sent, None);
-    if found.lost > 1 && kind.is_ours() || found.dropped > 0 || found.foreign > 0 {
+    if found.lost > 0 && kind.is_ours() || found.dropped > 0 || found.foreign > 0 {
         println!("   {found:?}");
     }
     let late = farm.sessions().iter().map(|session| session.late).fold(0.0, f64::max);
