@@ -1,8 +1,9 @@
 //! Pixels → model input; model output → boxes → tracks. Pure: time is an argument, nothing here reads or writes.
 //!
 //! In the order of one picture's way: [`wake`] (decode it or not) → the decoder (not here) → [`picture`] → [`motion`] with
-//! [`regions`] → [`scene`] (is the light to be trusted, is the camera tampered with) → [`veil`] (what is behind rain and snow) → [`attention`], spaced by [`budget`]
-//! (run the model or not) → [`crop`] (on what) → [`letterbox`] with [`resize`] → the model (not here) → [`boxes`] → [`tracker`] → [`snapshot`].
+//! [`regions`] → [`scene`] (is the light to be trusted, is the camera tampered with) → [`attention`], spaced by [`budget`]
+//! (run the model or not) → [`veil`] (what is behind rain and snow) → [`crop`] (on what) → [`letterbox`] with [`resize`] → the
+//! model (not here) → [`boxes`] → [`tracker`] → [`snapshot`].
 #![forbid(unsafe_code)]
 
 pub mod attention;

@@ -23,22 +23,30 @@ pub struct Veil {
 }
 
 impl Veil {
-    /// A picture has passed, in weather or when there is none (any more).
-    pub fn pass(&mut self, mono: Mono, picture: &Picture, is_weather: bool) {
+    /// A picture passes. When it `is_wanted` in weather, and enough pictures came shortly before it, it is given back without
+    /// its drops and flakes.
+    pub fn pass(
+        &mut self,
+        mono: Mono,
+        picture: &Picture,
+        is_weather: bool,
+        is_wanted: bool,
+    ) -> Option<Picture> {
         if !is_weather {
             self.past = VecDeque::new();
-            return;
+            return None;
         }
+        let lifted = is_wanted.then(|| self.lift(mono, picture)).flatten();
         if self.past.len() == PAST {
             self.past.pop_front();
         }
         self.past.push_back((mono, picture.clone()));
+        lifted
     }
 
-    /// The picture without its drops and flakes, if enough pictures came shortly before it.
-    pub fn lift(&self, mono: Mono, picture: &Picture) -> Option<Picture> {
+    fn lift(&self, mono: Mono, picture: &Picture) -> Option<Picture> {
         let [(earlier, first), (_, second)] = [self.past.front()?, self.past.get(1)?];
-        let is_near = u128::from(mono.0.saturating_sub(earlier.0)) <= (APART * PAST as u32).as_micros();
+        let is_near = mono.since(*earlier) <= APART * PAST as u32;
         if !is_near || [first, second].iter().any(|past| past.size() != picture.size()) {
             return None;
         }
@@ -68,7 +76,9 @@ mod tests {
 
     fn after(past: [(u64, &Picture); 2]) -> Veil {
         let mut veil = Veil::default();
-        past.map(|(ms, picture)| veil.pass(Mono(ms * 1000), picture, true));
+        for (ms, picture) in past {
+            veil.pass(Mono(ms * 1000), picture, true, false);
+        }
         veil
     }
 
@@ -80,6 +90,8 @@ mod tests {
         assert!(lifted.luma().data.iter().all(|luma| *luma <= 90 + NOISE));
         assert_eq!(lifted.chroma()[0].data, drop.chroma()[0].data);
         assert_eq!(veil.lift(Mono(200_000), &thing).unwrap(), thing);
+        let given = |is_weather, is_wanted| veil.clone().pass(Mono(200_000), &drop, is_weather, is_wanted);
+        assert_eq!([given(true, true), given(true, false), given(false, true)], [Some(lifted), None, None]);
         assert_eq!(after([(0, &dry), (100, &drop)]).lift(Mono(200_000), &drop).unwrap(), drop);
     }
 
@@ -91,7 +103,7 @@ mod tests {
         let other = Picture::flat((32, 32), [90; 3]).unwrap();
         assert_eq!(after([(0, &other), (100, &dry)]).lift(Mono(200_000), &drop), None);
         let mut veil = after([(0, &dry), (100, &dry)]);
-        veil.pass(Mono(150_000), &dry, false);
+        veil.pass(Mono(150_000), &dry, false, false);
         assert_eq!(veil.lift(Mono(200_000), &drop), None);
     }
 }

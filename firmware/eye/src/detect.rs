@@ -85,6 +85,7 @@ pub(crate) fn run(args: &cli::Detect) -> Result<(), Error> {
         let inferred = number % args.every == 0
             && attention.wants(mono, moved, tracker.has_confirmed(), tracker.has_unsure());
         tracker.follow(mono, Sketch::of(picture.luma()));
+        let lifted = veil.pass(mono, &picture, gate.is_weather(), inferred);
         let (mut ms, mut runs) = (0.0, 0);
         if inferred {
             let size = picture.size();
@@ -96,7 +97,6 @@ pub(crate) fn run(args: &cli::Detect) -> Result<(), Error> {
             };
             planner.looked(mono, size, &views);
             attention.looked(mono, views.len());
-            let lifted = gate.is_weather().then(|| veil.lift(mono, &picture)).flatten();
             let look =
                 looker.look_in(lifted.as_ref().unwrap_or(&picture), min_score * UNSURE_SHARE, &views)?;
             let seen_in = in_picture(&views, &picture);
@@ -113,7 +113,6 @@ pub(crate) fn run(args: &cli::Detect) -> Result<(), Error> {
             }
             (ms, runs) = (look.ms, views.len());
         }
-        veil.pass(mono, &picture, gate.is_weather());
         let seen = detections(&tracker.at(mono), min_score, &model.card.labels);
         if let Some(watched) = watched.as_mut().filter(|_| args.events) {
             let sure = seen.iter().filter(|d| d.score >= args.event_score);

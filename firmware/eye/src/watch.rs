@@ -249,8 +249,7 @@ impl Watch {
         let follows = wanted || confirmed || unsure || state.candidate.is_some() || state.in_model;
         let sketch = follows.then(|| Sketch::of(picture.luma()));
         let is_weather = state.gate.is_weather();
-        let lifted = (wanted && is_weather).then(|| state.veil.lift(mono, &picture)).flatten();
-        state.veil.pass(mono, &picture, is_weather);
+        let lifted = state.veil.pass(mono, &picture, is_weather, wanted);
         if !wanted {
             state.waiting.push_back(Waiting { mono, motion: motion.share, sketch });
         } else {

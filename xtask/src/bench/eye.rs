@@ -21,7 +21,6 @@ const WARM_UP: Duration = Duration::from_secs(20);
 /// How often memory is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 const QUOTA_MIB: u64 = 4 << 10;
-const MIB: f64 = 1024.0 * 1024.0;
 /// The beat at which sockets are read while something moves: what a picture may have waited in its socket (beat.rs).
 const BEAT_MS: f64 = 20.0;
 
@@ -33,8 +32,8 @@ const RECORDING: &str = "8 quiet cameras, main + sub: the recorder alone";
 
 const COLUMNS: &[Column] = &[
     column("cpu", "CPU, % of a core a camera", 2, ""),
-    column("rss", "peak RSS MiB", 1, ""),
-    column("pss", "peak PSS MiB", 1, ""),
+    column("rss", "peak RSS MB", 1, ""),
+    column("pss", "peak PSS MB", 1, ""),
     column("decoded", "pictures decoded a camera-second", 2, ""),
     column("looks", "looks a camera-second", 2, ""),
     column("p50", "latency p50 ms", 0, ""),
@@ -190,8 +189,8 @@ fn watch(tree: &mut Tree, cameras: u32, seconds: u64) -> Figures {
     let (idle_after, total_after) = idle_and_total();
     Figures::from([
         ("cpu", 100.0 * (tree.cpu() - cpu) / window / f64::from(cameras)),
-        ("rss", tree.peak_rss as f64 / MIB),
-        ("pss", tree.peak_pss as f64 / MIB),
+        ("rss", tree.peak_rss as f64 / 1e6),
+        ("pss", tree.peak_pss as f64 / 1e6),
         ("idle", 100.0 * (idle_after - idle) as f64 / (total_after - total).max(1) as f64),
     ])
 }
@@ -287,7 +286,7 @@ fn targets(section: &Section) -> Vec<Target> {
     vec![
         target("eye's CPU, 1 quiet camera, % of a core", 2.0, median(QUIET_1, "cpu"), 2),
         target("eye's CPU, 4 quiet cameras, % of a core a camera", 2.0, median(QUIET_4, "cpu"), 2),
-        target("eye's peak RSS, 4 cameras with people, MiB", 120.0, section.worst(PEOPLE, OURS, "rss"), 1),
+        target("eye's peak RSS, 4 cameras with people, MB", 120.0, section.worst(PEOPLE, OURS, "rss"), 1),
         target("latency p50 with the beat, ms", 140.0, with_beat("p50"), 0),
         target("latency p99 with the beat, ms", 330.0, with_beat("p99"), 0),
         target("recorder's CPU with detection of quiet cameras against without", 1.25, ratio, 2),

@@ -108,10 +108,12 @@ fn one(stage: &Stage<'_>, clips: &Clips, kind: Kind, quota: u64) -> Result<Figur
     let (to, minutes) = (traces.mark(), window.elapsed().as_secs_f64() / 60.0);
     let mut tree = Tree::of(recorder.tops());
     recorder.stop(|| tree.sample(false))?;
+    // strace's own writes are among those of the whole tree.
+    let asked = tree.asked - traces.mark().bytes() as u64;
     let turn = (own.written - before.written) as f64 / (own.asked - before.asked).max(1) as f64;
     let mut figures = Figures::from([
         ("rounds", farm.bytes() as f64 / (quota << 20) as f64),
-        ("ratio", turn * tree.asked as f64 / farm.bytes().max(1) as f64),
+        ("ratio", turn * asked as f64 / farm.bytes().max(1) as f64),
         ("unreadable", unreadable(&recorder) as f64),
     ]);
     if has_strace {

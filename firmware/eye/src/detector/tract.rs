@@ -70,13 +70,10 @@ fn read(
 /// Lets a graph use another one's constants where it has equal ones. The weights in their packed order are most of a plan's
 /// memory, and hardly any of them depends on the size of the input.
 fn share_weights(graph: &mut TypedModel, of: &TypedModel) {
-    fn weights(node: &TypedNode) -> Option<&Const> {
-        node.op_as::<Const>()
-    }
     let theirs: HashMap<&str, &Const> =
-        of.nodes.iter().filter_map(|node| Some((node.name.as_str(), weights(node)?))).collect();
+        of.nodes.iter().filter_map(|node| Some((node.name.as_str(), node.op_as::<Const>()?))).collect();
     for node in &mut graph.nodes {
-        let Some(op) = weights(node) else { continue };
+        let Some(op) = node.op_as::<Const>() else { continue };
         let Some(shared) = theirs.get(node.name.as_str()).filter(|shared| ***shared == *op) else { continue };
         let (op, value) = ((*shared).clone(), shared.val().clone());
         node.op = Box::new(op);
