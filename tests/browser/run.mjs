@@ -152,6 +152,30 @@ const steps = {
     claim(audit.some((entry) => entry.who.includes(user) && entry.what.includes("siren")), `audited: ${JSON.stringify(audit)}`);
   },
 
+  async "an output goes to its safe level at once"() {
+    await id("output-test-siren").click();
+    await id("output-confirm").waitFor();
+    await page.locator("dialog .segments button").last().click();
+    await id("output-confirm").click();
+    await id("output-off-siren").click();
+    await id("output-off-siren").waitFor({ state: "hidden" });
+    const siren = await output("siren");
+    claim(!siren.on && siren.cause.includes(user), `its cause is who did it: ${JSON.stringify(siren)}`);
+  },
+
+  async "the device is armed and disarmed, and each is asked first"() {
+    await id("input-door").waitFor();
+    for (const armed of [true, false]) {
+      await id("arm-change").click();
+      await id("arm-confirm").waitFor();
+      await shoot(armed ? "arm-asks" : "disarm-asks");
+      await id("arm-confirm").click();
+      await until(`armed: ${armed}`, 10, async () => (await id("arm").getAttribute("data-armed")) === String(armed));
+      const now = await ask(page, "/api/v1/arm");
+      claim(now.armed === armed && now.by.includes(user), `by whom: ${JSON.stringify(now)}`);
+    }
+  },
+
   async "health is shown"() {
     await id("tab-health").click();
     await until("health shows", 10, async () => (await id("health-ok").isVisible()) || (await id("health-problems").isVisible()));

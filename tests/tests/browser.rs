@@ -33,6 +33,7 @@ fn a_phone_sets_up_watches_plays_and_tests_the_relay() {
         "[[rule]]\nid = \"person-gate\"\nwhen = { class = \"person\", camera = \"cam01\" }\n\
          do = [{ pulse = \"gate\", for = \"1s\" }, { notify = \"Somebody is there\" }]\ncooldown = \"10s\"\n",
     );
+    home.item("[[input]]\nid = \"door\"\nline = \"sim:5\"\nkind = \"door\"\n");
     let daemon = home.start();
     let viewer = daemon.api.with_token(&home.token("viewer"));
     clock::until("30 s of footage and an event with a picture", 150, || {

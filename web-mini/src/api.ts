@@ -1,5 +1,6 @@
 // Typed calls of /api/v1 → its JSON, or an ApiError whose message a person can read. Every call has a deadline.
 import type {
+  Arm,
   CameraStatus,
   Clock,
   Coverage,
@@ -8,6 +9,7 @@ import type {
   Health,
   Hold,
   Holds,
+  InputStatus,
   Night,
   NightJob,
   OutputStatus,
@@ -94,6 +96,10 @@ export const api = {
   logout: () => call<void>("POST", "/logout"),
   cameras: () => call<CameraStatus[]>("GET", "/cameras"),
   outputs: () => call<OutputStatus[]>("GET", "/outputs"),
+  switchOff: (output: string) => call<OutputStatus>("POST", `/outputs/${id(output)}/off`),
+  inputs: () => call<InputStatus[]>("GET", "/inputs"),
+  arm: () => call<Arm>("GET", "/arm"),
+  setArmed: (armed: boolean) => call<Arm>("POST", "/arm", { armed }),
   rules: () => call<RuleView[]>("GET", "/rules"),
   health: () => call<Health>("GET", "/health"),
   coverage: (camera: string, stream: StreamKind, from: number, to: number) =>

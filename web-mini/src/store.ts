@@ -3,7 +3,18 @@ import { computed, signal } from "@preact/signals";
 import { api, ApiError } from "./api.ts";
 import { BoxBuffer } from "./boxes.ts";
 import { parseRoute, type Route } from "./route.ts";
-import type { CameraStatus, Detections, EventView, Health, Notice, OutputStatus, RuleView, Session } from "./types.ts";
+import type {
+  Arm,
+  CameraStatus,
+  Detections,
+  EventView,
+  Health,
+  InputStatus,
+  Notice,
+  OutputStatus,
+  RuleView,
+  Session,
+} from "./types.ts";
 
 /** Where the page stands: asking, shut out, or in. */
 export type Gate = "asking" | "unreachable" | "setup" | "login" | "in";
@@ -18,6 +29,8 @@ export const linked = signal(true);
 /** null = not answered yet. */
 export const cameras = signal<CameraStatus[] | null>(null);
 export const outputs = signal<OutputStatus[] | null>(null);
+export const inputs = signal<InputStatus[] | null>(null);
+export const arm = signal<Arm | null>(null);
 export const rules = signal<RuleView[] | null>(null);
 export const health = signal<Health | null>(null);
 /** The newest event that the update stream brought. */
@@ -57,6 +70,8 @@ export function leave(next: "login" | "setup" = "login"): void {
   session.value = null;
   cameras.value = null;
   outputs.value = null;
+  inputs.value = null;
+  arm.value = null;
   rules.value = null;
   health.value = null;
   eventNews.value = null;
@@ -91,6 +106,8 @@ export async function refetch(): Promise<void> {
   await Promise.all([
     api.cameras().then((v) => (cameras.value = v)),
     api.outputs().then((v) => (outputs.value = v)),
+    api.inputs().then((v) => (inputs.value = v)),
+    api.arm().then(applyArm),
     api.health().then((v) => (health.value = v)),
     fetchRules(),
   ]).catch(sentOut);
@@ -110,6 +127,8 @@ function replaced<T extends { id: string }>(list: readonly T[] | null, item: T):
 
 export const applyCamera = (camera: CameraStatus): void => void (cameras.value = replaced(cameras.value, camera));
 export const applyOutput = (output: OutputStatus): void => void (outputs.value = replaced(outputs.value, output));
+export const applyInput = (input: InputStatus): void => void (inputs.value = replaced(inputs.value, input));
+export const applyArm = (now: Arm): void => void (arm.value = now);
 export const applyHealth = (all: Health): void => void (health.value = all);
 export const applyDetections = (seen: Detections): void => boxesOf(seen.camera).push(seen);
 export const applyEvent = (event: EventView): void => void (eventNews.value = event);

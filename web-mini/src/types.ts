@@ -75,6 +75,22 @@ export interface OutputStatus {
   error: string | null;
 }
 
+export type InputKind = "contact" | "pir" | "door" | "panic" | "key-switch";
+
+export interface InputStatus {
+  id: string;
+  line: string;
+  kind: InputKind;
+  active: boolean;
+  changed_ms: number | null;
+}
+
+export interface Arm {
+  armed: boolean;
+  since_ms: number;
+  by: string;
+}
+
 export interface RuleView {
   id: string;
   sentence: string;

@@ -2,10 +2,12 @@
 import { urls } from "./api.ts";
 import { backOff } from "./chase.ts";
 import {
+  applyArm,
   applyCamera,
   applyDetections,
   applyEvent,
   applyHealth,
+  applyInput,
   applyNotice,
   applyOutput,
   fetchRules,
@@ -27,6 +29,8 @@ const kinds: Record<string, (data: never) => void> = {
     clearTimeout(rulesSoon);
     rulesSoon = setTimeout(() => void fetchRules().catch(sentOut), 300);
   },
+  input: applyInput,
+  arm: applyArm,
   event: applyEvent,
   detections: applyDetections,
   health: applyHealth,

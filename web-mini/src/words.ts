@@ -1,7 +1,7 @@
 // Every word the page says, by language. A new language is a new object of type `Words` and a line in `tables`.
 import { language, type Language } from "./language.ts";
 import { duration } from "./format.ts";
-import type { CameraState, CardLife, Forecast, GapCause, NightState, Role, StorageState } from "./types.ts";
+import type { CameraState, CardLife, Forecast, GapCause, InputKind, NightState, Role, StorageState } from "./types.ts";
 
 const en = {
   brand: "Nightjar",
@@ -242,6 +242,40 @@ const en = {
     fired: (n: number) => (n === 0 ? "not fired yet" : n === 1 ? "fired once" : `fired ${n} times`),
     lastFired: (at: string) => `last ${at}`,
     sinceStart: "since start",
+    toSafe: (on: boolean): string => (on ? "Switch on" : "Switch off"),
+    isSafe: (id: string) => `${id} is at its safe level.`,
+  },
+
+  arm: {
+    armed: "Armed",
+    disarmed: "Disarmed",
+    arm: "Arm",
+    disarm: "Disarm",
+    since: (at: string, by: string) => `since ${at}, by ${by}`,
+    askArm: "Arm the device?",
+    askDisarm: "Disarm the device?",
+    armBody: "Rules that act only while armed may move their outputs from now on.",
+    disarmBody: "Rules that act only while armed do nothing until someone, a key-switch or the schedule arms the device again.",
+  },
+
+  inputs: {
+    title: "Inputs",
+    changed: (at: string) => `changed ${at}`,
+    kinds: {
+      contact: "Contact",
+      pir: "Motion sensor",
+      door: "Door",
+      panic: "Panic button",
+      "key-switch": "Key-switch",
+    } satisfies Record<InputKind, string>,
+    /** At rest, and active. */
+    states: {
+      contact: ["open", "closed"],
+      pir: ["quiet", "motion"],
+      door: ["closed", "open"],
+      panic: ["not pressed", "pressed"],
+      "key-switch": ["disarmed", "armed"],
+    } as Record<InputKind, [rest: string, active: string]>,
   },
 
   health: {
@@ -597,6 +631,40 @@ const de: Words = {
     fired: (n) => (n === 0 ? "noch nicht ausgelöst" : n === 1 ? "einmal ausgelöst" : `${n}-mal ausgelöst`),
     lastFired: (at) => `zuletzt ${at}`,
     sinceStart: "seit dem Start",
+    toSafe: (on) => (on ? "Einschalten" : "Ausschalten"),
+    isSafe: (id) => `${id} ist im sicheren Zustand.`,
+  },
+
+  arm: {
+    armed: "Scharf",
+    disarmed: "Unscharf",
+    arm: "Scharf schalten",
+    disarm: "Unscharf schalten",
+    since: (at, by) => `seit ${at}, durch ${by}`,
+    askArm: "Scharf schalten?",
+    askDisarm: "Unscharf schalten?",
+    armBody: "Regeln, die nur im scharfen Zustand handeln, dürfen von jetzt an ihre Ausgänge bewegen.",
+    disarmBody:
+      "Regeln, die nur im scharfen Zustand handeln, tun nichts, bis ein Mensch, ein Schlüsselschalter oder der Zeitplan wieder scharf schaltet.",
+  },
+
+  inputs: {
+    title: "Eingänge",
+    changed: (at) => `geändert ${at}`,
+    kinds: {
+      contact: "Kontakt",
+      pir: "Bewegungsmelder",
+      door: "Tür",
+      panic: "Notruftaste",
+      "key-switch": "Schlüsselschalter",
+    },
+    states: {
+      contact: ["offen", "geschlossen"],
+      pir: ["ruhig", "Bewegung"],
+      door: ["zu", "offen"],
+      panic: ["nicht gedrückt", "gedrückt"],
+      "key-switch": ["unscharf", "scharf"],
+    },
   },
 
   health: {

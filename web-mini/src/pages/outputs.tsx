@@ -1,4 +1,6 @@
-// Outputs with a guarded test, and the rules that move them.
+// Whether the device is armed, outputs with a guarded test, the inputs, and the rules that move outputs.
+import { ArmCard } from "../parts/arm-card.tsx";
+import { InputList } from "../parts/input-list.tsx";
 import { Head, Empty, Loading } from "../parts/small.tsx";
 import { OutputCard } from "../parts/output-card.tsx";
 import { moment } from "../format.ts";
@@ -11,6 +13,7 @@ export function Outputs() {
   return (
     <>
       <Head title={t.outputs.title} />
+      <ArmCard />
       {all === null && <Loading />}
       {all?.length === 0 && <Empty icon="outputs" title={t.outputs.empty} />}
       <ul class="cards">
@@ -20,6 +23,7 @@ export function Outputs() {
           </li>
         ))}
       </ul>
+      <InputList />
       <h2>{t.outputs.rules}</h2>
       {rules.value?.length === 0 && <p class="faint">{t.outputs.noRules}</p>}
       <ul class="rule-list">

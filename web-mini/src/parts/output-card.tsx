@@ -22,14 +22,14 @@ export function OutputCard({ output }: { output: OutputStatus }) {
   const now = serverNow();
   const simulated = output.driver === "sim";
 
-  async function test(): Promise<void> {
+  async function act(ask: () => Promise<OutputStatus>, done: string): Promise<void> {
     setAsking(false);
     setBusy(true);
     setDone("");
     setTrouble("");
     try {
-      applyOutput(await api.testOutput(id, pulse));
-      setDone(t.outputs.done(id, duration(pulse)));
+      applyOutput(await ask());
+      setDone(done);
     } catch (error) {
       if (!sentOut(error)) setTrouble(error instanceof Error ? error.message : String(error));
     } finally {
@@ -64,6 +64,17 @@ export function OutputCard({ output }: { output: OutputStatus }) {
             ? t.outputs.left(duration(Math.ceil((until - now) / 100) * 100))
             : done || (mayOperate.value ? "" : t.outputs.viewerOnly)}
         </p>
+        {on !== output.safe_on && (
+          <button
+            type="button"
+            class="button danger"
+            data-testid={`output-off-${id}`}
+            disabled={busy || !mayOperate.value}
+            onClick={() => void act(() => api.switchOff(id), t.outputs.isSafe(id))}
+          >
+            {t.outputs.toSafe(output.safe_on)}
+          </button>
+        )}
         <button
           type="button"
           class="button"
@@ -82,7 +93,7 @@ export function OutputCard({ output }: { output: OutputStatus }) {
           yes={t.outputs.yes(id, duration(pulse))}
           no={t.cancel}
           testid="output"
-          onYes={() => void test()}
+          onYes={() => void act(() => api.testOutput(id, pulse), t.outputs.done(id, duration(pulse)))}
           onNo={() => setAsking(false)}
         >
           <p>{simulated ? t.outputs.simBody(t.outputs.on, duration(pulse)) : t.outputs.askBody(line, t.outputs.on, duration(pulse))}</p>

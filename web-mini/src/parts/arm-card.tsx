@@ -1,0 +1,64 @@
+// Armed or not: since when, who said so, and a switch that asks first.
+import { useState } from "preact/hooks";
+import { api } from "../api.ts";
+import { moment } from "../format.ts";
+import { applyArm, arm, inputs, mayOperate, rules, sentOut, serverNow } from "../store.ts";
+import { t } from "../words.ts";
+import { Confirm } from "./confirm.tsx";
+import { Trouble } from "./small.tsx";
+
+export function ArmCard() {
+  const [asking, setAsking] = useState(false);
+  const [busy, setBusy] = useState(false);
+  const [trouble, setTrouble] = useState("");
+  const now = arm.value;
+  // With no rule to hold back and no key-switch to turn it would say nothing.
+  if (!now || !(rules.value?.length || inputs.value?.length)) return null;
+  const { armed, since_ms: since, by } = now;
+  const w = t.arm;
+
+  async function change(): Promise<void> {
+    setAsking(false);
+    setBusy(true);
+    setTrouble("");
+    try {
+      applyArm(await api.setArmed(!armed));
+    } catch (error) {
+      if (!sentOut(error)) setTrouble(error instanceof Error ? error.message : String(error));
+    } finally {
+      setBusy(false);
+    }
+  }
+
+  return (
+    <section class="card arm" data-testid="arm" data-armed={armed}>
+      <header>
+        <h2>{armed ? w.armed : w.disarmed}</h2>
+        <button
+          type="button"
+          class={armed ? "button" : "button primary"}
+          data-testid="arm-change"
+          disabled={busy || !mayOperate.value}
+          onClick={() => setAsking(true)}
+        >
+          {armed ? w.disarm : w.arm}
+        </button>
+      </header>
+      <p class="faint">{w.since(moment(since, serverNow()), by)}</p>
+      {trouble && <Trouble>{trouble}</Trouble>}
+      {asking && (
+        <Confirm
+          title={armed ? w.askDisarm : w.askArm}
+          yes={armed ? w.disarm : w.arm}
+          no={t.cancel}
+          testid="arm"
+          calm={!armed}
+          onYes={() => void change()}
+          onNo={() => setAsking(false)}
+        >
+          <p>{armed ? w.disarmBody : w.armBody}</p>
+        </Confirm>
+      )}
+    </section>
+  );
+}
