@@ -123,6 +123,9 @@ const steps = {
     const width = await until("the snapshot is there", 10, () => id("event-snapshot").evaluate((image) => image.naturalWidth));
     console.log(`  snapshot ${width} px wide`);
     await shoot("event");
+    await id("false-alarm").click();
+    claim((await id("proposal").innerText()).includes("min_score"), "a false alarm proposes a limit");
+    await shoot("event-false-alarm");
     if (await page.getByTestId("tab-outputs").isHidden()) await page.keyboard.press("Escape");
   },
 

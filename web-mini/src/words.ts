@@ -198,7 +198,6 @@ const en = {
     noPicture: "No picture",
     lasted: (time: string) => `for ${time}`,
     sure: (score: string) => `${score} sure`,
-    rules: "Rules that fired",
     noRules: "No rule fired",
     clip: "Clip",
     openTimeline: "Open in timeline",
@@ -209,6 +208,17 @@ const en = {
     model: "Model",
     seen: "Seen",
     clipGone: "There is no recording of it any more.",
+  },
+
+  why: {
+    title: "Why did this fire?",
+    gone: "A rule that is not configured any more.",
+    seen: (label: string, score: string) => `Seen as ${label}, at best ${score} sure.`,
+    falseAlarm: "It was a false alarm",
+    proposal: (limit: string, lost: number, of: number) =>
+      `From ${limit} on it would not have come. ${lost === 0 ? "None" : lost} of the last ${of} others of its kind would be missing as well.`,
+    none: "The detector was as sure as it can be: no limit keeps this away. A zone or a mask may.",
+    where: "Put this into nightjar.toml, below its camera, and start the recorder again.",
   },
 
   outputs: {
@@ -588,7 +598,6 @@ const de: Words = {
     noPicture: "Kein Bild",
     lasted: (time) => `${time} lang`,
     sure: (score) => `${score} sicher`,
-    rules: "Ausgelöste Regeln",
     noRules: "Keine Regel ausgelöst",
     clip: "Ausschnitt",
     openTimeline: "Im Verlauf öffnen",
@@ -599,6 +608,17 @@ const de: Words = {
     model: "Modell",
     seen: "Gesehen",
     clipGone: "Davon gibt es keine Aufnahme mehr.",
+  },
+
+  why: {
+    title: "Warum wurde ausgelöst?",
+    gone: "Eine Regel, die nicht mehr eingerichtet ist.",
+    seen: (label, score) => `Gesehen als ${label}, bestenfalls ${score} sicher.`,
+    falseAlarm: "Es war ein Fehlalarm",
+    proposal: (limit, lost, of) =>
+      `Ab ${limit} wäre es nicht gekommen. ${lost === 0 ? "Keines" : lost} der letzten ${of} anderen dieser Art würde ebenfalls fehlen.`,
+    none: "Der Detektor war so sicher, wie er sein kann: Keine Grenze hält das ab. Eine Zone oder Maske vielleicht.",
+    where: "Schreib das in die nightjar.toml, unter die Kamera, und starte den Rekorder neu.",
   },
 
   outputs: {

@@ -7,6 +7,7 @@ import { byDay, mergeEvents } from "../src/events.ts";
 import { bitrate, bytes, duration, hours } from "../src/format.ts";
 import { pickLanguage } from "../src/language.ts";
 import { linkTo, parseRoute } from "../src/route.ts";
+import { propose } from "../src/threshold.ts";
 import type { Detections, EventView } from "../src/types.ts";
 import { gapWord, labelWord, t } from "../src/words.ts";
 
@@ -86,6 +87,13 @@ test("every state of the storage and every cause has words", () => {
 test("unknown classes and causes are shown as they are", () => {
   assert.equal(labelWord("giraffe"), "Giraffe");
   assert.equal(gapWord("meteor" as never, "a meteor hit"), "a meteor hit");
+});
+
+test("a false alarm's limit lies just above it, and its price is told", () => {
+  assert.deepEqual(propose(0.634, [0.5, 0.64, 0.639, 0.9]), { limit: 0.64, lost: 2 });
+  assert.deepEqual(propose(0.63, []), { limit: 0.64, lost: 0 });
+  assert.deepEqual(propose(0.29, [0.3]), { limit: 0.3, lost: 0 });
+  assert.equal(propose(0.99, [0.5]), null);
 });
 
 test("numbers are short", () => {

@@ -5,6 +5,7 @@ import { duration, moment, percent } from "../format.ts";
 import { EventPicture } from "../parts/event-picture.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Fact, Facts, Head, Loading, Trouble } from "../parts/small.tsx";
+import { WhyCard } from "../parts/why-card.tsx";
 import { linkTo } from "../route.ts";
 import { cameraName, eventNews, sentOut, serverNow } from "../store.ts";
 import { WINDOW } from "../timeline.ts";
@@ -54,6 +55,7 @@ function Detail({ event }: { event: EventView }) {
     <div class="event-columns">
       <EventPicture event={event} testid="event-snapshot" big />
       <Clip event={event} />
+      <WhyCard key={event.id} event={event} />
       <div class="card">
         <Facts>
           <Fact name={t.events.seen}>
@@ -65,7 +67,6 @@ function Detail({ event }: { event: EventView }) {
           <Fact name={t.events.label}>
             {labelWord(event.label)}, {t.events.sure(percent(event.score))}
           </Fact>
-          <Fact name={t.events.rules}>{event.rules.length > 0 ? event.rules.join(", ") : t.events.noRules}</Fact>
           <Fact name={t.events.track}>{event.track}</Fact>
           <Fact name={t.events.model}>
             <code title={event.model}>{event.model.slice(0, 12)}</code>
