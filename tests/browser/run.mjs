@@ -155,6 +155,28 @@ const steps = {
     claim(audit.some((entry) => entry.who.includes(user) && entry.what.includes("siren")), `audited: ${JSON.stringify(audit)}`);
   },
 
+  async "a zone is drawn with a thumb"() {
+    await id("tab-live").click();
+    await id("live-tile-cam01").click();
+    await id("zone-draw").click();
+    const canvas = id("zone-canvas");
+    await until("the still is there", 10, () => canvas.locator("img").evaluate((image) => image.naturalWidth > 0));
+    const { x, y, width, height } = await canvas.boundingBox();
+    await canvas.click({ position: { x: width / 2, y: height * 0.2 } });
+    claim((await id("zone-corner").count()) === 5, "a tap makes a corner");
+    const corner = await id("zone-corner").first().boundingBox();
+    claim(corner.width >= 44 && corner.height >= 44, `a thumb meets a corner: ${JSON.stringify(corner)}`);
+    await page.mouse.move(x + width * 0.1, y + height * 0.5);
+    await page.mouse.down();
+    await page.mouse.move(x + width * 0.25, y + height * 0.75, { steps: 4 });
+    await page.mouse.up();
+    await id("zone-name").fill("Front path");
+    const toml = await id("zone-toml").innerText();
+    claim(toml.includes('id = "front-path"') && /points = \[\[0.2[45]\d, 0.7[45]\d\]/.test(toml), toml);
+    await shoot("zone");
+    await page.goBack();
+  },
+
   async "an output goes to its safe level at once"() {
     await id("output-test-siren").click();
     await id("output-confirm").waitFor();

@@ -12,6 +12,7 @@ import { Login } from "./pages/login.tsx";
 import { Outputs } from "./pages/outputs.tsx";
 import { Setup } from "./pages/setup.tsx";
 import { Timeline } from "./pages/timeline.tsx";
+import { ZonePage } from "./pages/zone.tsx";
 import { gate, knock, route, session } from "./store.ts";
 import { t } from "./words.ts";
 
@@ -76,6 +77,8 @@ function Page({ page, id }: { page: string; id: string | null }) {
       return <Outputs />;
     case "health":
       return <Health />;
+    case "zone":
+      return id === null ? <Live /> : <ZonePage id={id} />;
     default:
       return id === null || page !== "live" ? <Live /> : <LiveOne id={id} />;
   }

@@ -210,6 +210,18 @@ const en = {
     clipGone: "There is no recording of it any more.",
   },
 
+  zone: {
+    title: "Draw a zone",
+    how: "Drag the corners. Tap the picture for another one.",
+    still: "Newest picture",
+    corner: (n: number) => `Corner ${n}`,
+    remove: (n: number) => `Remove corner ${n}`,
+    again: "Start again",
+    name: "Name, as rules call it",
+    most: (n: number) => `A zone has at most ${n} corners.`,
+    crossed: "Two sides cross: move a corner.",
+  },
+
   why: {
     title: "Why did this fire?",
     gone: "A rule that is not configured any more.",
@@ -608,6 +620,18 @@ const de: Words = {
     model: "Modell",
     seen: "Gesehen",
     clipGone: "Davon gibt es keine Aufnahme mehr.",
+  },
+
+  zone: {
+    title: "Zone zeichnen",
+    how: "Zieh die Ecken. Tippe aufs Bild für eine weitere.",
+    still: "Neuestes Bild",
+    corner: (n) => `Ecke ${n}`,
+    remove: (n) => `Ecke ${n} entfernen`,
+    again: "Von vorn",
+    name: "Name, wie Regeln sie nennen",
+    most: (n) => `Eine Zone hat höchstens ${n} Ecken.`,
+    crossed: "Zwei Seiten kreuzen sich: Verschieb eine Ecke.",
   },
 
   why: {

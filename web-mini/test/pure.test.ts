@@ -6,6 +6,7 @@ import { backOff, chase } from "../src/chase.ts";
 import { byDay, mergeEvents } from "../src/events.ts";
 import { bitrate, bytes, duration, hours } from "../src/format.ts";
 import { pickLanguage } from "../src/language.ts";
+import { added, FIRST, isCrossed, moved, removed, toToml } from "../src/polygon.ts";
 import { linkTo, parseRoute } from "../src/route.ts";
 import { propose } from "../src/threshold.ts";
 import type { Detections, EventView } from "../src/types.ts";
@@ -87,6 +88,25 @@ test("every state of the storage and every cause has words", () => {
 test("unknown classes and causes are shown as they are", () => {
   assert.equal(labelWord("giraffe"), "Giraffe");
   assert.equal(gapWord("meteor" as never, "a meteor hit"), "a meteor hit");
+});
+
+test("a tap adds a corner to the nearest side, a drag stays in the picture, three corners stay", () => {
+  assert.deepEqual(added(FIRST, [0.5, 0.4])[1], [0.5, 0.4]);
+  assert.deepEqual(added(FIRST, [0.05, 0.7])[4], [0.05, 0.7]);
+  assert.deepEqual(moved(FIRST, 0, [-1, 2])[0], [0, 1]);
+  const three = removed(FIRST, 0);
+  assert.equal(three.length, 3);
+  assert.deepEqual(removed(three, 0), three);
+  const full = Array.from({ length: 16 }, (_, n): [number, number] => [n / 16, 0]);
+  assert.equal(added(full, [0.5, 0.5]).length, 16);
+});
+
+test("sides that cross are known, and a zone is written as the recorder reads it", () => {
+  assert.equal(isCrossed(FIRST), false);
+  assert.equal(isCrossed(moved(FIRST, 0, [0.95, 0.7])), true);
+  assert.equal(isCrossed(removed(FIRST, 0)), false);
+  const toml = toToml("front", "path", removed(FIRST, 1));
+  assert.match(toml, /\[\[camera.zone\]\]\nid = "path"\npoints = \[\[0.100, 0.500\], \[0.900, 0.950\], \[0.100, 0.950\]\]$/);
 });
 
 test("a false alarm's limit lies just above it, and its price is told", () => {

@@ -6,7 +6,7 @@ import { Icon } from "../parts/icon.tsx";
 import { LivePicture } from "../parts/live-picture.tsx";
 import { Empty, Head, Loading, Segments, StateChip } from "../parts/small.tsx";
 import { linkTo } from "../route.ts";
-import { cameras, route } from "../store.ts";
+import { cameras, mayOperate, route } from "../store.ts";
 import type { CameraStatus, StreamKind } from "../types.ts";
 import { t } from "../words.ts";
 
@@ -56,6 +56,11 @@ function One({ camera }: { camera: CameraStatus }) {
           <button type="button" class="button" aria-pressed={zones} onClick={() => setZones(!zones)}>
             {t.live.zones}
           </button>
+        )}
+        {mayOperate.value && (
+          <a class="button" data-testid="zone-draw" href={linkTo("zone", camera.id)}>
+            {t.zone.title}
+          </a>
         )}
         <span class="spring" />
         {hasSound && (
