@@ -201,6 +201,31 @@ const steps = {
     }
   },
 
+  async "rules are tried on what happened, then put in force"() {
+    await id("rules-edit").click();
+    const text = await id("rules-text").inputValue();
+    claim(text.includes('id = "person-gate"'), `the rules as they are written: ${text}`);
+    claim(await id("rules-save").isDisabled(), "what was not tried is not put in force");
+    await id("rules-text").fill(text.replace('pulse = "gate"', 'pulse = "gatte"'));
+    await id("rules-try").click();
+    const trouble = page.getByRole("alert");
+    await trouble.waitFor();
+    claim((await trouble.innerText()).includes("gatte"), "a fault is named");
+    await shoot("rules-fault");
+    await id("rules-text").fill(text.replace("person-gate", "person-siren").replace('pulse = "gate"', 'pulse = "siren"'));
+    await id("rules-try").click();
+    await id("rehearsal").waitFor();
+    await shoot("rules");
+    await id("rules-save").click();
+    await id("rules-confirm").click();
+    await until("the recorder runs with them", 60, async () => {
+      const rules = await ask(page, "/api/v1/rules").catch(() => []);
+      return rules.some((rule) => rule.id === "person-siren");
+    });
+    const entry = (await ask(page, "/api/v1/audit?limit=50")).find((one) => one.what.includes("put other rules in force"));
+    claim(entry?.who.includes(user), `audited: ${JSON.stringify(entry)}`);
+  },
+
   async "health is shown"() {
     await id("tab-health").click();
     await until("health shows", 10, async () => (await id("health-ok").isVisible()) || (await id("health-problems").isVisible()));

@@ -13,6 +13,8 @@ import type {
   Night,
   NightJob,
   OutputStatus,
+  Rehearsal,
+  RulesText,
   RuleView,
   Session,
   StorageView,
@@ -73,7 +75,7 @@ async function call<T>(method: "GET" | "POST" | "DELETE", path: string, body?: u
   }
   const answer = await reach(apiUrl(path, params), init);
   if (!answer.ok) throw await refusal(answer);
-  if (answer.status === 204) return undefined as T;
+  if (answer.status === 204 || answer.headers.get("content-length") === "0") return undefined as T;
   return (await answer.json()) as T;
 }
 
@@ -101,6 +103,10 @@ export const api = {
   arm: () => call<Arm>("GET", "/arm"),
   setArmed: (armed: boolean) => call<Arm>("POST", "/arm", { armed }),
   rules: () => call<RuleView[]>("GET", "/rules"),
+  rulesText: () => call<RulesText>("GET", "/rules/text"),
+  rehearse: (text: string, hours: number) => call<Rehearsal>("POST", "/rules/rehearse", { text, hours }),
+  /** Null: those of the configuration again. */
+  saveRules: (text: string | null) => call<void>("POST", "/rules", { text }),
   health: () => call<Health>("GET", "/health"),
   coverage: (camera: string, stream: StreamKind, from: number, to: number) =>
     call<Coverage>("GET", `/cameras/${id(camera)}/coverage`, undefined, { stream, from, to }),

@@ -10,6 +10,7 @@ import { LiveOne } from "./pages/live-one.tsx";
 import { Live } from "./pages/live.tsx";
 import { Login } from "./pages/login.tsx";
 import { Outputs } from "./pages/outputs.tsx";
+import { Rules } from "./pages/rules.tsx";
 import { Setup } from "./pages/setup.tsx";
 import { Timeline } from "./pages/timeline.tsx";
 import { ZonePage } from "./pages/zone.tsx";
@@ -77,6 +78,8 @@ function Page({ page, id }: { page: string; id: string | null }) {
       return <Outputs />;
     case "health":
       return <Health />;
+    case "rules":
+      return <Rules />;
     case "zone":
       return id === null ? <Live /> : <ZonePage id={id} />;
     default:

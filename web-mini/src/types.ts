@@ -98,6 +98,27 @@ export interface RuleView {
   fired_ms: number | null;
 }
 
+export interface RulesText {
+  text: string;
+  /** In place of those in the configuration. */
+  is_own: boolean;
+}
+
+/** One move that was or would have been. */
+export interface Move {
+  at_ms: number;
+  output: string;
+  on: boolean;
+  fate: "same" | "new" | "gone";
+  cause: string;
+}
+
+export interface Rehearsal {
+  rules: RuleView[];
+  moves: Move[];
+  left_out: number;
+}
+
 export interface Span {
   from_ms: number;
   to_ms: number;

@@ -1,6 +1,7 @@
 //! What the web asks of the daemon, and nothing else: one read handle with one command. The daemon implements it.
 
 use crate::night::{JobView, NightForm, NightView};
+use crate::rules::{Rehearsal, RulesText};
 use crate::storage::{ClockView, HoldForm, HoldView, HoldsView, StorageView};
 use bytes::Bytes;
 pub use futures_util::future::BoxFuture;
@@ -27,6 +28,12 @@ pub trait Desk: Send + Sync + 'static {
     fn set_armed(&self, armed: bool, who: &str) -> BoxFuture<'_, Result<ArmView, DeskError>>;
     /// Every rule, in the order of the configuration.
     fn rules(&self) -> Vec<RuleView>;
+    /// The rules as they are written.
+    fn rules_text(&self) -> BoxFuture<'_, Result<RulesText, DeskError>>;
+    /// Runs other rules over what was seen and heard in the last hours. Moves nothing.
+    fn rehearse(&self, text: String, hours: u32) -> BoxFuture<'_, Result<Rehearsal, DeskError>>;
+    /// Puts other rules in force, or with `None` those of the configuration: the recorder starts again with them soon after.
+    fn save_rules(&self, text: Option<String>) -> BoxFuture<'_, Result<(), DeskError>>;
     /// The whole device.
     fn health(&self) -> Health;
     /// All that changes from now on. A reader that lags loses the oldest and is told so by the channel.

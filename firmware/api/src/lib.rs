@@ -18,6 +18,7 @@ mod night;
 mod page;
 mod range;
 mod routes;
+mod rules;
 mod serve;
 mod session;
 mod sse;
@@ -39,6 +40,7 @@ pub use page::page_size;
 #[doc(hidden)]
 pub use range::{Asked, Portion, decide};
 pub use routes::{Least, ROUTES, Route};
+pub use rules::{MoveView, Rehearsal, RulesText};
 pub use serve::{Server, bind, serve};
 pub use storage::{
     BudgetView, CLOCK_RANGE_MS, CardView, ChangeView, ClockView, ForecastView, HoldForm, HoldView, HoldsView,

@@ -4,7 +4,7 @@
 use crate::app::App;
 use crate::error::ApiError;
 use crate::gate::{Gate, gate, outer};
-use crate::{Role, arm, hls, live, metrics, night, page, session, sse, storage, video, views};
+use crate::{Role, arm, hls, live, metrics, night, page, rules, session, sse, storage, video, views};
 use axum::Router;
 use axum::extract::Request;
 use axum::handler::Handler;
@@ -104,6 +104,9 @@ pub static ROUTES: &[Route] = rows! {
     GET  "/api/v1/arm"                           Viewer   arm::arm;
     POST "/api/v1/arm"                           Operator arm::set_armed;
     GET  "/api/v1/rules"                         Viewer   views::rules;
+    POST "/api/v1/rules"                         Admin    rules::save;
+    GET  "/api/v1/rules/text"                    Operator rules::text;
+    POST "/api/v1/rules/rehearse"                Operator rules::rehearse;
     GET  "/api/v1/storage"                       Viewer   storage::storage;
     GET  "/api/v1/holds"                         Viewer   storage::holds;
     POST "/api/v1/holds"                         Operator storage::hold;

@@ -8,6 +8,7 @@ use crate::journal::Journal;
 use crate::names::{self, Names};
 use crate::night::{Night, Parts, Worker};
 use crate::outputs::{self, Outputs};
+use crate::own_rules::OwnRules;
 use crate::stage::{Books, Seen, Stage};
 use crate::{console, heat, keeping, load, measuring, relays, reload, supervisor};
 use anyhow::Context;
@@ -23,7 +24,7 @@ use nightjar_types::config::{Config, Tls};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
 /// Messages from the eye that may wait for the rules: seconds of four cameras. Full, the eye is held up; nothing is dropped.
@@ -33,8 +34,17 @@ const COMMAND_QUEUE: usize = 16;
 /// Updates that a slow reader of the event stream may be behind.
 const UPDATE_QUEUE: usize = 256;
 
-/// Runs until SIGTERM or SIGINT. On SIGHUP `file`, where the configuration came from, is read again.
-pub(crate) fn run(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
+/// Why a recorder ended in good order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It was told to.
+    Stop,
+    /// Other rules are in force: it is to start again.
+    Again,
+}
+
+/// Runs until SIGTERM, SIGINT or other rules. On SIGHUP `file`, where the configuration came from, is read again.
+pub(crate) fn run(config: Config, file: Option<PathBuf>) -> anyhow::Result<End> {
     // The right to set the clock, where there is one, is the recorder's: the eye is not to inherit it. A kernel that knows
     // no such set has none.
     let _ = rustix::thread::clear_ambient_capability_set();
@@ -49,11 +59,12 @@ pub(crate) fn run(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     done
 }
 
-async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
+async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<End> {
     let started = clock::mono();
     let signals = Signals::listen()?; // a signal during the start ends it in good order, after it
     let config = Arc::new(config);
     let (stop, stopped) = watch::channel(false);
+    let again = Arc::new(Notify::new());
     let (updates, _) = broadcast::channel(UPDATE_QUEUE);
 
     // what can be refused is tried before anything moves
@@ -132,6 +143,8 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
         gauges: gauges.clone(),
         clips: Default::default(),
         night,
+        own_rules: OwnRules { config: file.clone(), state_dir: state_dir.clone() },
+        again: again.clone(),
     });
     let (auth, setup_code) = Auth::open(&state_dir, wall.clone())?;
     let options = Options {
@@ -172,7 +185,7 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
         let (file, config, library, audit) = (file.clone(), config.clone(), library.clone(), audit.clone());
         tokio::task::spawn_blocking(move || reload::run(file.as_deref(), &config, &library, &audit))
     };
-    wait_for_end(signals, web, reload).await?;
+    let end = wait_for_end(signals, web, reload, &again).await?;
     supervisor::stopping();
     tracing::info!("stopping");
     tokio::task::spawn_blocking(move || sessions.stop()).await?;
@@ -190,7 +203,7 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     closed?;
     audit.record("nightjar", "stopped");
     tracing::info!(uptime_s = clock::mono().since(started).as_secs(), "stopped; everything is on the card");
-    Ok(())
+    Ok(end)
 }
 
 /// What the recorder is told from outside.
@@ -210,18 +223,20 @@ impl Signals {
     }
 }
 
-/// Until a signal to end comes or the web server fails.
+/// Until a signal to end comes, other rules do, or the web server fails.
 async fn wait_for_end(
     Signals { mut term, mut int, mut hup }: Signals,
     mut web: JoinHandle<Result<(), nightjar_api::OpenError>>,
     reload: impl Fn() -> JoinHandle<()>,
-) -> anyhow::Result<()> {
+    again: &Notify,
+) -> anyhow::Result<End> {
     loop {
         tokio::select! {
-            _ = term.recv() => return Ok(()),
-            _ = int.recv() => return Ok(()),
+            _ = term.recv() => return Ok(End::Stop),
+            _ = int.recv() => return Ok(End::Stop),
+            () = again.notified() => return Ok(End::Again),
             _ = hup.recv() => drop(reload()),
-            ended = &mut web => return ended?.context("the web server ended"),
+            ended = &mut web => return ended?.context("the web server ended").map(|()| End::Stop),
         }
     }
 }

@@ -5,13 +5,14 @@ use crate::health::Gauges;
 use crate::keeping;
 use crate::names::StreamName;
 use crate::night::Night;
+use crate::own_rules::OwnRules;
 use crate::stage::{Command, Shown, view};
 use crate::tampering;
 use bytes::Bytes;
 use nightjar_api::desk::BoxFuture;
 use nightjar_api::{
     ClockView, Desk, DeskError, DeviceKeyView, EventQuery, Export, ExportQuery, HoldForm, HoldView,
-    HoldsView, JobView, LiveFeed, NightForm, NightView, StorageView,
+    HoldsView, JobView, LiveFeed, NightForm, NightView, Rehearsal, RulesText, StorageView,
 };
 use nightjar_io::clock;
 use nightjar_io::eye_link::Eye;
@@ -23,7 +24,7 @@ use nightjar_types::config::Config;
 use nightjar_types::status::*;
 use nightjar_types::{EventId, StreamKind, Wall};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
 /// Everything the web may see.
 pub(crate) struct Counter {
@@ -39,6 +40,9 @@ pub(crate) struct Counter {
     pub(crate) gauges: Arc<Gauges>,
     pub(crate) clips: Clips,
     pub(crate) night: Arc<Night>,
+    pub(crate) own_rules: OwnRules,
+    /// Has the recorder start again.
+    pub(crate) again: Arc<Notify>,
 }
 
 /// Asks the library off the async threads.
@@ -78,6 +82,23 @@ impl Desk for Counter {
 
     fn rules(&self) -> Vec<RuleView> {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner).rules.clone()
+    }
+
+    fn rules_text(&self) -> BoxFuture<'_, Result<RulesText, DeskError>> {
+        self.ask_rules(|rules| rules.text())
+    }
+
+    fn rehearse(&self, text: String, hours: u32) -> BoxFuture<'_, Result<Rehearsal, DeskError>> {
+        self.ask_rules(move |rules| rules.rehearse(&text, hours))
+    }
+
+    fn save_rules(&self, text: Option<String>) -> BoxFuture<'_, Result<(), DeskError>> {
+        let saved = self.ask_rules(move |rules| rules.save(text.as_deref()));
+        Box::pin(async move {
+            saved.await?.map_err(|e| DeskError::Storage(format!("rules.toml: {e}")))?;
+            self.again.notify_one();
+            Ok(())
+        })
     }
 
     fn health(&self) -> Health {
@@ -279,6 +300,20 @@ fn stopping() -> DeskError {
 }
 
 impl Counter {
+    /// Asks about the rules off the async threads; what is wrong with them is for the person who wrote them.
+    fn ask_rules<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&OwnRules) -> anyhow::Result<T> + Send + 'static,
+    ) -> BoxFuture<'_, Result<T, DeskError>> {
+        let rules = self.own_rules.clone();
+        Box::pin(async move {
+            let asked = tokio::task::spawn_blocking(move || question(&rules)).await;
+            asked
+                .map_err(|e| DeskError::Storage(e.to_string()))?
+                .map_err(|e| DeskError::Refused(format!("{e:#}")))
+        })
+    }
+
     async fn command(&self, command: Command) -> Result<(), DeskError> {
         self.commands.send(command).await.map_err(|_| stopping())
     }

@@ -1,5 +1,6 @@
 //! Files → [`Config`]: the configuration itself and what it names: password files, the eye's program.
 
+use crate::own_rules;
 use anyhow::{Context, bail};
 use nightjar_board::Board;
 use nightjar_io::device_key::DeviceKey;
@@ -10,12 +11,12 @@ use nightjar_types::{Secret, StreamKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The configuration in `file`, or the built-in defaults.
+/// The configuration in `file`, or the built-in defaults; with the rules that were written on the page, if any.
 pub(crate) fn config(file: Option<&Path>) -> anyhow::Result<Config> {
     let Some(file) = file else { return Ok(Config::default()) };
     let text =
         std::fs::read_to_string(file).with_context(|| format!("{}: cannot be read", file.display()))?;
-    Ok(Config::from_toml(&text, &file.display().to_string())?)
+    own_rules::read(&text, &file.display().to_string())
 }
 
 /// Folder for users, keys and audit.

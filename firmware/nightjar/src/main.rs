@@ -19,6 +19,7 @@ mod measuring;
 mod names;
 mod night;
 mod outputs;
+mod own_rules;
 mod rehearse;
 mod relays;
 mod reload;
@@ -50,7 +51,7 @@ fn run(args: cli::Args) -> anyhow::Result<bool> {
     match args.verb {
         cli::Verb::Run { config } => {
             console::start_logging();
-            daemon::run(load::config(config.as_deref())?, config)?;
+            while daemon::run(load::config(config.as_deref())?, config.clone())? == daemon::End::Again {}
             Ok(true)
         }
         cli::Verb::Check { folder, config, rebuild, json } => {

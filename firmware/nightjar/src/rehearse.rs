@@ -41,6 +41,17 @@ pub(crate) enum Fate {
     Gone,
 }
 
+impl Fate {
+    /// As the page calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::New => "new",
+            Self::Gone => "gone",
+        }
+    }
+}
+
 /// Reads the journal of `config`'s recorder, runs the rules of `rules` over it and prints what they would have done.
 pub(crate) fn run(config: &Path, rules: &Path, from: Option<&str>, to: Option<&str>) -> anyhow::Result<()> {
     let read = |path: &Path| {
@@ -58,12 +69,7 @@ pub(crate) fn run(config: &Path, rules: &Path, from: Option<&str>, to: Option<&s
         bail!("--from must be before --to");
     }
     let begun = clock::mono();
-    let state_dir = load::state_dir(&new);
-    let records = journal::read(&state_dir).filter(|r| r.wall.0 >= from.0 - RUN_IN_US && r.wall < to);
-    let (did, would) = rehearse(&new, local, records, to)?;
-    let within = |edge: &Edge| edge.at >= from && edge.at < to;
-    let [did, would] = [did, would].map(|edges| edges.into_iter().filter(within).collect::<Vec<_>>());
-    let told = compare(did, would);
+    let told = told(&new, local, journal::read(&load::state_dir(&new)), from, to)?;
     let count = |fate| told.iter().filter(|(f, _)| *f == fate).count();
     for (fate, edge) in &told {
         let level = if edge.on { "on" } else { "off" };
@@ -85,6 +91,21 @@ pub(crate) fn run(config: &Path, rules: &Path, from: Option<&str>, to: Option<&s
         to.micros_since(from) as f64 / 1e6 / took
     );
     Ok(())
+}
+
+/// What became of every move between two moments under the rules of `config`.
+pub(crate) fn told(
+    config: &Config,
+    local: LocalTime,
+    records: impl Iterator<Item = Record>,
+    from: Wall,
+    to: Wall,
+) -> anyhow::Result<Vec<(Fate, Edge)>> {
+    let records = records.filter(|r| r.wall.0 >= from.0 - RUN_IN_US && r.wall < to);
+    let (did, would) = rehearse(config, local, records, to)?;
+    let within = |edge: &Edge| edge.at >= from && edge.at < to;
+    let [did, would] = [did, would].map(|edges| edges.into_iter().filter(within).collect::<Vec<_>>());
+    Ok(compare(did, would))
 }
 
 /// Moves that did happen by the records, and those that would happen by the rules of `config` until `to`.

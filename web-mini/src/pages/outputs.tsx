@@ -4,7 +4,8 @@ import { InputList } from "../parts/input-list.tsx";
 import { Head, Empty, Loading } from "../parts/small.tsx";
 import { OutputCard } from "../parts/output-card.tsx";
 import { moment } from "../format.ts";
-import { outputs, rules, serverNow } from "../store.ts";
+import { linkTo } from "../route.ts";
+import { mayOperate, outputs, rules, serverNow } from "../store.ts";
 import { t } from "../words.ts";
 
 export function Outputs() {
@@ -25,6 +26,11 @@ export function Outputs() {
       </ul>
       <InputList />
       <h2>{t.outputs.rules}</h2>
+      {mayOperate.value && (
+        <a class="button" data-testid="rules-edit" href={linkTo("rules")}>
+          {t.rules.edit}
+        </a>
+      )}
       {rules.value?.length === 0 && <p class="faint">{t.outputs.noRules}</p>}
       <ul class="rule-list">
         {rules.value?.map((rule) => (

@@ -48,7 +48,7 @@ export function ArmCard() {
       {trouble && <Trouble>{trouble}</Trouble>}
       {asking && (
         <Confirm
-          title={armed ? w.askDisarm : w.askArm}
+          title={`${armed ? w.disarm : w.arm}?`}
           yes={armed ? w.disarm : w.arm}
           no={t.cancel}
           testid="arm"

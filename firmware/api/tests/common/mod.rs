@@ -34,6 +34,7 @@ pub struct MemoryDesk {
     pub feeds: mpsc::UnboundedSender<(String, StreamKind, mpsc::Sender<LiveMessage>)>,
     pub tested: Mutex<Vec<(String, u32, String)>>,
     pub armed: Mutex<bool>,
+    pub rules: Mutex<Option<String>>,
     pub footage: Vec<u8>,
     pub events: Vec<EventView>,
     pub held: Mutex<Vec<HoldView>>,
@@ -170,6 +171,31 @@ impl Desk for MemoryDesk {
             },
             counters: vec![("dropped_gops", 4)],
         }
+    }
+    fn rules_text(&self) -> BoxFuture<'_, Result<RulesText, DeskError>> {
+        let saved = self.rules.lock().unwrap().clone();
+        let text = saved.clone().unwrap_or_else(|| "[[rule]]".into());
+        Box::pin(async move { Ok(RulesText { text, is_own: saved.is_some() }) })
+    }
+    fn rehearse(&self, text: String, hours: u32) -> BoxFuture<'_, Result<Rehearsal, DeskError>> {
+        Box::pin(async move {
+            if text == "nonsense" {
+                return Err(DeskError::Refused("rules: line 1: expected `=`".into()));
+            }
+            let at_ms = Wall(NOW).as_ms() - i64::from(hours);
+            let (output, cause) = ("siren".into(), "rule night: person".into());
+            let moves = vec![MoveView { at_ms, output, on: true, fate: "new", cause }];
+            Ok(Rehearsal { rules: vec![], moves, left_out: 0 })
+        })
+    }
+    fn save_rules(&self, text: Option<String>) -> BoxFuture<'_, Result<(), DeskError>> {
+        let answer = if text.as_deref() == Some("nonsense") {
+            Err(DeskError::Refused("rules: line 1: expected `=`".into()))
+        } else {
+            *self.rules.lock().unwrap() = text;
+            Ok(())
+        };
+        Box::pin(async move { answer })
     }
     fn updates(&self) -> broadcast::Receiver<Update> {
         self.updates.subscribe()
@@ -431,6 +457,7 @@ impl Bench {
             feeds: feed_sender,
             tested: Mutex::default(),
             armed: Mutex::default(),
+            rules: Mutex::default(),
             footage: (0..300_000u32).map(|n| (n % 251) as u8).collect(),
             events: (0..7).rev().map(MemoryDesk::event).collect(),
             held: Mutex::default(),
