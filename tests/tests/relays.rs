@@ -201,6 +201,48 @@ fn people_test_switch_off_and_arm() {
     assert_eq!(admin.json("/api/v1/arm")["by"], "user tester", "kept over a restart");
 }
 
+#[test]
+fn rules_that_a_person_puts_in_force_count_after_a_restart_in_good_order() {
+    let mut home = Home::new();
+    let wires = Wires::of(&mut home);
+    home.item("[[output]]\nid = \"lamp\"\nline = \"sim:2\"");
+    home.item(&siren("high"));
+    let daemon = home.start();
+    let admin = daemon.admin();
+    let (first, pid) = (admin.json("/api/v1/rules/text"), daemon.pid());
+    assert_eq!(first["is_own"], false);
+    let text = first["text"].as_str().unwrap();
+    assert!(text.starts_with("[[rule]]\nid = \"alarm\""), "{text}");
+
+    let bad = serde_json::json!({"text": text.replace("\"siren\"", "\"sirene\"")});
+    let refused = admin.post("/api/v1/rules", &bad).expect(422).text();
+    assert!(refused.contains("sirene"), "{refused}");
+    let other = text.replace("alarm", "light").replace("\"siren\"", "\"lamp\"");
+    let trial = serde_json::json!({"text": other, "hours": 1});
+    let told = admin.post("/api/v1/rules/rehearse", &trial).expect(200).json();
+    assert_eq!((told["moves"].as_array().unwrap().len(), &told["rules"][0]["id"]), (0, &"light".into()));
+    admin.post("/api/v1/rules", &serde_json::json!({"text": other})).expect(202);
+    let in_force = |id: &str| {
+        clock::until("the recorder runs with the rules", 60, || {
+            (admin.try_get("/api/v1/rules", &[]).ok()?.json()[0]["id"] == id).then_some(())
+        });
+    };
+    in_force("light");
+    assert_eq!(daemon.pid(), pid);
+    wires.drive(PANIC, true);
+    wires.until("the lamp is lit", 2, true);
+    wires.drive(PANIC, false);
+    wires.until("the lamp is out", 2, false);
+
+    admin.post("/api/v1/rules", &serde_json::json!({"text": null})).expect(202);
+    in_force("alarm");
+    assert_eq!(admin.json("/api/v1/rules/text"), first);
+    assert!(audited(&admin, "put the rules of the configuration in force").contains("user tester"));
+    assert!(daemon.stop().success());
+    let moved = wires.levels(SIREN).iter().any(|level| matches!(level, Level::Driven(true)));
+    assert!(!moved && !wires.levels(SIREN).iter().any(|level| level.is_high()), "{:?}", wires.levels(SIREN));
+}
+
 /// What a recorder's life ends with.
 const ENDS: [&str; 4] = ["stop", "kill", "stall and go on", "stall and kill"];
 
