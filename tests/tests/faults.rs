@@ -18,6 +18,11 @@ const BACK: Duration = Duration::from_secs(3);
 /// What the recorder may grow by over all faults, bytes: queues, an index, the allocator's crumbs.
 const GROWTH: u64 = 96 << 20;
 
+/// The eye as it is shipped where `cargo xtask faults` says so, since there it counts how soon it is back.
+fn eye() -> PathBuf {
+    std::env::var_os("NIGHTJAR_EYE").map_or_else(|| parts::program("nightjar-eye"), PathBuf::from)
+}
+
 fn runs() -> u64 {
     std::env::var("NIGHTJAR_FAULT_RUNS").ok().and_then(|text| text.parse().ok()).unwrap_or(12)
 }
@@ -86,7 +91,7 @@ fn kills_hangs_and_exhausted_memory_of_the_real_eye_cost_no_picture() {
     let count = (runs() / 3).max(3);
     let models = parts::models().to_str().unwrap().to_owned();
     let args = ["--models", &models, "--memory", "384"].map(String::from).to_vec();
-    let rig = Rig::start((256 + count * 2) << 20, parts::program("nightjar-eye"), args, limits());
+    let rig = Rig::start((256 + count * 2) << 20, eye(), args, limits());
     rig.until_seeing(None);
     let before = resident();
     let (mut restarts, mut survived) = (Vec::new(), 0);

@@ -51,11 +51,17 @@ pub(crate) fn codec_name(codec: VideoCodec) -> &'static str {
     }
 }
 
-/// Initialises GStreamer and loads the code of every element that a stream may need, while files can still be read.
+/// Initialises GStreamer and loads the code of the elements that streams need, before the first one waits for it. A decoder
+/// behind the first in software is loaded when that one fails.
 pub(crate) fn prepare() -> Result<(), Error> {
     gst::init().map_err(|e| Error::Gstreamer(e.to_string()))?;
     let chain = ["appsrc", "h264parse", "h265parse", "videoconvert", "appsink"];
-    for name in chain.into_iter().chain(DECODERS.iter().map(|d| d.element)) {
+    let hardware = DECODERS.iter().filter(|d| d.hardware).map(|d| d.element);
+    let first = [VideoCodec::H264, VideoCodec::H265].into_iter().filter_map(|codec| {
+        let software = DECODERS.iter().filter(|d| !d.hardware && d.codec == codec);
+        software.map(|d| d.element).find(|element| gst::ElementFactory::find(element).is_some())
+    });
+    for name in chain.into_iter().chain(hardware).chain(first) {
         // One that is not there, or does not load, is named when a stream wants it.
         if let Some(factory) = gst::ElementFactory::find(name) {
             let _ = factory.load();
