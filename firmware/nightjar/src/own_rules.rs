@@ -3,7 +3,7 @@
 
 use crate::arming::LocalTime;
 use crate::rehearse::{self, Fate};
-use crate::{compile, journal, load, story};
+use crate::{load, story};
 use anyhow::{Context, bail};
 use nightjar_api::{MoveView, Rehearsal, RulesText};
 use nightjar_io::clock;
@@ -71,7 +71,7 @@ impl OwnRules {
     fn with(&self, rules: &str) -> anyhow::Result<Config> {
         let (text, name) = self.configuration()?;
         let config = Config::with_rules_of((&text, &name), (rules, "rules"))?;
-        compile::compile(&config)?;
+        load::tried(&config)?;
         Ok(config)
     }
 
@@ -81,7 +81,7 @@ impl OwnRules {
         let to = clock::wall();
         let from = to.plus_micros(-i64::from(hours) * 3_600_000_000);
         let told =
-            rehearse::told(&config, LocalTime::of(&config)?, journal::read(&self.state_dir), from, to)?;
+            rehearse::told(&config, LocalTime::of(&config)?, rehearse::records(&self.state_dir)?, from, to)?;
         let left_out = told.len().saturating_sub(MOVES);
         let view = |(fate, edge): (Fate, rehearse::Edge)| MoveView {
             at_ms: edge.at.as_ms(),
@@ -207,6 +207,9 @@ mod tests {
     #[test]
     fn a_rehearsal_tells_the_rules_in_sentences() {
         let (_dir, rules) = rules();
+        let none = rules.rehearse("", 24).unwrap_err().to_string();
+        assert!(none.contains("there is no journal"), "{none}");
+        drop(crate::journal::Journal::open(&rules.state_dir).unwrap());
         let told = rules.rehearse(&rules.text().unwrap().text, 24).unwrap();
         assert_eq!((told.moves.len(), told.left_out, told.rules[0].id.as_str()), (0, 0, "alarm"));
         assert!(told.rules[0].sentence.contains("siren"), "{}", told.rules[0].sentence);
