@@ -4,7 +4,7 @@
 use crate::app::App;
 use crate::error::ApiError;
 use crate::gate::{Gate, gate, outer};
-use crate::{Role, hls, live, metrics, night, page, session, sse, storage, video, views};
+use crate::{Role, alarms, hls, live, metrics, night, page, session, sse, storage, video, views};
 use axum::Router;
 use axum::extract::Request;
 use axum::handler::Handler;
@@ -99,6 +99,12 @@ pub static ROUTES: &[Route] = rows! {
     GET  "/api/v1/events/{id}/snapshot.jpg"      Viewer   views::event_snapshot;
     GET  "/api/v1/outputs"                       Viewer   views::outputs;
     POST "/api/v1/outputs/{id}/test"             Operator views::test_output;
+    GET  "/api/v1/alarms"                        Viewer   alarms::alarms;
+    POST "/api/v1/alarms/{id}/test"              Operator alarms::test;
+    POST "/api/v1/alarms/{id}/messages/{message}/again" Operator alarms::again;
+    GET  "/api/v1/push"                          Viewer   alarms::push;
+    POST "/api/v1/push"                          Viewer   alarms::subscribe;
+    DELETE "/api/v1/push"                        Viewer   alarms::unsubscribe;
     GET  "/api/v1/rules"                         Viewer   views::rules;
     GET  "/api/v1/storage"                       Viewer   storage::storage;
     GET  "/api/v1/holds"                         Viewer   storage::holds;

@@ -81,6 +81,7 @@ fn text(update: &Update) -> String {
         Update::Detections(data) => event("detections", data),
         Update::Health(data) => event("health", data),
         Update::Notice(data) => event("notice", data),
+        Update::Problem(data) => event("problem", data),
     }
 }
 
@@ -97,7 +98,7 @@ mod tests {
 
     #[test]
     fn text_with_line_feeds_stays_one_event() {
-        let notice = Notice { at_ms: 1, text: "a\n\ndata: b".into(), event: None };
+        let notice = Notice { at_ms: 1, text: "a\n\ndata: b".into(), event: None, camera: None, rule: None };
         let told = text(&Update::Notice(notice));
         assert_eq!(told, "event: notice\ndata: {\"at_ms\":1,\"text\":\"a\\n\\ndata: b\",\"event\":null}\n\n");
     }

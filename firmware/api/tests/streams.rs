@@ -139,7 +139,7 @@ impl Sse {
 }
 
 fn notice(n: i64) -> Update {
-    Update::Notice(Notice { at_ms: n, text: "a\nb".into(), event: None })
+    Update::Notice(Notice { at_ms: n, text: "a\nb".into(), event: None, camera: None, rule: None })
 }
 
 #[tokio::test]

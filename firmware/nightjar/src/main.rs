@@ -17,12 +17,15 @@ mod measuring;
 mod names;
 mod night;
 mod outputs;
+mod pace;
+mod problems;
 mod reload;
 mod sight;
 mod stage;
 mod story;
 mod supervisor;
 mod tampering;
+mod updates;
 mod verify;
 
 use anyhow::Context;

@@ -1,6 +1,7 @@
 //! Relay timing in, moves of real lines out. Every move is in the audit with its cause; a failing line is tried again.
 
 use crate::names::Names;
+use crate::updates::Updates;
 use anyhow::Context;
 use nightjar_api::Audit;
 use nightjar_board::{Board, Line, OutputLine};
@@ -9,7 +10,6 @@ use nightjar_rules::{Answer, Cause, Limits, Micros, OutputIx, Relay};
 use nightjar_types::config::Config;
 use nightjar_types::status::{OutputStatus, Update};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::broadcast;
 
 /// Outputs are numbered in one byte.
 const MAX_OUTPUTS: usize = 64;
@@ -23,7 +23,7 @@ struct Switch {
 pub(crate) struct Outputs {
     lines: Vec<Switch>,
     shown: Arc<Mutex<Vec<OutputStatus>>>,
-    updates: broadcast::Sender<Update>,
+    updates: Updates,
     audit: Audit,
     names: Names,
 }
@@ -34,7 +34,7 @@ impl Outputs {
         config: &Config,
         board: &Board,
         audit: Audit,
-        updates: broadcast::Sender<Update>,
+        updates: Updates,
     ) -> anyhow::Result<Self> {
         anyhow::ensure!(
             config.outputs.len() <= MAX_OUTPUTS,
@@ -146,7 +146,7 @@ impl Outputs {
                     .record("nightjar", &format!("output {} NOT {level}: {error} ({cause})", status.id));
             }
         }
-        let _ = self.updates.send(Update::Output(status)); // nobody may be looking
+        self.updates.send(Update::Output(status));
     }
 
     /// When [`tick`](Self::tick) has something to do.

@@ -61,7 +61,8 @@ fn apply(fresh: &Config, started: &Config, library: &Library) -> anyhow::Result<
 /// The keys and tables that differ, but for the quota.
 fn changed(old: &Config, new: &Config) -> Vec<String> {
     // taken apart, so that a new field cannot be forgotten here
-    let Config { device, storage, record, keep, web, board, eye, night, cameras, outputs, rules } = old;
+    let Config { device, storage, record, keep, web, board, eye, night, cameras, outputs, rules, world } =
+        old;
     let mut changed = Vec::new();
     let mut differs = |name: &str, differs: bool| {
         if differs {
@@ -81,6 +82,12 @@ fn changed(old: &Config, new: &Config) -> Vec<String> {
     differs("[board]", *board != new.board);
     differs("[eye]", *eye != new.eye);
     differs("[night]", *night != new.night);
+    differs("[mqtt]", world.mqtt != new.world.mqtt);
+    differs("[ntfy]", world.ntfy != new.world.ntfy);
+    differs("[email]", world.email != new.world.email);
+    differs("[push]", world.push != new.world.push);
+    let webhooks = items("webhook", &world.webhooks, &new.world.webhooks, |w| w.id.as_str());
+    changed.extend(webhooks);
     changed.extend(items("camera", cameras, &new.cameras, |c| c.id.as_str()));
     changed.extend(items("output", outputs, &new.outputs, |o| o.id.as_str()));
     changed.extend(items("rule", rules, &new.rules, |r| r.id.as_str()));

@@ -4,8 +4,10 @@ use crate::compile::{Compiled, RULES, WATCHES, compile};
 use crate::latency::Latency;
 use crate::names::Names;
 use crate::outputs::Outputs;
+use crate::pace::Pace;
 use crate::sight::{self, Sight};
 use crate::tampering::{self, Tampered, Tampering};
+use crate::updates::Updates;
 use bytes::Bytes;
 use nightjar_io::clock;
 use nightjar_io::storage::{EventSender, Trigger};
@@ -14,12 +16,12 @@ use nightjar_rules::{Change, EventBook, EventWhat as Step, Order, What};
 use nightjar_types::config::{Config, RuleAction};
 use nightjar_types::eye::FromEye;
 use nightjar_types::scene::TAMPER_TRACK;
-use nightjar_types::status::{Detections, EventView, Notice, RuleView, Update};
+use nightjar_types::status::{Detections, EventView, Look, Notice, RuleView, Update};
 use nightjar_types::{Detection, Event, EventId, Mono, SceneState, Wall};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Events that may be going on at a time.
 const LIVE: usize = 128;
@@ -92,7 +94,8 @@ pub(crate) struct Stage {
     notices: Vec<String>,
     outputs: Outputs,
     card: EventSender,
-    updates: broadcast::Sender<Update>,
+    updates: Updates,
+    paces: Vec<Pace>,
     shown: Arc<Mutex<Shown>>,
     model: String,
     serial: u16,
@@ -111,7 +114,7 @@ impl Stage {
         seen: Vec<Seen>,
         outputs: Outputs,
         card: EventSender,
-        updates: broadcast::Sender<Update>,
+        updates: Updates,
     ) -> anyhow::Result<Self> {
         let Compiled { mut names, book, sights } = compile(config)?;
         let view = |r: &nightjar_types::config::Rule| RuleView {
@@ -132,6 +135,7 @@ impl Stage {
             notices: config.rules.iter().map(notice).collect(),
             why: config.rules.iter().map(|r| format!("rule {}", r.id)).collect(),
             had_boxes: vec![false; seen.len()],
+            paces: vec![Pace::default(); seen.len()],
             tampering: Tampering::new(config, &seen, &mut names),
             config: config.clone(),
             sights,
@@ -214,12 +218,12 @@ impl Stage {
 
     fn message(&mut self, message: FromEye) {
         match message {
-            FromEye::Frame { stream, mono, inferred, motion, detections, stages, .. } => {
+            FromEye::Frame { stream, mono, inferred, inference_ms, motion, detections, stages } => {
                 if inferred {
                     let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
                     shown.latency.add(mono, clock::mono(), stages);
                 }
-                self.frame(stream, mono, inferred, detections);
+                self.frame(stream, mono, inferred.then_some(inference_ms), detections);
                 self.trigger(stream as usize, mono, motion > MOVES);
             }
             FromEye::Snapshot { stream, track, jpeg, .. } => self.snapshot(stream, track, jpeg),
@@ -245,10 +249,14 @@ impl Stage {
         }
     }
 
-    fn frame(&mut self, stream: u32, mono: Mono, inferred: bool, detections: Vec<Detection>) {
+    /// `inferred` is how long the model took, milliseconds.
+    fn frame(&mut self, stream: u32, mono: Mono, inferred: Option<f32>, detections: Vec<Detection>) {
         let n = stream as usize;
         let Some(camera) = self.seen.get(n).map(|s| s.camera) else { return };
         let (now, mut detections) = (now(), detections);
+        if inferred.is_some() {
+            self.paces[n].add(mono);
+        }
         let (sight, events) = (&self.sights[usize::from(camera.0)], &self.events);
         let is_live = |track| events.live(camera, track).is_some();
         let things = sight.filter(&mut self.names, &mut detections, is_live);
@@ -260,11 +268,18 @@ impl Stage {
             self.had_boxes[n] = !detections.is_empty();
             let camera = self.names.cameras[usize::from(camera.0)].to_string();
             let at_ms = wall_of(mono).as_ms();
-            let _ = self.updates.send(Update::Detections(Detections {
+            let look = Look {
+                frame: self.paces[n].looks,
+                inference_ms: inferred.unwrap_or_default(),
+                latency_ms: clock::mono().since(mono).as_secs_f32() * 1_000.0,
+                fps: self.paces[n].fps(),
+            };
+            self.updates.send(Update::Detections(Detections {
                 camera,
                 at_ms,
-                inferred,
+                inferred: inferred.is_some(),
                 boxes: detections,
+                look,
             }));
         }
     }
@@ -323,8 +338,10 @@ impl Stage {
                 let text = self.notices.get(usize::from(rule)).cloned().unwrap_or_default();
                 let event = self.live.get(&(order.camera.0, order.track)).map(|l| l.event.id.to_string());
                 tracing::info!(rule = self.names.rules[usize::from(rule)], text, "notice");
-                let _ =
-                    self.updates.send(Update::Notice(Notice { at_ms: clock::wall().as_ms(), text, event }));
+                let camera = Some(self.names.cameras[usize::from(order.camera.0)].to_string());
+                let rule = Some(self.names.rules[usize::from(rule)].clone());
+                let at_ms = clock::wall().as_ms();
+                self.updates.send(Update::Notice(Notice { at_ms, text, event, camera, rule }));
             }
         }
     }
@@ -340,7 +357,7 @@ impl Stage {
         if let Some(live) = live.filter(|l| !l.event.rules.contains(&id)) {
             live.event.rules.push(id);
             let view = view(&live.event, live.jpeg.is_some());
-            let _ = self.updates.send(Update::Event(view));
+            self.updates.send(Update::Event(view));
         }
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(rule) = shown.rules.get_mut(n) {
@@ -396,7 +413,7 @@ impl Stage {
             live.is_written = live.jpeg.is_some();
             send(&self.card, &self.seen, sight.camera, &live.event, jpeg);
         }
-        let _ = self.updates.send(Update::Event(view(&live.event, live.jpeg.is_some())));
+        self.updates.send(Update::Event(view(&live.event, live.jpeg.is_some())));
         if is_over {
             self.live.remove(&key);
         }
@@ -418,7 +435,7 @@ impl Stage {
         live.is_written = is_first;
         if is_first {
             send(&self.card, &self.seen, camera, &live.event, Some(jpeg));
-            let _ = self.updates.send(Update::Event(view(&live.event, true)));
+            self.updates.send(Update::Event(view(&live.event, true)));
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::{
     BBox, Detection, GapCause,
     eye::{Measured, ModelInfo},
+    world::ProblemView,
 };
 use serde::Serialize;
 
@@ -317,6 +318,8 @@ pub enum Update {
     Health(Health),
     /// A rule asked to tell people.
     Notice(Notice),
+    /// Something needs a person, or no more.
+    Problem(ProblemView),
 }
 
 /// Boxes of one picture.
@@ -330,6 +333,22 @@ pub struct Detections {
     pub inferred: bool,
     /// The boxes.
     pub boxes: Vec<Detection>,
+    /// How the picture was looked at; no part of the page's stream.
+    #[serde(skip)]
+    pub look: Look,
+}
+
+/// How one picture was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Look {
+    /// Pictures told of this stream since the start, this one included.
+    pub frame: u64,
+    /// Time in the model, milliseconds; 0 when the boxes are the tracker's.
+    pub inference_ms: f32,
+    /// From the picture's arrival to here, milliseconds.
+    pub latency_ms: f32,
+    /// Pictures told a second, over the last ones.
+    pub fps: f32,
 }
 
 /// A message for people.
@@ -341,4 +360,8 @@ pub struct Notice {
     pub text: String,
     /// The event behind it.
     pub event: Option<String>,
+    /// The camera that saw it.
+    pub camera: Option<String>,
+    /// The rule that asked.
+    pub rule: Option<String>,
 }

@@ -7,6 +7,7 @@ mod recording;
 mod sight;
 mod typed;
 mod value;
+mod world;
 
 pub use check::SCHEMES;
 pub use error::{ConfigError, Fault};
@@ -14,6 +15,7 @@ pub use night::Night;
 pub use recording::{Keep, Limit, Mode, Record, Thin, ThinTo};
 pub use sight::{Filter, Limits, Line, Scores, Way};
 pub use typed::Typed;
+pub use world::{Email, MailTls, Mqtt, Ntfy, Push, Tells, Webhook, World};
 
 use crate::{CameraId, Name, OutputId, Secret};
 use std::time::Duration;
@@ -43,6 +45,8 @@ pub struct Config {
     pub outputs: Vec<Output>,
     /// `[[rule]]`, in file order.
     pub rules: Vec<Rule>,
+    /// Who outside is told.
+    pub world: World,
 }
 
 /// Who this device is.
@@ -151,7 +155,7 @@ pub struct Camera {
     pub keep: Keep,
 }
 
-/// Where a camera's password is.
+/// Where a password or key is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Password {
     /// In the config.

@@ -1,0 +1,105 @@
+//! Messages → the browsers that asked for them, through their makers' push services, which cannot read them.
+//! RFC 8030 (the request), RFC 8291 (what is in it), RFC 8292 (who sends it).
+
+mod book;
+mod seal;
+mod vapid;
+
+pub use book::{Book, BookError, Subscription};
+pub use vapid::SenderKey;
+
+use super::http::{Failure, Target};
+use super::message::{Message, Post, Writer};
+use super::{Alarm, Ended, Letter, Opening, message, tls};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderName, HeaderValue};
+use rustls::ClientConfig;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Bytes of messages that may wait.
+const ROOM: usize = 256 << 10;
+/// The longest pause between two tries.
+const LONGEST: Duration = Duration::from_secs(300);
+const TTL: HeaderName = HeaderName::from_static("ttl");
+const URGENCY: HeaderName = HeaderName::from_static("urgency");
+/// A push service keeps a message for a phone that is off for as long as we would, seconds.
+const KEPT: HeaderValue = HeaderValue::from_static("86400");
+
+struct Push {
+    book: Arc<Book>,
+    contact: String,
+    lan: bool,
+    tls: Arc<ClientConfig>,
+}
+
+pub(super) fn open(opening: &Opening<'_>) -> Result<Vec<Alarm>, String> {
+    let world = &opening.config.world;
+    let Some((push, book)) = world.push.as_ref().zip(opening.book.clone()) else { return Ok(Vec::new()) };
+    let tls = tls::client("[push]", push.ca_file.as_deref())?;
+    Ok(vec![Alarm {
+        id: "push".into(),
+        target: "browsers that asked for it".into(),
+        offline: "Needs the internet, here and on the phone: the messages go through the browser's maker.",
+        room: ROOM,
+        longest: LONGEST,
+        scribe: Box::new(Writer::new(opening, push.tells)),
+        courier: message::courier(
+            Push { book, contact: push.contact.clone(), lan: push.lan, tls },
+            opening.deadline,
+        ),
+    }])
+}
+
+impl Post for Push {
+    fn post<'a>(&'a mut self, letter: &'a Letter) -> BoxFuture<'a, Result<String, Failure>> {
+        Box::pin(async move {
+            let body = shown(&Message::read(letter)?);
+            let all = self.book.all();
+            let (mut reached, mut later) = (0, None);
+            for to in &all {
+                match self.send(to, &body).await {
+                    Ok(_) => reached += 1,
+                    // RFC 8030, section 7.3: the browser does not want it any more
+                    Err(Failure::Gone(_)) => {
+                        self.book.forget(&to.endpoint).map_err(|e| Failure::Never(e.to_string()))?;
+                    }
+                    Err(Failure::Never(words)) => tracing::warn!(words, "a push service refuses a message"),
+                    Err(Failure::Later(ended)) => later = Some(ended),
+                }
+            }
+            match later {
+                // who has it already shows it once: the browser replaces one of the same id
+                Some(ended) if reached == 0 => Err(Failure::Later(ended)),
+                _ => Ok(format!("{reached} of {} browsers", all.len())),
+            }
+        })
+    }
+}
+
+impl Push {
+    async fn send(&self, to: &Subscription, body: &[u8]) -> Result<String, Failure> {
+        let target =
+            Target::new("[push]", &to.endpoint, self.lan, Some(self.tls.clone())).map_err(Failure::Never)?;
+        let failed = || Failure::Later(Ended::soon("[push]: no random bytes from the system".into()));
+        let token = self.book.key().token(&target.origin(), &self.contact).ok_or_else(failed)?;
+        let sealed = seal::seal(to, body).map_err(Failure::Never)?;
+        let headers = vec![
+            (AUTHORIZATION, HeaderValue::from_str(&token).map_err(|e| Failure::Never(e.to_string()))?),
+            (CONTENT_ENCODING, HeaderValue::from_static("aes128gcm")),
+            (TTL, KEPT),
+            (URGENCY, HeaderValue::from_static("high")),
+        ];
+        target.post(headers, Bytes::from(sealed)).await
+    }
+}
+
+/// What the page's service worker shows.
+fn shown(message: &Message) -> Vec<u8> {
+    let text = serde_json::json!({
+        "id": message.id, "title": message.title, "text": message.text, "at": message.at,
+        "camera": message.camera, "event": message.event,
+    });
+    text.to_string().into_bytes()
+}
