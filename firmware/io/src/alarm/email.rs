@@ -123,7 +123,7 @@ impl Post for Email {
 
 impl Email {
     fn failure(&self, e: &lettre::transport::smtp::Error) -> Failure {
-        let (address, code) = (&self.address, e.status().map(|code| u16::from(code)));
+        let (address, code) = (&self.address, e.status().map(u16::from));
         match code {
             Some(code) if LOGIN_REFUSED.contains(&code) => Failure::Later(Ended::slow(format!(
                 "{address} refuses user name or password ({code}): correct [email] username and password"
