@@ -100,6 +100,9 @@ mod tests {
     fn text_with_line_feeds_stays_one_event() {
         let notice = Notice { at_ms: 1, text: "a\n\ndata: b".into(), event: None, camera: None, rule: None };
         let told = text(&Update::Notice(notice));
-        assert_eq!(told, "event: notice\ndata: {\"at_ms\":1,\"text\":\"a\\n\\ndata: b\",\"event\":null}\n\n");
+        assert_eq!(
+            told,
+            "event: notice\ndata: {\"at_ms\":1,\"text\":\"a\\n\\ndata: b\",\"event\":null,\"camera\":null,\"rule\":null}\n\n"
+        );
     }
 }
