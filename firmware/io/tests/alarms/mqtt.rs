@@ -56,11 +56,17 @@ async fn what_is_now_is_retained_and_the_broker_says_that_the_device_is_gone() {
     until(&world, "told", |view| view.delivered > 0 && view.waiting == 0).await;
     // who comes later is told what is retained
     let mut late = broker.listen("nightjar/#", &[]).await;
-    let now = late.until(|topic, _| topic == "nightjar/barn/status").await;
+    world.tell(&notice("all that was retained came before"));
+    let now = late.until(|topic, _| topic == "nightjar/barn/notices").await;
     let found = |topic: &str| now.iter().find(|(t, _)| t == topic).map(|(_, payload)| payload.as_str());
     assert_eq!(found("nightjar/barn/status"), Some("online"));
     assert_eq!(found("nightjar/barn/front/seen/person"), Some("ON"));
     assert_eq!(found("nightjar/barn/front/seen/any"), Some("ON"));
+    assert_eq!(
+        found("nightjar/barn/output/siren/state"),
+        Some("OFF"),
+        "its safe level, before it ever moved"
+    );
     assert_eq!(found("nightjar/barn/front/events"), None, "what happened is not retained");
     world.tell(&event(1, true));
     drop(world);

@@ -88,6 +88,9 @@ impl Mqtt {
                 first.push(state(topics.seen(camera.as_str(), &class), "OFF"));
             }
         }
+        // every output is at its safe level until it moves
+        let outputs = config.outputs.iter();
+        first.extend(outputs.map(|o| state(topics.output(o.id.as_str()), on(o.is_safe_on))));
         if let Some(prefix) = &mqtt.home_assistant {
             let things = discovery::things(config, &opening.device(), &topics);
             first.extend(
