@@ -1,6 +1,7 @@
 //! `boards/*.toml` → [`Board`]; the text of `/proc/device-tree/model` → which board this is.
 
-use crate::{BoardError, Heat, Line, OutputLine, Wiring, driver::DRIVERS, open_output};
+use crate::{BoardError, Chip, Heat, Line, OutputLine, Wiring, driver::DRIVERS, open_output};
+use embedded_hal::digital::PinState;
 use serde::Deserialize;
 
 /// Every known board: (id, its file). To add one, write the file and a row here.
@@ -29,9 +30,22 @@ pub struct Board {
     chip: String,
     lines: u32,
     decoders: Vec<String>,
+    encoders: Vec<String>,
     source: Vec<String>,
     heat: Option<Heat>,
     header: Vec<HeaderLine>,
+}
+
+/// What a resistor of the chip does to a line from power-on until somebody opens it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Boot {
+    /// It is pulled high.
+    Up,
+    /// It is pulled low.
+    Down,
+    /// Nothing holds it.
+    Floats,
 }
 
 /// One line that a person can reach with a wire.
@@ -49,6 +63,8 @@ pub struct HeaderLine {
     /// Other names, e.g. `SDA1`.
     #[serde(default)]
     pub also: Vec<String>,
+    /// What it does while the board boots; `None`: not known.
+    pub boot: Option<Boot>,
     /// Why it can't be an output.
     pub reserved: Option<String>,
 }
@@ -63,6 +79,7 @@ struct Typed {
     chip: String,
     lines: u32,
     decoders: Vec<String>,
+    encoders: Vec<String>,
     source: Vec<String>,
     heat: Option<Heat>,
     header: Option<String>,
@@ -117,8 +134,10 @@ impl Board {
                 toml::from_str(text).map_err(|e| data(format!("header \"{name}\": {e}")))?;
             header.extend(shared.line);
         }
-        let Typed { id: own, title, model, drivers, chip, lines, decoders, source, heat, .. } = typed;
-        let board = Self { id: own, title, model, drivers, chip, lines, decoders, source, heat, header };
+        let Typed { id: own, title, model, drivers, chip, lines, decoders, encoders, source, heat, .. } =
+            typed;
+        let board =
+            Self { id: own, title, model, drivers, chip, lines, decoders, encoders, source, heat, header };
         board.check(id).map_err(data)?;
         Ok(board)
     }
@@ -156,6 +175,39 @@ impl Board {
     /// GStreamer elements of its hardware decoders, best first; empty: none.
     pub fn decoders(&self) -> &[String] {
         &self.decoders
+    }
+
+    /// GStreamer elements of its hardware encoders for H.264, best first; empty: none.
+    pub fn encoders(&self) -> &[String] {
+        &self.encoders
+    }
+
+    /// What keeps an output on this line from being at its safe level while the board boots, in words with the mend;
+    /// `None`: nothing, or it is no line of this board's header.
+    pub fn at_boot(&self, line: &Line, wiring: Wiring) -> Option<String> {
+        let of_header =
+            |l: &&HeaderLine| Chip::Label(self.chip_of(l).into()) == line.chip && l.offset == line.offset;
+        let boot = self.header.iter().find(of_header)?.boot;
+        let safe = wiring.level(wiring.safe_on);
+        let (is_safe, does, mend) = match boot {
+            Some(Boot::Up) => (safe == PinState::High, "is pulled high", self.with_boot(Boot::Down)),
+            Some(Boot::Down) => (safe == PinState::Low, "is pulled low", self.with_boot(Boot::Up)),
+            Some(Boot::Floats) => (false, "floats", String::new()),
+            None => (false, "may be anywhere", String::new()),
+        };
+        let resistor = if safe == PinState::High { "to 3.3 V" } else { "to ground" };
+        (!is_safe).then(|| {
+            format!(
+                "line {line} {does} while the board boots, and its output is not safe then: put a resistor of 4.7 kΩ {resistor}{mend}"
+            )
+        })
+    }
+
+    /// `, or use one of …`: free lines that do this while the board boots.
+    fn with_boot(&self, boot: Boot) -> String {
+        let free = self.header.iter().filter(|l| l.reserved.is_none() && l.boot == Some(boot));
+        let names: Vec<&str> = free.map(|l| l.name.as_str()).take(4).collect();
+        if names.is_empty() { String::new() } else { format!(", or use one of {}", names.join(", ")) }
     }
 
     /// Where the facts in its file come from.

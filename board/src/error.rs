@@ -65,12 +65,10 @@ pub enum BoardError {
         drivers: String,
     },
     /// The GPIO chip is not there: wrong board, or its kernel module is missing.
-    #[error(
-        "relay \"{output}\": line {line} needs the GPIO chip {chip} (board {board}); this kernel has {found}"
-    )]
+    #[error("{who}: line {line} needs the GPIO chip {chip} (board {board}); this kernel has {found}")]
     NoChip {
-        /// The output.
-        output: String,
+        /// Who wants it, e.g. `relay "siren"`.
+        who: String,
         /// Its line.
         line: String,
         /// The board.
@@ -82,12 +80,12 @@ pub enum BoardError {
     },
     /// The process may not open the device: fix the permission.
     #[error(
-        "relay \"{output}\": line {line} needs {device}, which this user may not open (board {board}); \
+        "{who}: line {line} needs {device}, which this user may not open (board {board}); \
          add the user to the group that owns it (often \"gpio\")"
     )]
     NoAccess {
-        /// The output.
-        output: String,
+        /// Who wants it, e.g. `relay "siren"`.
+        who: String,
         /// Its line.
         line: String,
         /// The board.
@@ -96,10 +94,10 @@ pub enum BoardError {
         device: String,
     },
     /// Someone else has the line: use another, or stop them.
-    #[error("relay \"{output}\": line {line} is taken by {owner} (board {board})")]
+    #[error("{who}: line {line} is taken by {owner} (board {board})")]
     Taken {
-        /// The output.
-        output: String,
+        /// Who wants it, e.g. `relay "siren"`.
+        who: String,
         /// Its line.
         line: String,
         /// The board.
@@ -108,10 +106,10 @@ pub enum BoardError {
         owner: String,
     },
     /// The driver could not open the line for another reason.
-    #[error("relay \"{output}\": line {line} could not be opened (board {board}): {why}")]
+    #[error("{who}: line {line} could not be opened (board {board}): {why}")]
     Open {
-        /// The output.
-        output: String,
+        /// Who wants it, e.g. `relay "siren"`.
+        who: String,
         /// Its line.
         line: String,
         /// The board.
@@ -120,10 +118,10 @@ pub enum BoardError {
         why: String,
     },
     /// The line did not take the level or did not tell it: try again.
-    #[error("relay \"{output}\": line {line} does not answer (board {board}): {why}")]
+    #[error("{who}: line {line} does not answer (board {board}): {why}")]
     Drive {
-        /// The output.
-        output: String,
+        /// Who wants it, e.g. `relay "siren"`.
+        who: String,
         /// Its line.
         line: String,
         /// The board.

@@ -38,6 +38,53 @@ pub enum Chip {
     Path(String),
 }
 
+/// Who asks a driver for which line: what errors name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asker<'a> {
+    /// `relay` or `input`.
+    pub(crate) what: &'static str,
+    /// Its id.
+    pub(crate) id: &'a str,
+    pub(crate) line: &'a Line,
+}
+
+impl Asker<'_> {
+    fn names(&self) -> (String, String, String) {
+        let who = format!("{} \"{}\"", self.what, self.id);
+        (who, self.line.name.clone(), self.line.board.clone())
+    }
+
+    /// The driver could not open it.
+    pub(crate) fn failed(&self, why: impl ToString) -> BoardError {
+        let (who, line, board) = self.names();
+        BoardError::Open { who, line, board, why: why.to_string() }
+    }
+
+    /// Someone else has it.
+    pub(crate) fn taken(&self, owner: impl ToString) -> BoardError {
+        let (who, line, board) = self.names();
+        BoardError::Taken { who, line, board, owner: owner.to_string() }
+    }
+
+    /// It does not do what it is told, or does not tell.
+    pub(crate) fn silent(&self, why: String) -> BoardError {
+        let (who, line, board) = self.names();
+        BoardError::Drive { who, line, board, why }
+    }
+
+    /// The user may not open the device.
+    pub(crate) fn no_access(&self, device: String) -> BoardError {
+        let (who, line, board) = self.names();
+        BoardError::NoAccess { who, line, board, device }
+    }
+
+    /// The chip is not there.
+    pub(crate) fn no_chip(&self, found: String) -> BoardError {
+        let (who, line, board) = self.names();
+        BoardError::NoChip { who, line, board, chip: self.line.chip.to_string(), found }
+    }
+}
+
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)

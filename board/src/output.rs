@@ -1,5 +1,6 @@
 //! An embedded-hal pin + polarity + safe level → [`OutputLine`], which knows only "on" and "off".
 
+use crate::line::Asker;
 use crate::{BoardError, Line, driver::DRIVERS};
 use embedded_hal::digital::{PinState, StatefulOutputPin};
 
@@ -53,19 +54,17 @@ pub fn open_output(output: &str, line: &Line, wiring: Wiring) -> Result<Box<dyn 
 impl Request<'_> {
     /// The driver could not open it.
     pub(crate) fn failed(&self, why: impl ToString) -> BoardError {
-        let (output, line, board) = self.names();
-        BoardError::Open { output, line, board, why: why.to_string() }
+        self.asker().failed(why)
     }
 
     /// Someone else has it.
     pub(crate) fn taken(&self, owner: impl ToString) -> BoardError {
-        let (output, line, board) = self.names();
-        BoardError::Taken { output, line, board, owner: owner.to_string() }
+        self.asker().taken(owner)
     }
 
-    /// (output, line, board) as messages name them.
-    pub(crate) fn names(&self) -> (String, String, String) {
-        (self.output.to_string(), self.line.name.clone(), self.line.board.clone())
+    /// Who asks for which line.
+    pub(crate) fn asker(&self) -> Asker<'_> {
+        Asker { what: "relay", id: self.output, line: self.line }
     }
 }
 
@@ -86,8 +85,7 @@ impl<P: StatefulOutputPin> RelayLine<P> {
     }
 
     fn failed(&self, e: P::Error) -> BoardError {
-        let (output, line, board) = (self.output.clone(), self.line.name.clone(), self.line.board.clone());
-        BoardError::Drive { output, line, board, why: format!("{e:?}") }
+        Asker { what: "relay", id: &self.output, line: &self.line }.silent(format!("{e:?}"))
     }
 }
 

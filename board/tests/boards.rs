@@ -1,7 +1,7 @@
 //! Every board file, every name a person may type, and what is said when it is wrong.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use nightjar_board::{BOARDS, Board, BoardError, Chip, DRIVERS};
+use nightjar_board::{BOARDS, Board, BoardError, Chip, DRIVERS, Wiring};
 
 fn board(id: &str) -> Board {
     Board::by_id(id).unwrap()
@@ -178,7 +178,7 @@ fn an_unknown_board_lists_the_known_ones() {
 
 #[test]
 fn a_wrong_board_file_is_refused() {
-    let good = "id = \"x\"\ntitle = \"X\"\nmodel = []\ndrivers = [\"sim\"]\nchip = \"c\"\nlines = 8\ndecoders = []\nsource = [\"s\"]\n";
+    let good = "id = \"x\"\ntitle = \"X\"\nmodel = []\ndrivers = [\"sim\"]\nchip = \"c\"\nlines = 8\ndecoders = []\nencoders = []\nsource = [\"s\"]\n";
     assert!(Board::parse("x", good).is_ok());
     let bad =
         |change: &str, with: &str| Board::parse("x", &good.replace(change, with)).unwrap_err().to_string();
@@ -202,4 +202,35 @@ fn every_driver_of_the_table_has_a_name_of_its_own() {
     let names: std::collections::HashSet<_> = DRIVERS.iter().map(|d| d.name).collect();
     assert_eq!(names.len(), DRIVERS.len());
     assert!(names.contains("sim"));
+}
+
+#[test]
+fn says_what_an_output_does_while_the_board_boots() {
+    let pi = board("rpi4");
+    let said = |line: &str, active_low: bool, safe_on: bool| {
+        pi.at_boot(&pi.resolve_line(line).unwrap(), Wiring { active_low, safe_on })
+    };
+    assert_eq!(said("GPIO17", false, false), None, "pulled low, and low is off");
+    assert_eq!(said("GPIO5", true, false), None, "pulled high, and high is off");
+    let wrong = said("GPIO5", false, false).unwrap();
+    assert!(wrong.starts_with("line GPIO5 is pulled high while the board boots"), "{wrong}");
+    assert!(wrong.contains("4.7 kΩ to ground, or use one of GPIO17"), "{wrong}");
+    assert!(said("GPIO17", true, false).unwrap().contains("to 3.3 V, or use one of GPIO4"));
+    let rock = board("rock5b");
+    let unknown = rock.at_boot(&rock.resolve_line("pin11").unwrap(), Wiring::default()).unwrap();
+    assert!(unknown.contains("may be anywhere"), "{unknown}");
+    assert_eq!(pi.at_boot(&pi.resolve_line("sim:3").unwrap(), Wiring::default()), None);
+}
+
+#[test]
+fn every_line_of_a_raspberry_pi_says_what_it_does_at_boot() {
+    for id in ["rpi3", "rpi4", "rpi5", "rpi-zero2w"] {
+        for line in board(id).header() {
+            let expected =
+                if line.offset <= 8 { nightjar_board::Boot::Up } else { nightjar_board::Boot::Down };
+            assert_eq!(line.boot, Some(expected), "{id} {}", line.name);
+        }
+    }
+    assert_eq!(board("rpi5").encoders().len(), 0, "it has none");
+    assert_eq!(board("rock5b").encoders(), ["mpph264enc"]);
 }

@@ -1,10 +1,15 @@
 //! The same promises for every row of DRIVERS. What can't run here says SKIP and what to plug in.
 //!
-//! On a board: set NIGHTJAR_TEST_LINE to a line with nothing dangerous on it (e.g. GPIO17) and run this test there.
+//! On a board: set NIGHTJAR_TEST_LINE to a line with nothing dangerous on it (e.g. GPIO17) and run this test there. With a
+//! wire from it to a second line, which NIGHTJAR_TEST_INPUT names (e.g. GPIO27), inputs are tried as well.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use nightjar_board::driver::sim;
-use nightjar_board::{Board, BoardError, DRIVERS, Driver, Line, OutputLine, Wiring, open_output};
+use nightjar_board::{
+    Board, BoardError, DRIVERS, Driver, InputLine, Line, OutputLine, Pull, Sense, Wiring, open_input,
+    open_output,
+};
+use std::os::fd::AsFd;
 
 const WIRINGS: [Wiring; 4] = [
     Wiring { active_low: false, safe_on: false },
@@ -13,19 +18,18 @@ const WIRINGS: [Wiring; 4] = [
     Wiring { active_low: true, safe_on: true },
 ];
 
-/// The line to try a driver on, or why not.
-fn line_for(driver: &Driver) -> Result<Line, String> {
+/// The line that `variable` names to try a driver on, or why not.
+fn line_for(driver: &Driver, variable: &str, sim: &str) -> Result<Line, String> {
     if let Some(missing) = (driver.missing)() {
         return Err(missing);
     }
     let board = Board::detect(std::fs::read_to_string("/proc/device-tree/model").ok().as_deref());
     let board = board.map_err(|e| e.to_string())?;
     if driver.name == "sim" {
-        return board.resolve_line("sim:31").map_err(|e| e.to_string());
+        return board.resolve_line(sim).map_err(|e| e.to_string());
     }
-    let name = std::env::var("NIGHTJAR_TEST_LINE").map_err(|_| {
-        format!("set NIGHTJAR_TEST_LINE to a free line of {} that may be switched", board.title())
-    })?;
+    let name = std::env::var(variable)
+        .map_err(|_| format!("set {variable} to a free line of {} that may be switched", board.title()))?;
     let name = if name.contains(':') { name } else { format!("{}:{name}", driver.name) };
     board.resolve_line(&name).map_err(|e| e.to_string())
 }
@@ -63,9 +67,84 @@ fn conforms(line: &Line) {
 #[test]
 fn every_driver_conforms() {
     for driver in DRIVERS {
-        match line_for(driver) {
+        match line_for(driver, "NIGHTJAR_TEST_LINE", "sim:31") {
             Ok(line) => {
                 conforms(&line);
+                println!("ok {} on line {line}", driver.name);
+            }
+            Err(why) => println!("SKIP {}: {why}", driver.name),
+        }
+    }
+}
+
+/// What drives an input in these tests.
+enum Wire {
+    Sim(sim::Probe),
+    Real(Box<dyn OutputLine>),
+}
+
+impl Wire {
+    fn put(&mut self, high: bool) {
+        match self {
+            Self::Sim(probe) => probe.drive(high).unwrap(),
+            Self::Real(output) => output.set(high).unwrap(),
+        }
+    }
+}
+
+/// The next edge. The kernel tells it a moment later; nothing here depends on how much.
+fn next_edge(input: &mut dyn InputLine) -> bool {
+    loop {
+        if let Some(active) = input.next_edge().unwrap() {
+            return active;
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// What every driver promises of inputs: each edge once, in order, by polarity; the level at any time; a taken line by name.
+fn senses(line: &Line, wire: &mut Wire) {
+    for active_low in [false, true] {
+        wire_idle(wire);
+        let sense = Sense { active_low, pull: Pull::Down };
+        let mut input = open_input("conformance", line, sense).unwrap();
+        assert_eq!((input.is_active().unwrap(), input.next_edge().unwrap()), (active_low, None));
+        for high in [true, false, true] {
+            wire.put(high);
+            assert_eq!(next_edge(&mut *input), high != active_low);
+            assert_eq!(input.is_active().unwrap(), high != active_low);
+        }
+        assert_eq!(input.next_edge().unwrap(), None);
+        wire.put(false);
+        wire.put(true);
+        assert_eq!([next_edge(&mut *input), next_edge(&mut *input)], [active_low, !active_low]);
+        assert!(input.fd().as_fd().try_clone_to_owned().is_ok(), "it can be waited for");
+        let said = open_input("second", line, sense).unwrap_err().to_string();
+        assert!(said.starts_with(&format!("input \"second\": line {line} is taken by ")), "{said}");
+        wire.put(false);
+    }
+}
+
+fn wire_idle(wire: &mut Wire) {
+    if let Wire::Real(output) = wire {
+        output.set(false).unwrap();
+    }
+}
+
+#[test]
+fn every_driver_conforms_with_inputs() {
+    for driver in DRIVERS {
+        let wired = line_for(driver, "NIGHTJAR_TEST_INPUT", "sim:28").and_then(|input| {
+            if driver.name == "sim" {
+                return Ok((input, Wire::Sim(sim::probe(28).unwrap())));
+            }
+            let output = line_for(driver, "NIGHTJAR_TEST_LINE", "")?;
+            let output = open_output("wire", &output, Wiring::default()).map_err(|e| e.to_string())?;
+            Ok((input, Wire::Real(output)))
+        });
+        match wired {
+            Ok((line, mut wire)) => {
+                senses(&line, &mut wire);
                 println!("ok {} on line {line}", driver.name);
             }
             Err(why) => println!("SKIP {}: {why}", driver.name),

@@ -12,3 +12,4 @@ pub mod rig;
 pub mod rtsp_server;
 pub mod seed;
 pub mod skip;
+pub mod wires;

@@ -14,7 +14,8 @@ pub(super) fn missing() -> Option<String> {
 pub(super) fn open(request: &Request<'_>) -> Result<Box<dyn OutputLine>, BoardError> {
     let pin = u8::try_from(request.line.offset).map_err(|_| request.failed("there is no such line"))?;
     // Registers know no owner; the kernel does.
-    gpiochip::refuse_taken(request, &gpiochip::find(request)?)?;
+    let asker = request.asker();
+    gpiochip::refuse_taken(&asker, &gpiochip::find(&asker)?)?;
     let gpio = Gpio::new().map_err(|e| failed(request, e))?;
     let pin = gpio.get(pin).map_err(|e| failed(request, e))?;
     let mut pin = match request.wiring.level(request.wiring.safe_on) {
@@ -29,10 +30,7 @@ pub(super) fn open(request: &Request<'_>) -> Result<Box<dyn OutputLine>, BoardEr
 fn failed(request: &Request<'_>, e: Error) -> BoardError {
     match e {
         Error::PinUsed(_) => request.taken("another output of this program"),
-        Error::PermissionDenied(device) => {
-            let (output, line, board) = request.names();
-            BoardError::NoAccess { output, line, board, device }
-        }
+        Error::PermissionDenied(device) => request.asker().no_access(device),
         e => request.failed(e),
     }
 }

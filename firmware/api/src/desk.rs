@@ -6,7 +6,9 @@ use crate::storage::{ClockView, HoldForm, HoldView, HoldsView, StorageView};
 use bytes::Bytes;
 pub use futures_util::future::BoxFuture;
 pub use nightjar_types::live::LiveMessage;
-use nightjar_types::status::{CameraStatus, Coverage, EventView, Health, OutputStatus, RuleView, Update};
+use nightjar_types::status::{
+    ArmView, CameraStatus, Coverage, EventView, Health, InputStatus, OutputStatus, RuleView, Update,
+};
 use nightjar_types::world::{AlarmView, Told};
 use nightjar_types::{EventId, StreamKind, Wall};
 use std::sync::Arc;
@@ -19,6 +21,12 @@ pub trait Desk: Send + Sync + 'static {
     fn cameras(&self) -> Vec<CameraStatus>;
     /// Every configured output, in the order of the configuration.
     fn outputs(&self) -> Vec<OutputStatus>;
+    /// Every configured input, in the order of the configuration.
+    fn inputs(&self) -> Vec<InputStatus>;
+    /// Whether the device is armed.
+    fn arm(&self) -> ArmView;
+    /// Arms or disarms the device on behalf of `who`; answers with its state after.
+    fn set_armed(&self, armed: bool, who: &str) -> BoxFuture<'_, Result<ArmView, DeskError>>;
     /// Every rule, in the order of the configuration.
     fn rules(&self) -> Vec<RuleView>;
     /// The whole device.
@@ -85,6 +93,8 @@ pub trait Desk: Send + Sync + 'static {
     /// Switches an output on for `ms` (100..=5000) on behalf of `who`; answers with its state just after.
     fn test_output(&self, output: &str, ms: u32, who: &str)
     -> BoxFuture<'_, Result<OutputStatus, DeskError>>;
+    /// Puts an output to its safe level, whatever drives it, on behalf of `who`; answers with its state just after.
+    fn switch_off(&self, output: &str, who: &str) -> BoxFuture<'_, Result<OutputStatus, DeskError>>;
 }
 
 /// A virtual MP4: its length is known, its bytes are made when read.

@@ -5,6 +5,7 @@
 
 mod alarms;
 mod app;
+mod arm;
 mod asked;
 mod audit;
 mod auth;

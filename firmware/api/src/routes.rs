@@ -4,7 +4,7 @@
 use crate::app::App;
 use crate::error::ApiError;
 use crate::gate::{Gate, gate, outer};
-use crate::{Role, alarms, hls, live, metrics, night, page, session, sse, storage, video, views};
+use crate::{Role, alarms, arm, hls, live, metrics, night, page, session, sse, storage, video, views};
 use axum::Router;
 use axum::extract::Request;
 use axum::handler::Handler;
@@ -99,6 +99,10 @@ pub static ROUTES: &[Route] = rows! {
     GET  "/api/v1/events/{id}/snapshot.jpg"      Viewer   views::event_snapshot;
     GET  "/api/v1/outputs"                       Viewer   views::outputs;
     POST "/api/v1/outputs/{id}/test"             Operator views::test_output;
+    POST "/api/v1/outputs/{id}/off"              Operator views::switch_off;
+    GET  "/api/v1/inputs"                        Viewer   arm::inputs;
+    GET  "/api/v1/arm"                           Viewer   arm::arm;
+    POST "/api/v1/arm"                           Operator arm::set_armed;
     GET  "/api/v1/alarms"                        Viewer   alarms::alarms;
     POST "/api/v1/alarms/{id}/test"              Operator alarms::test;
     POST "/api/v1/alarms/{id}/messages/{message}/again" Operator alarms::again;

@@ -32,6 +32,8 @@ pub(crate) async fn updates(
     let mut now = String::from("retry: 2000\n\n");
     app.desk.cameras().into_iter().for_each(|camera| now.push_str(&text(&Update::Camera(camera))));
     app.desk.outputs().into_iter().for_each(|output| now.push_str(&text(&Update::Output(output))));
+    app.desk.inputs().into_iter().for_each(|input| now.push_str(&text(&Update::Input(input))));
+    now.push_str(&text(&Update::Arm(app.desk.arm())));
     now.push_str(&text(&Update::Health(app.desk.health())));
     let mut comment = interval(COMMENT_EVERY);
     comment.reset();
@@ -77,9 +79,12 @@ fn text(update: &Update) -> String {
     match update {
         Update::Camera(data) => event("camera", data),
         Update::Output(data) => event("output", data),
+        Update::Input(data) => event("input", data),
+        Update::Arm(data) => event("arm", data),
         Update::Event(data) => event("event", data),
         Update::Detections(data) => event("detections", data),
         Update::Health(data) => event("health", data),
+        Update::Fired(data) => event("fired", data),
         Update::Notice(data) => event("notice", data),
         Update::Problem(data) => event("problem", data),
     }
@@ -98,11 +103,12 @@ mod tests {
 
     #[test]
     fn text_with_line_feeds_stays_one_event() {
-        let notice = Notice { at_ms: 1, text: "a\n\ndata: b".into(), event: None, camera: None, rule: None };
+        let (event, camera, input, rule) = (None, None, None, None);
+        let notice = Notice { at_ms: 1, text: "a\n\ndata: b".into(), event, camera, input, rule };
         let told = text(&Update::Notice(notice));
         assert_eq!(
             told,
-            "event: notice\ndata: {\"at_ms\":1,\"text\":\"a\\n\\ndata: b\",\"event\":null,\"camera\":null,\"rule\":null}\n\n"
+            "event: notice\ndata: {\"at_ms\":1,\"text\":\"a\\n\\ndata: b\",\"event\":null,\"camera\":null,\"input\":null,\"rule\":null}\n\n"
         );
     }
 }

@@ -182,6 +182,15 @@ pub(crate) async fn test_output(
     Ok((StatusCode::ACCEPTED, Json(moved?)).into_response())
 }
 
+/// An output goes to its safe level, whatever drives it.
+pub(crate) async fn switch_off(
+    State(app): Shared,
+    Path(output): Path<String>,
+    Extension(who): Extension<Who>,
+) -> Result<Json<OutputStatus>, ApiError> {
+    Ok(Json(within("the output", app.desk.switch_off(&output, &who.to_string())).await?))
+}
+
 /// A camera whose pictures ended the eye is looked at again.
 pub(crate) async fn release_camera(
     State(app): Shared,

@@ -54,6 +54,8 @@ async fn answers_have_the_described_fields() {
         ("/api/v1/session", "Session"),
         ("/api/v1/cameras", "CameraStatus"),
         ("/api/v1/outputs", "OutputStatus"),
+        ("/api/v1/inputs", "InputStatus"),
+        ("/api/v1/arm", "Arm"),
         ("/api/v1/rules", "RuleView"),
         ("/api/v1/health", "Health"),
         ("/api/v1/storage", "Storage"),

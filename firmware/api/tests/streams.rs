@@ -139,19 +139,24 @@ impl Sse {
 }
 
 fn notice(n: i64) -> Update {
-    Update::Notice(Notice { at_ms: n, text: "a\nb".into(), event: None, camera: None, rule: None })
+    let (event, camera, input, rule) = (None, None, None, None);
+    Update::Notice(Notice { at_ms: n, text: "a\nb".into(), event, camera, input, rule })
 }
+
+/// What a reader is told first: how everything is.
+const GREETING: [&str; 7] =
+    ["camera front", "camera yard", "output siren", "output gate", "input door", "arm -", "health -"];
 
 #[tokio::test]
 async fn updates_begin_with_the_state_and_go_on_with_changes() {
     let bench = Bench::start(TlsMode::Auto).await;
     let mut sse = Sse::open(&bench).await;
     let mut events = Vec::new();
-    for _ in 0..5 {
+    for _ in 0..GREETING.len() {
         let (event, data) = sse.next().await;
         events.push(format!("{event} {}", data["id"].as_str().unwrap_or("-")));
     }
-    assert_eq!(events, ["camera front", "camera yard", "output siren", "output gate", "health -"]);
+    assert_eq!(events, GREETING);
     bench.desk.updates.send(notice(1)).unwrap();
     assert_eq!(
         sse.next().await,
@@ -166,7 +171,7 @@ async fn updates_begin_with_the_state_and_go_on_with_changes() {
 async fn a_reader_that_lags_is_told_to_fetch_again() {
     let bench = Bench::start(TlsMode::Auto).await;
     let mut sse = Sse::open(&bench).await;
-    for _ in 0..5 {
+    for _ in GREETING {
         sse.next().await;
     }
     // One runtime thread and no await between: the reader cannot run while nine updates go into room for four.

@@ -2,7 +2,8 @@
 //!
 //! In the order of one picture's way: [`wake`] (decode it or not) → the decoder (not here) → [`picture`] → [`motion`] with
 //! [`regions`] → [`scene`] (is the light to be trusted, is the camera tampered with) → [`attention`], spaced by [`budget`]
-//! (run the model or not) → [`crop`] (on what) → [`letterbox`] with [`resize`] → the model (not here) → [`boxes`] → [`tracker`] → [`snapshot`].
+//! (run the model or not) → [`veil`] (what is behind rain and snow) → [`crop`] (on what) → [`letterbox`] with [`resize`] → the
+//! model (not here) → [`boxes`] → [`tracker`] → [`snapshot`].
 #![forbid(unsafe_code)]
 
 pub mod attention;
@@ -24,6 +25,7 @@ pub mod scene;
 pub mod snapshot;
 pub mod tamper;
 pub mod tracker;
+pub mod veil;
 pub mod view;
 pub mod wake;
 
@@ -42,4 +44,5 @@ pub use scene::{Scene, SceneGuard, Trust};
 pub use snapshot::BestShot;
 pub use tamper::TamperGuard;
 pub use tracker::{Lost, Tracked, Tracker, TrackerConfig, Witness};
+pub use veil::Veil;
 pub use wake::{Step, Tracks, Wake};

@@ -201,7 +201,8 @@ impl MotionGate {
         (y..to_y).flat_map(move |y| (x..to_x).map(move |x| y * columns + x)).filter(move |&i| i < all)
     }
 
-    fn is_weather(&self) -> bool {
+    /// It rains or snows: cells flash up all over the picture.
+    pub fn is_weather(&self) -> bool {
         self.weather > WEATHER
     }
 

@@ -10,8 +10,8 @@ use crate::watch::{detections, in_picture};
 use gstreamer::{self as gst, prelude::*};
 use gstreamer_app::AppSink;
 use nightjar_detect::{
-    Attention, MotionGate, Picture, Planner, Rect, SceneGuard, Sketch, Tracker, TrackerConfig, Trust, View,
-    Witness, regions,
+    Attention, MotionGate, Picture, Planner, Rect, SceneGuard, Sketch, Tracker, TrackerConfig, Trust, Veil,
+    View, Witness, regions,
 };
 use nightjar_types::{Detection, Mono, SceneState};
 use serde::Serialize;
@@ -71,7 +71,7 @@ pub(crate) fn run(args: &cli::Detect) -> Result<(), Error> {
     let spacing = args.rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f32(1.0 / rate));
     let (mut gate, mut attention) = (MotionGate::new(), Attention::new(spacing));
     let (mut guard, mut begun) = (SceneGuard::new(), HashSet::new());
-    let (inputs, mut planner) = (looker::inputs(&model), Planner::default());
+    let (inputs, mut planner, mut veil) = (looker::inputs(&model), Planner::default(), Veil::default());
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut number = 0;
     while let Some((mono, picture)) = file.next()? {
@@ -85,6 +85,7 @@ pub(crate) fn run(args: &cli::Detect) -> Result<(), Error> {
         let inferred = number % args.every == 0
             && attention.wants(mono, moved, tracker.has_confirmed(), tracker.has_unsure());
         tracker.follow(mono, Sketch::of(picture.luma()));
+        let lifted = veil.pass(mono, &picture, gate.is_weather(), inferred);
         let (mut ms, mut runs) = (0.0, 0);
         if inferred {
             let size = picture.size();
@@ -96,7 +97,8 @@ pub(crate) fn run(args: &cli::Detect) -> Result<(), Error> {
             };
             planner.looked(mono, size, &views);
             attention.looked(mono, views.len());
-            let look = looker.look_in(&picture, min_score * UNSURE_SHARE, &views)?;
+            let look =
+                looker.look_in(lifted.as_ref().unwrap_or(&picture), min_score * UNSURE_SHARE, &views)?;
             let seen_in = in_picture(&views, &picture);
             match &watched {
                 Some(w) => {

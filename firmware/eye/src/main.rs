@@ -34,18 +34,13 @@ use clap::Parser;
 use error::Error;
 use std::io::IsTerminal;
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,tract=warn"));
-    let is_terminal = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(is_terminal)
-        .with_target(false)
-        .init();
+    start_logging();
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -63,4 +58,15 @@ fn run(command: cli::Command) -> Result<(), Error> {
         cli::Command::Cameras(args) => capture::cameras(&args),
         cli::Command::Capture(args) => capture::run(&args),
     }
+}
+
+/// Logs to standard error; `RUST_LOG` filters.
+fn start_logging() {
+    let usual = Targets::new().with_default(Level::INFO).with_target("tract", Level::WARN);
+    let asked = std::env::var("RUST_LOG").ok().and_then(|filter| filter.parse().ok());
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    tracing_subscriber::registry().with(lines.with_filter(asked.unwrap_or(usual))).init();
 }

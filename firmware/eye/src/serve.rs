@@ -37,10 +37,11 @@ const STREAMS: usize = 64;
 /// Serves until the socket closes.
 pub(crate) fn run(args: &cli::Serve) -> Result<(), Error> {
     end_on_panic();
-    let model = Model::load(&args.model)?;
+    let mut model = Model::load(&args.model)?;
     let socket = socket()?;
     let (lookers, decoders) = prepare(args, &model);
     let (lookers, ()) = (lookers?, decoders?);
+    model.bytes = Vec::new(); // the lookers hold what they need of the file
     // From now on recording goes first. Every later thread has it from this one.
     let _ = rustix::process::nice(NICE); // a kernel that refuses is no reason not to see
     // All that reads files, starts programs or opens devices by itself is done; no byte of a camera has come.

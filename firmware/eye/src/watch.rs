@@ -16,7 +16,7 @@ use crate::{error::Error, jpeg};
 use nightjar_detect::regions;
 use nightjar_detect::{
     Attention, BestShot, Inputs, Lost, MotionGate, Picture, Planner, SceneGuard, Sketch, Tracked, Tracker,
-    TrackerConfig, Tracks, Trust, View, Witness,
+    TrackerConfig, Tracks, Trust, Veil, View, Witness,
 };
 use nightjar_types::eye::{ARCHIVE, FromEye, Stages};
 use nightjar_types::scene::TAMPER_TRACK;
@@ -36,6 +36,8 @@ pub(crate) struct Candidate {
     mono: Mono,
     motion: f32,
     picture: Picture,
+    /// The same without rain and snow.
+    lifted: Option<Picture>,
     min_score: f32,
     sketch: Option<Sketch>,
     /// Where it moves.
@@ -49,9 +51,9 @@ pub(crate) struct Candidate {
 }
 
 impl Candidate {
-    /// The pixels.
+    /// The pixels to look at.
     pub(crate) fn picture(&self) -> &Picture {
-        &self.picture
+        self.lifted.as_ref().unwrap_or(&self.picture)
     }
 
     /// Which parts of it to look at.
@@ -115,6 +117,7 @@ struct State {
     scene: SceneGuard,
     attention: Attention,
     planner: Planner,
+    veil: Veil,
     tracker: Tracker,
     best: HashMap<u32, BestShot>,
     waiting: VecDeque<Waiting>,
@@ -142,6 +145,7 @@ impl Watch {
             scene: SceneGuard::new(),
             attention: Attention::new(around.governor.spacing()),
             planner: Planner::default(),
+            veil: Veil::default(),
             tracker: Tracker::new(TrackerConfig::new(1.0)),
             best: HashMap::new(),
             waiting: VecDeque::new(),
@@ -171,6 +175,7 @@ impl Watch {
         state.gate = MotionGate::new();
         state.attention = Attention::new(self.around.governor.spacing());
         state.planner = Planner::default();
+        state.veil = Veil::default();
         state.scene.reopened();
         state.generation
     }
@@ -243,6 +248,8 @@ impl Watch {
         // A picture without tracks that is not looked at is nobody's before; one that is looked at may be.
         let follows = wanted || confirmed || unsure || state.candidate.is_some() || state.in_model;
         let sketch = follows.then(|| Sketch::of(picture.luma()));
+        let is_weather = state.gate.is_weather();
+        let lifted = state.veil.pass(mono, &picture, is_weather, wanted);
         if !wanted {
             state.waiting.push_back(Waiting { mono, motion: motion.share, sketch });
         } else {
@@ -253,6 +260,7 @@ impl Watch {
                 mono,
                 motion: motion.share,
                 picture,
+                lifted,
                 min_score,
                 sketch,
                 regions,

@@ -26,13 +26,9 @@ const THERE_S: f32 = 2.0;
 const SAME_IOU: f32 = 0.3;
 const SAME_SHARE: f32 = 0.15;
 
-/// The share of the people that falling snow and rain hide from the default model as it is; the aim is nobody.
+/// The share of the people that falling snow hides from the default model as it is; the aim is nobody.
 fn hidden(scenery: Scenery) -> f32 {
-    match scenery {
-        Scenery::Snow => 0.3,
-        Scenery::Rain => 0.15,
-        _ => 0.0,
-    }
+    if scenery == Scenery::Snow { 0.15 } else { 0.0 }
 }
 
 /// How long and how often is tried.

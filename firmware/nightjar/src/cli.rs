@@ -46,6 +46,14 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         what: TokenVerb,
     },
+    /// Work with rules
+    Rules {
+        #[command(subcommand)]
+        what: RulesVerb,
+    },
+    /// Keep the lines of relays and inputs; `run` starts it
+    #[command(hide = true)]
+    Relays,
     /// Say whether footage is as it was recorded: slabs from a card, exported clips, whole folders
     ///
     /// Needs no configuration and no recorder. The public key is shown by the recorder at GET /api/v1/device-key. Ends
@@ -69,6 +77,27 @@ pub(crate) enum ConfigVerb {
     Check {
         /// The configuration
         file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RulesVerb {
+    /// Run other rules over what was seen and heard, and show which outputs would have moved beside those that did
+    ///
+    /// Works while the recorder runs. Moves nothing.
+    Rehearse {
+        /// The configuration of the recorder
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// A file with [[rule]] tables; of a whole configuration only they count
+        #[arg(long, value_name = "FILE")]
+        rules: PathBuf,
+        /// First moment, e.g. 2026-11-21T10:00:00Z or "2026-11-21 10:00"; without it a day before the last
+        #[arg(long, value_name = "MOMENT")]
+        from: Option<String>,
+        /// Moment after the last; without it now
+        #[arg(long, value_name = "MOMENT")]
+        to: Option<String>,
     },
 }
 

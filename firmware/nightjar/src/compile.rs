@@ -3,7 +3,8 @@
 use crate::names::{self, Names};
 use crate::sight::{self, Sight};
 use anyhow::Context;
-use nightjar_rules::{Action, Crossing, Direction, Line, Rule, RuleBook, Score, Sieve, Zone};
+use nightjar_rules::{Action, Circumstances, Crossing, Direction, InputIx, Line, Rule, RuleBook};
+use nightjar_rules::{Schedule, Score, Sieve, Zone};
 use nightjar_types::config::{self, Config, RuleAction, Way};
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ fn compile_rule(config: &Config, rule: &config::Rule, names: &mut Names) -> anyh
             RuleAction::Hold { output: id, linger } => {
                 Action::Hold { output: output(id)?, linger_us: us(*linger) }
             }
+            RuleAction::Latch { output: id } => Action::Latch { output: output(id)? },
+            RuleAction::Release { output: id } => Action::Unlatch { output: output(id)? },
             RuleAction::Notify { .. } => Action::Notify,
         });
     }
@@ -59,6 +62,7 @@ fn compile_rule(config: &Config, rule: &config::Rule, names: &mut Names) -> anyh
         sieve,
         crossing: crossing(when, configured)?,
         moving: when.moving,
+        circumstances: circumstances(config, &when.circumstances)?,
         min_score: Score::from_unit(when.score),
         dwell_us: us(when.dwell),
         away_us: us(when.away),
@@ -78,6 +82,15 @@ fn zone(
         camera.zones.iter().find(|z| z.id == *id).with_context(|| format!("there is no {}", what()))?;
     let sieve = sight::sieve(&zone.filter, names).with_context(what)?;
     Ok((Some(names::polygon(&zone.points).with_context(what)?), sieve))
+}
+
+fn circumstances(config: &Config, said: &config::Circumstances) -> anyhow::Result<Circumstances> {
+    let input = said.input.as_ref().and_then(|(id, becomes)| {
+        let n = config.inputs.iter().position(|i| i.id == *id)?;
+        Some((InputIx(n as u8), *becomes))
+    });
+    let during = said.during.as_ref().map(|during| Schedule::new(&during.spans)).transpose()?;
+    Ok(Circumstances { input, armed: said.armed, during, count: said.count })
 }
 
 fn crossing(when: &config::When, camera: Option<&config::Camera>) -> anyhow::Result<Option<Crossing>> {

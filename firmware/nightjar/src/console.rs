@@ -4,19 +4,28 @@ use nightjar_types::config::Config;
 use qrcode::{EcLevel, QrCode, render::unicode};
 use std::io::IsTerminal;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
 
 /// Logs to standard error; `NIGHTJAR_LOG` filters, e.g. `debug` or `nightjar_io=trace`.
 pub(crate) fn start_logging() {
-    let filter = EnvFilter::try_from_env("NIGHTJAR_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("info,retina=warn,sled=warn"));
-    let is_terminal = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let usual = Targets::new()
+        .with_default(Level::INFO)
+        .with_targets([("retina", Level::WARN), ("sled", Level::WARN)]);
+    let asked = std::env::var("NIGHTJAR_LOG").ok().map(|filter| filter.parse::<Targets>());
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(is_terminal)
-        .with_target(false)
-        .init();
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    let is_wrong = matches!(asked, Some(Err(_)));
+    let filter = asked.and_then(Result::ok).unwrap_or(usual);
+    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
+    if is_wrong {
+        tracing::warn!(
+            "NIGHTJAR_LOG is no filter such as \"debug\" or \"info,nightjar_io=trace\", and is not used"
+        );
+    }
 }
 
 /// A configuration in one line.

@@ -1,14 +1,16 @@
 //! Configuration → stages → one running recorder. Wiring only: starts left to right, stops left to right.
 
+use crate::arming::Arming;
 use crate::compile::{Compiled, compile};
 use crate::desk::Counter;
 use crate::health::Gauges;
+use crate::journal::Journal;
 use crate::names::{self, Names};
 use crate::night::{Night, Parts, Worker};
-use crate::outputs::Outputs;
-use crate::stage::{Seen, Shown, Stage};
+use crate::outputs::{self, Outputs};
+use crate::stage::{Books, Seen, Shown, Stage};
 use crate::updates::Updates;
-use crate::{console, heat, keeping, load, measuring, reload, supervisor};
+use crate::{console, heat, keeping, load, measuring, relays, reload, supervisor};
 use anyhow::Context;
 use nightjar_api::{Audit, Auth, Clock, Options, Server, TlsMode, Web};
 use nightjar_io::alarm::{Book, Pictures, World};
@@ -22,7 +24,7 @@ use nightjar_types::StreamKind;
 use nightjar_types::config::{Config, Tls};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -49,14 +51,18 @@ pub(crate) fn run(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
 
 async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     let started = clock::mono();
+    let signals = Signals::listen()?; // a signal during the start ends it in good order, after it
     let config = Arc::new(config);
     let (stop, stopped) = watch::channel(false);
 
     // what can be refused is tried before anything moves
     let board = load::board(&config)?;
     tracing::info!(board = board.title(), "this board");
-    let listener = nightjar_api::bind(config.web.listen)?;
     let state_dir = load::state_dir(&config);
+    // the safe levels before all that takes time or may fail
+    let lines = outputs::open(&config, &board, relays::note_path(&state_dir))?;
+    outputs::at_boot(&config, &board)?.iter().for_each(|words| tracing::warn!("{words}"));
+    let listener = nightjar_api::bind(config.web.listen)?;
     let all_streams = names::streams(&config);
     let storage = Storage::open(load::storage(&config)?)?;
     std::fs::create_dir_all(&state_dir)
@@ -69,7 +75,9 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     let alarms = load::alarms(&config, pictures(storage.library(), newest.clone()), book.clone())?;
     let (world, couriers) = World::start(alarms);
     let updates = Updates::new(world.clone());
-    let outputs = Outputs::open(&config, &board, audit.clone(), updates.clone())?;
+    let left = relays::take_note(&state_dir, &audit);
+    let outputs = Outputs::new(&config, &board, lines, audit.clone(), updates.clone())?;
+    let arming = Arming::open(&config, &state_dir, clock::wall())?;
 
     let detected = names::detected(&config);
     let (eye, eye_task, seen) = start_eye(&config, &state_dir, stopped.clone())?;
@@ -78,7 +86,10 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
 
     let shown_outputs = outputs.shown();
     let eased = heat::Shown::default();
-    let stage = Stage::new(&config, numbers(&config), outputs, storage.events(), updates.clone())?;
+    let journal = Journal::open(&state_dir)?;
+    left.into_iter().for_each(|record| journal.add(record));
+    let books = Books { audit: audit.clone(), journal, card: storage.events() };
+    let stage = Stage::new(&config, numbers(&config), outputs, arming, books, updates.clone())?;
     let (shown_stage, (commands, commanded)) = (stage.shown(), mpsc::channel(COMMAND_QUEUE));
     let _ = newest.set(stage.shown()); // it is the first
     let night = Night::open(&state_dir, config.night.enabled)
@@ -169,7 +180,7 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
         let (file, config, library, audit) = (file.clone(), config.clone(), library.clone(), audit.clone());
         tokio::task::spawn_blocking(move || reload::run(file.as_deref(), &config, &library, &audit))
     };
-    wait_for_end(web, reload).await?;
+    wait_for_end(signals, web, reload).await?;
     supervisor::stopping();
     tracing::info!("stopping");
     tokio::task::spawn_blocking(move || sessions.stop()).await?;
@@ -191,13 +202,29 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What the recorder is told from outside.
+struct Signals {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            hup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
 /// Until a signal to end comes or the web server fails.
 async fn wait_for_end(
+    Signals { mut term, mut int, mut hup }: Signals,
     mut web: JoinHandle<Result<(), nightjar_api::OpenError>>,
     reload: impl Fn() -> JoinHandle<()>,
 ) -> anyhow::Result<()> {
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let mut hup = signal(SignalKind::hangup())?;
     loop {
         tokio::select! {
             _ = term.recv() => return Ok(()),

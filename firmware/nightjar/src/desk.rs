@@ -20,7 +20,7 @@ use nightjar_io::eye_link::Eye;
 use nightjar_io::hub::Hub;
 use nightjar_io::storage::{Library, StorageError, StreamId};
 use nightjar_record::evidence;
-use nightjar_rules::OutputIx;
+use nightjar_rules::{Ask, OutputIx};
 use nightjar_types::config::Config;
 use nightjar_types::status::*;
 use nightjar_types::world::{AlarmView, Told};
@@ -262,6 +262,24 @@ impl Desk for Counter {
         }
     }
 
+    fn inputs(&self) -> Vec<InputStatus> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner).inputs.clone()
+    }
+
+    fn arm(&self) -> ArmView {
+        let arm = self.stage.lock().unwrap_or_else(PoisonError::into_inner).arm.clone();
+        arm.unwrap_or(ArmView { armed: false, since_ms: 0, by: String::new() })
+    }
+
+    fn set_armed(&self, armed: bool, who: &str) -> BoxFuture<'_, Result<ArmView, DeskError>> {
+        let who = who.to_string();
+        Box::pin(async move {
+            let (answer, answered) = oneshot::channel();
+            self.command(Command::Arm { armed, who, answer }).await?;
+            answered.await.map_err(|_| stopping())
+        })
+    }
+
     fn alarms(&self) -> Vec<AlarmView> {
         self.world.views()
     }
@@ -298,14 +316,37 @@ impl Desk for Counter {
         ms: u32,
         who: &str,
     ) -> BoxFuture<'_, Result<OutputStatus, DeskError>> {
+        let us = u64::from(ms) * 1_000;
+        self.move_output(output, who, move |output| Ask::Test { output, us })
+    }
+
+    fn switch_off(&self, output: &str, who: &str) -> BoxFuture<'_, Result<OutputStatus, DeskError>> {
+        self.move_output(output, who, |output| Ask::Off { output })
+    }
+}
+
+fn stopping() -> DeskError {
+    DeskError::Busy("the recorder is stopping".into())
+}
+
+impl Counter {
+    async fn command(&self, command: Command) -> Result<(), DeskError> {
+        self.commands.send(command).await.map_err(|_| stopping())
+    }
+
+    /// Asks for a move and waits until it is made or refused.
+    fn move_output(
+        &self,
+        output: &str,
+        who: &str,
+        ask: impl Fn(OutputIx) -> Ask + Send + 'static,
+    ) -> BoxFuture<'_, Result<OutputStatus, DeskError>> {
         let n = self.config.outputs.iter().position(|o| o.id.as_str() == output);
         let (name, who) = (output.to_string(), who.to_string());
         Box::pin(async move {
             let n = n.ok_or(DeskError::UnknownOutput(name))?;
             let (answer, answered) = oneshot::channel();
-            let command = Command::Test { output: OutputIx(n as u8), us: u64::from(ms) * 1_000, who, answer };
-            let stopping = || DeskError::Busy("the recorder is stopping".into());
-            self.commands.send(command).await.map_err(|_| stopping())?;
+            self.command(Command::Move { ask: ask(OutputIx(n as u8)), who, answer }).await?;
             answered.await.map_err(|_| stopping())?.map_err(DeskError::Busy)?;
             Ok(self.outputs()[n].clone())
         })

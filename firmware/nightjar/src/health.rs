@@ -76,7 +76,10 @@ impl Gauges {
         let damaged = self.library.damaged();
         let (dropped, faults) = self.library.counters();
         let (alarms_dropped, alarms_failed) = self.world.lost();
-        let evicted = self.stage.lock().unwrap_or_else(PoisonError::into_inner).evicted;
+        let (evicted, stale, unwritten) = {
+            let stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+            (stage.evicted, stage.stale, stage.journal_lost)
+        };
         let counters = vec![
             ("card_dropped_units", dropped),
             ("card_faults", faults),
@@ -85,6 +88,8 @@ impl Gauges {
             ("eye_skipped_gops", eye.skipped_gops),
             ("eye_restarts", eye.restarts),
             ("rules_evicted", evicted),
+            ("rules_stale", stale),
+            ("journal_lost", unwritten),
             ("alarms_dropped", alarms_dropped),
             ("alarms_failed", alarms_failed),
         ];

@@ -132,6 +132,6 @@ mod tests {
         let line = |l: &str| l.strip_prefix("# ").filter(is_example).unwrap_or(l).to_string() + "\n";
         let live: String = SHIPPED.lines().map(line).collect();
         let config = Config::from_toml(&live, "nightjar.toml").unwrap();
-        assert_eq!((config.cameras.len(), config.outputs.len(), config.rules.len()), (1, 1, 1));
+        assert_eq!((config.cameras.len(), config.outputs.len(), config.rules.len()), (1, 2, 2));
     }
 }

@@ -1,5 +1,6 @@
 //! The recorder's command line: `run`, `config check`, `token new`. Everything else is wiring in the modules below.
 
+mod arming;
 mod check;
 mod cli;
 mod clip;
@@ -10,6 +11,7 @@ mod desk;
 mod forecast;
 mod health;
 mod heat;
+mod journal;
 mod keeping;
 mod latency;
 mod load;
@@ -19,6 +21,8 @@ mod night;
 mod outputs;
 mod pace;
 mod problems;
+mod rehearse;
+mod relays;
 mod reload;
 mod sight;
 mod stage;
@@ -58,7 +62,11 @@ fn run(args: cli::Args) -> anyhow::Result<bool> {
         cli::Verb::Config { what: cli::ConfigVerb::Check { file } } => {
             let config = load::config(Some(&file))?;
             compile::compile(&config).with_context(|| file.display().to_string())?;
-            outputs::resolve(&config, &load::board(&config)?).with_context(|| file.display().to_string())?;
+            let at_boot = outputs::at_boot(&config, &load::board(&config)?);
+            for words in at_boot.with_context(|| file.display().to_string())? {
+                println!("{}: take care: {words}", file.display());
+            }
+            arming::LocalTime::of(&config).with_context(|| file.display().to_string())?;
             println!("{}: good: {}", file.display(), console::summary(&config));
             Ok(true)
         }
@@ -69,6 +77,15 @@ fn run(args: cli::Args) -> anyhow::Result<bool> {
                 "{}",
                 nightjar_api::mint_token(&state, role.into(), ttl, &label, nightjar_io::clock::wall())?
             );
+            Ok(true)
+        }
+        cli::Verb::Rules { what: cli::RulesVerb::Rehearse { config, rules, from, to } } => {
+            rehearse::run(&config, &rules, from.as_deref(), to.as_deref())?;
+            Ok(true)
+        }
+        cli::Verb::Relays => {
+            console::start_logging();
+            relays::run()?;
             Ok(true)
         }
         cli::Verb::Verify { files, key, json } => verify::run(&files, key.as_deref(), json),

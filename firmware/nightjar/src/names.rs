@@ -1,6 +1,6 @@
 //! Names ↔ the small numbers that the rules work with.
 
-use nightjar_rules::{CameraIx, ClassId, OutputIx, Point, Zone};
+use nightjar_rules::{CameraIx, ClassId, Order, OutputIx, Point, Zone};
 use nightjar_types::config::{self, Config};
 use nightjar_types::{CameraId, OutputId, StreamKind};
 
@@ -43,6 +43,26 @@ impl Names {
             self.classes.push(label.to_string());
             ClassId(self.classes.len() as u8 - 1)
         })
+    }
+
+    /// Why a rule fired, as the audit says it; `event` is added to what was seen.
+    pub(crate) fn why(&self, config: &Config, order: &Order, event: &str) -> String {
+        let rule = &self.rules[usize::from(order.rule.0)];
+        match order.input {
+            Some(input) => format!("rule {rule}: input {}", config.inputs[usize::from(input.0)].id),
+            None => {
+                let camera = &self.cameras[usize::from(order.camera.0)];
+                format!("rule {rule}: {} on {camera}{event}", self.class_name(order.class))
+            }
+        }
+    }
+
+    /// The camera or the input that a rule fired on.
+    pub(crate) fn place(&self, config: &Config, order: &Order) -> (Option<String>, Option<String>) {
+        match order.input {
+            Some(input) => (None, Some(config.inputs[usize::from(input.0)].id.to_string())),
+            None => (Some(self.cameras[usize::from(order.camera.0)].to_string()), None),
+        }
     }
 
     pub(crate) fn class_name(&self, class: ClassId) -> &str {

@@ -61,8 +61,22 @@ fn apply(fresh: &Config, started: &Config, library: &Library) -> anyhow::Result<
 /// The keys and tables that differ, but for the quota.
 fn changed(old: &Config, new: &Config) -> Vec<String> {
     // taken apart, so that a new field cannot be forgotten here
-    let Config { device, storage, record, keep, web, board, eye, night, cameras, outputs, rules, world } =
-        old;
+    let Config {
+        device,
+        storage,
+        record,
+        keep,
+        web,
+        board,
+        eye,
+        night,
+        cameras,
+        outputs,
+        inputs,
+        arm,
+        rules,
+        world,
+    } = old;
     let mut changed = Vec::new();
     let mut differs = |name: &str, differs: bool| {
         if differs {
@@ -70,6 +84,7 @@ fn changed(old: &Config, new: &Config) -> Vec<String> {
         }
     };
     differs("[device]", *device != new.device);
+    differs("[arm]", *arm != new.arm);
     differs("[storage] path", storage.path != new.storage.path);
     differs("[storage] sync", storage.sync != new.storage.sync);
     differs("[storage] memory", storage.memory != new.storage.memory);
@@ -90,6 +105,7 @@ fn changed(old: &Config, new: &Config) -> Vec<String> {
     changed.extend(webhooks);
     changed.extend(items("camera", cameras, &new.cameras, |c| c.id.as_str()));
     changed.extend(items("output", outputs, &new.outputs, |o| o.id.as_str()));
+    changed.extend(items("input", inputs, &new.inputs, |i| i.id.as_str()));
     changed.extend(items("rule", rules, &new.rules, |r| r.id.as_str()));
     changed
 }

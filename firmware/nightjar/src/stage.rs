@@ -1,22 +1,29 @@
 //! What the eye sees in, events and orders out: the stage between detection and the world. Never waits for anything on its right.
 
+mod hearing;
+
+use crate::arming::Arming;
 use crate::compile::{Compiled, RULES, WATCHES, compile};
+use crate::journal::{self, Journal};
 use crate::latency::Latency;
 use crate::names::Names;
-use crate::outputs::Outputs;
+use crate::outputs::{Asker, Outputs, ask_of};
 use crate::pace::Pace;
 use crate::sight::{self, Sight};
 use crate::tampering::{self, Tampered, Tampering};
 use crate::updates::Updates;
 use bytes::Bytes;
+use nightjar_api::Audit;
 use nightjar_io::clock;
 use nightjar_io::storage::{EventSender, Trigger};
-use nightjar_rules::{CameraIx, Micros, OutputIx, RuleBook, Score};
+use nightjar_rules::{Ask, CameraIx, LEASE_US, Micros, RuleBook, Score};
 use nightjar_rules::{Change, EventBook, EventWhat as Step, Order, What};
 use nightjar_types::config::{Config, RuleAction};
 use nightjar_types::eye::FromEye;
 use nightjar_types::scene::TAMPER_TRACK;
-use nightjar_types::status::{Detections, EventView, Look, Notice, RuleView, Update};
+use nightjar_types::status::{
+    ArmView, Detections, EventView, Firing, InputStatus, Look, Notice, RuleView, Update,
+};
 use nightjar_types::{Detection, Event, EventId, Mono, SceneState, Wall};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,10 +39,16 @@ const BETTER: u16 = 50;
 /// The stage shows at least this often that it is alive.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// A picture or an edge of an input that comes later than this moves nothing: whoever was stopped or swapped out for so long
+/// wakes up with the past in its queues, and the relays have been told to be safe meanwhile.
+const STALE: Duration = Duration::from_micros(LEASE_US);
+
 /// What a person may ask of the stage.
 pub(crate) enum Command {
-    /// Switch an output on for a while.
-    Test { output: OutputIx, us: u64, who: String, answer: oneshot::Sender<Result<(), String>> },
+    /// Move an output.
+    Move { ask: Ask, who: String, answer: Asker },
+    /// Arm or disarm the device.
+    Arm { armed: bool, who: String, answer: oneshot::Sender<ArmView> },
 }
 
 /// A detected stream: by the eye's number.
@@ -58,6 +71,12 @@ pub(crate) struct Shown {
     pub(crate) rules: Vec<RuleView>,
     pub(crate) alive: Mono,
     pub(crate) evicted: u64,
+    /// Pictures and edges that came too late to move anything.
+    pub(crate) stale: u64,
+    /// Records that the journal could not take.
+    pub(crate) journal_lost: u64,
+    pub(crate) inputs: Vec<InputStatus>,
+    pub(crate) arm: Option<ArmView>,
     /// From pictures to the rules.
     pub(crate) latency: Latency,
     pub(crate) tampered: Vec<Tampered>,
@@ -84,6 +103,13 @@ impl Shown {
     }
 }
 
+/// Where it is written down what happens.
+pub(crate) struct Books {
+    pub(crate) audit: Audit,
+    pub(crate) journal: Journal,
+    pub(crate) card: EventSender,
+}
+
 /// The stage.
 pub(crate) struct Stage {
     names: Names,
@@ -93,7 +119,8 @@ pub(crate) struct Stage {
     seen: Vec<Seen>,
     notices: Vec<String>,
     outputs: Outputs,
-    card: EventSender,
+    arming: Arming,
+    books: Books,
     updates: Updates,
     paces: Vec<Pace>,
     shown: Arc<Mutex<Shown>>,
@@ -113,13 +140,14 @@ impl Stage {
         config: &Arc<Config>,
         seen: Vec<Seen>,
         outputs: Outputs,
-        card: EventSender,
+        arming: Arming,
+        books: Books,
         updates: Updates,
     ) -> anyhow::Result<Self> {
         let Compiled { mut names, book, sights } = compile(config)?;
         let view = |r: &nightjar_types::config::Rule| RuleView {
             id: r.id.to_string(),
-            sentence: crate::story::sentence(r),
+            sentence: crate::story::sentence(config, r),
             fired: 0,
             fired_ms: None,
         };
@@ -143,6 +171,8 @@ impl Stage {
                 rules,
                 alive: clock::mono(),
                 looked: vec![None; seen.len()],
+                inputs: config.inputs.iter().map(input_status).collect(),
+                arm: Some(arming.view()),
                 ..Shown::default()
             })),
             names,
@@ -151,7 +181,8 @@ impl Stage {
             live: HashMap::new(),
             seen,
             outputs,
-            card,
+            arming,
+            books,
             updates,
             model: String::new(),
             serial: 0,
@@ -169,6 +200,9 @@ impl Stage {
         mut commands: mpsc::Receiver<Command>,
         mut stop: watch::Receiver<bool>,
     ) {
+        let arm = self.arming.view();
+        self.note(journal::What::Began { armed: arm.armed });
+        self.updates.send(Update::Arm(arm));
         loop {
             let now = now();
             self.due(now);
@@ -180,40 +214,34 @@ impl Stage {
                 _ = stop.wait_for(|stop| *stop) => break,
                 Some(command) = commands.recv() => self.command(command),
                 Some(message) = from_eye.recv() => self.message(message),
+                heard = self.outputs.next() => self.heard(heard),
                 () = tokio::time::sleep(wait) => {}
             }
         }
-        self.outputs.stop(now());
+        for heard in self.outputs.stop().await {
+            self.heard(heard);
+        }
+        self.note(journal::What::Ended);
         self.change_events(|events, out| events.close(&mut |x| out.push(x)));
     }
 
     fn next_deadline(&self) -> Option<Micros> {
-        [self.outputs.next_deadline(), self.book.next_deadline(), self.events.next_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        [self.book.next_deadline(), self.events.next_deadline()].into_iter().flatten().min()
     }
 
     fn due(&mut self, now: Micros) {
+        self.outputs.beat(now);
+        if self.arming.tick(clock::wall()) {
+            self.armed();
+        }
+        self.book.set_present(self.arming.present(clock::wall()));
         self.tell_tampering(now);
         self.order(|book, out| book.tick(now, &mut |x| out.push(x)));
         self.change_events(|events, out| events.tick(now, &mut |x| out.push(x)));
-        self.move_outputs(now);
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.alive = clock::mono();
+        shown.journal_lost = self.books.journal.lost();
         shown.evicted = self.book.evicted() + self.events.evicted();
-    }
-
-    fn command(&mut self, command: Command) {
-        let Command::Test { output, us, who, answer } = command;
-        let done = self.outputs.test(output, us, &who, now());
-        self.move_outputs(now());
-        let _ = answer.send(done); // whoever asked may have gone
-    }
-
-    fn move_outputs(&mut self, now: Micros) {
-        let why = &self.why;
-        self.outputs.tick(now, |rule| why.get(usize::from(rule)).cloned().unwrap_or_default());
     }
 
     fn message(&mut self, message: FromEye) {
@@ -262,8 +290,9 @@ impl Stage {
         let things = sight.filter(&mut self.names, &mut detections, is_live);
         let news = sight.news(&things, is_live);
         self.change_events(|events, out| events.observe(camera, now, &news, &mut |x| out.push(x)));
-        self.order(|book, out| book.observe(camera, now, &things, &mut |x| out.push(x)));
-        self.move_outputs(now);
+        if self.is_fresh(mono) {
+            self.look(camera, now, &things);
+        }
         if !detections.is_empty() || self.had_boxes[n] {
             self.had_boxes[n] = !detections.is_empty();
             let camera = self.names.cameras[usize::from(camera.0)].to_string();
@@ -297,7 +326,7 @@ impl Stage {
     fn tell_tampering(&mut self, now: Micros) {
         for (camera, thing) in self.tampering.things() {
             self.change_events(|events, out| events.observe(camera, now, &[thing], &mut |x| out.push(x)));
-            self.order(|book, out| book.observe(camera, now, &[thing], &mut |x| out.push(x)));
+            self.look(camera, now, &[thing]);
         }
     }
 
@@ -306,7 +335,7 @@ impl Stage {
         let Some(Seen { camera, main }) = self.seen.get(n).copied() else { return };
         let has_event = self.live.keys().any(|(of, _)| *of == camera.0);
         if has_event {
-            self.card.trigger(main, Trigger::Event, at);
+            self.books.card.trigger(main, Trigger::Event, at);
         }
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.looked[n] = Some(at);
@@ -315,7 +344,7 @@ impl Stage {
         }
         drop(shown);
         if moves {
-            self.card.trigger(main, Trigger::Motion, at);
+            self.books.card.trigger(main, Trigger::Motion, at);
         }
     }
 
@@ -328,31 +357,45 @@ impl Stage {
     }
 
     fn obey(&mut self, order: Order) {
-        let rule = order.rule.0;
+        let n = usize::from(order.rule.0);
         match order.what {
             What::Fired => self.fired(order),
-            What::Pulse { output, us } => self.outputs.pulse(output, rule, us, order.at),
-            What::Hold { output } => self.outputs.hold(output, rule, order.at),
-            What::Release { output } => self.outputs.release(output, rule, order.at),
             What::Notify => {
-                let text = self.notices.get(usize::from(rule)).cloned().unwrap_or_default();
-                let event = self.live.get(&(order.camera.0, order.track)).map(|l| l.event.id.to_string());
-                tracing::info!(rule = self.names.rules[usize::from(rule)], text, "notice");
-                let camera = Some(self.names.cameras[usize::from(order.camera.0)].to_string());
-                let rule = Some(self.names.rules[usize::from(rule)].clone());
-                let at_ms = clock::wall().as_ms();
-                self.updates.send(Update::Notice(Notice { at_ms, text, event, camera, rule }));
+                let text = self.notices.get(n).cloned().unwrap_or_default();
+                let event = self.live.get(&subject(&order)).map(|l| l.event.id.to_string());
+                tracing::info!(rule = self.names.rules[n], text, "notice");
+                let (at_ms, rule) = (clock::wall().as_ms(), Some(self.names.rules[n].clone()));
+                let (camera, input) = self.names.place(&self.config, &order);
+                self.updates.send(Update::Notice(Notice { at_ms, text, event, camera, input, rule }));
+            }
+            _ => {
+                let Some(ask) = ask_of(&order) else { return };
+                if self.config.rules[n].is_dry_run {
+                    tracing::info!(rule = self.names.rules[n], ?ask, "dry run: nothing is moved");
+                } else {
+                    self.outputs.ask(ask);
+                }
             }
         }
     }
 
     fn fired(&mut self, order: Order) {
         let n = usize::from(order.rule.0);
-        let (id, camera) = (self.names.rules[n].clone(), &self.names.cameras[usize::from(order.camera.0)]);
-        let live = self.live.get_mut(&(order.camera.0, order.track));
+        let id = self.names.rules[n].clone();
+        let live = self.live.get_mut(&subject(&order));
         let event = live.as_ref().map_or(String::new(), |l| format!(" (event {})", l.event.id));
-        let why = format!("rule {id}: {} on {camera}{event}", self.names.class_name(order.class));
+        let why = self.names.why(&self.config, &order, &event);
         tracing::info!(rule = id, why, "fired");
+        let (camera, input) = self.names.place(&self.config, &order);
+        self.updates.send(Update::Fired(Firing {
+            at_ms: clock::wall().as_ms(),
+            rule: id.clone(),
+            why: why.clone(),
+            camera,
+            input,
+            event: live.as_ref().map(|l| l.event.id.to_string()),
+            dry_run: self.config.rules[n].is_dry_run,
+        }));
         self.why[n] = why;
         if let Some(live) = live.filter(|l| !l.event.rules.contains(&id)) {
             live.event.rules.push(id);
@@ -411,7 +454,7 @@ impl Stage {
         if what != Step::Better {
             let jpeg = live.jpeg.clone().filter(|_| !live.is_written);
             live.is_written = live.jpeg.is_some();
-            send(&self.card, &self.seen, sight.camera, &live.event, jpeg);
+            send(&self.books.card, &self.seen, sight.camera, &live.event, jpeg);
         }
         self.updates.send(Update::Event(view(&live.event, live.jpeg.is_some())));
         if is_over {
@@ -434,9 +477,27 @@ impl Stage {
         live.jpeg = Some(jpeg.clone());
         live.is_written = is_first;
         if is_first {
-            send(&self.card, &self.seen, camera, &live.event, Some(jpeg));
+            send(&self.books.card, &self.seen, camera, &live.event, Some(jpeg));
             self.updates.send(Update::Event(view(&live.event, true)));
         }
+    }
+}
+
+/// The key of the event that an order is about; nobody's when it is about an input.
+fn subject(order: &Order) -> (u8, u32) {
+    match order.input {
+        Some(_) => (u8::MAX, TAMPER_TRACK),
+        None => (order.camera.0, order.track),
+    }
+}
+
+fn input_status(input: &nightjar_types::config::Input) -> InputStatus {
+    InputStatus {
+        id: input.id.to_string(),
+        line: input.line.clone(),
+        kind: input.kind.as_str(),
+        active: false,
+        changed_ms: None,
     }
 }
 

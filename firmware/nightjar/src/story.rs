@@ -1,16 +1,71 @@
 //! Rules as sentences.
 
-use nightjar_types::config::{Rule, RuleAction, Way};
+use nightjar_types::Name;
+use nightjar_types::config::{Config, InputKind, Rule, RuleAction, Way};
 use nightjar_types::scene::TAMPER_CLASS;
 use std::time::Duration;
 
 /// `When a person is seen on front in path for 1.5 s (score 60 % or more), switch siren on for 3 s and tell "…". At most every
 /// 10 s.` The pause is that of things of one class on one camera.
-pub(crate) fn sentence(rule: &Rule) -> String {
+pub(crate) fn sentence(config: &Config, rule: &Rule) -> String {
+    let w = &rule.when;
+    let mut text = match &w.circumstances.input {
+        Some((id, becomes)) => touched(config, id, *becomes),
+        None => seen(rule),
+    };
+    if !w.dwell.is_zero() {
+        text += &format!(" for {}", seconds(w.dwell));
+    }
+    if !w.away.is_zero() {
+        text += &format!(" in all, absences of up to {} aside", seconds(w.away));
+    }
+    if w.circumstances.input.is_none() {
+        text += &format!(" (score {:.0} % or more)", w.score * 100.0);
+    }
+    text += match w.circumstances.armed {
+        Some(true) => " while armed",
+        Some(false) => " while not armed",
+        None => "",
+    };
+    if let Some(during) = &w.circumstances.during {
+        text += &format!(" during {}", during.words.join(" and "));
+    }
+    let actions: Vec<String> = rule.actions.iter().map(action).collect();
+    text += &format!(", {}.", actions.join(" and "));
+    if !rule.cooldown.is_zero() {
+        text += &format!(" At most every {}.", seconds(rule.cooldown));
+    }
+    text
+}
+
+/// `When door is opened`.
+fn touched(config: &Config, id: &Name, becomes: bool) -> String {
+    let kind = config.inputs.iter().find(|i| i.id == *id).map_or(InputKind::Contact, |i| i.kind);
+    let does = match (kind, becomes) {
+        (InputKind::Contact, true) => "becomes active",
+        (InputKind::Contact, false) => "is no longer active",
+        (InputKind::Pir, true) => "sees something",
+        (InputKind::Pir, false) => "sees nothing any more",
+        (InputKind::Door, true) => "is opened",
+        (InputKind::Door, false) => "is closed",
+        (InputKind::Panic, true) => "is pressed",
+        (InputKind::Panic, false) => "is let go",
+        (InputKind::KeySwitch, true) => "is switched on",
+        (InputKind::KeySwitch, false) => "is switched off",
+    };
+    format!("When {id} {does}")
+}
+
+/// `When a person is seen on front in path`.
+fn seen(rule: &Rule) -> String {
     let w = &rule.when;
     let doing = w.moving.map_or("", |moving| if moving { "moving " } else { "standing " });
     let thing = w.class.as_deref().unwrap_or("thing");
-    let article = if doing.is_empty() && thing.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    let article = match w.circumstances.count {
+        0 | 1 if doing.is_empty() && thing.starts_with(['a', 'e', 'i', 'o', 'u']) => "an".to_string(),
+        0 | 1 => "a".into(),
+        count => format!("one of {count} or more at once, a"),
+    };
     let mut text = match thing {
         TAMPER_CLASS => "When tampering ".to_string(),
         thing => format!("When {article} {doing}{thing} "),
@@ -25,22 +80,15 @@ pub(crate) fn sentence(rule: &Rule) -> String {
     if let Some(zone) = &w.zone {
         text += &format!(" in {zone}");
     }
-    if !w.dwell.is_zero() {
-        text += &format!(" for {}", seconds(w.dwell));
-    }
-    if !w.away.is_zero() {
-        text += &format!(" in all, absences of up to {} aside", seconds(w.away));
-    }
-    text += &format!(" (score {:.0} % or more), ", w.score * 100.0);
-    let actions: Vec<String> = rule.actions.iter().map(action).collect();
-    text += &actions.join(" and ");
-    format!("{text}. At most every {}.", seconds(rule.cooldown))
+    text
 }
 
 fn action(action: &RuleAction) -> String {
     match action {
         RuleAction::Pulse { output, on_for } => format!("switch {output} on for {}", seconds(*on_for)),
         RuleAction::Hold { output, linger } => format!("hold {output} on until {} after", seconds(*linger)),
+        RuleAction::Latch { output } => format!("switch {output} on until it is released"),
+        RuleAction::Release { output } => format!("release {output}"),
         RuleAction::Notify { text } => format!("tell \"{text}\""),
     }
 }
@@ -69,7 +117,7 @@ mod tests {
         "#;
         let config = Config::from_toml(text, "x").unwrap();
         assert_eq!(
-            super::sentence(&config.rules[0]),
+            super::sentence(&config, &config.rules[0]),
             "When a person is seen on front for 1.5 s (score 50 % or more), switch siren on for 3 s and tell \"Hello\". At most every 10 s."
         );
     }
@@ -81,7 +129,7 @@ mod tests {
              [[rule]]\nwhen = {{ camera = \"front\", {when} }}\ndo = {{ notify = \"x\" }}\n"
         );
         let config = Config::from_toml(&text, "x").unwrap();
-        let sentence = super::sentence(&config.rules[0]);
+        let sentence = super::sentence(&config, &config.rules[0]);
         sentence.split(" (score").next().unwrap().to_string()
     }
 
@@ -106,5 +154,26 @@ mod tests {
         for (when, expected) in said {
             assert_eq!(sentence(when), expected);
         }
+    }
+
+    #[test]
+    fn says_inputs_arming_and_time() {
+        let text = r#"
+            [[input]]
+            id = "back-door"
+            line = "sim:4"
+            kind = "door"
+            [[output]]
+            id = "siren"
+            line = "sim:1"
+            [[rule]]
+            when = { input = "back-door", dwell = "60s", armed = true, during = ["mon-fri 22:00-06:00", "sat,sun"] }
+            do = { latch = "siren" }
+        "#;
+        let config = Config::from_toml(text, "x").unwrap();
+        assert_eq!(
+            super::sentence(&config, &config.rules[0]),
+            "When back-door is opened for 60 s while armed during mon-fri 22:00-06:00 and sat,sun, switch siren on until it is released."
+        );
     }
 }

@@ -1,15 +1,21 @@
-//! Things of one picture → orders. Dwell is counted for each (rule, camera, track), cool-down for each (rule, camera, class).
+//! Things of one picture, levels of inputs → orders. Dwell is counted for each (rule, camera, track), cool-down for each (rule, camera, class).
 //!
 //! A presence (`watch.rs`) fires at most once: at the first sight where its dwell is over and the cool-down is over too. A
 //! rule with a line fires at each crossing instead, unless it cools down. It fires only when a thing is seen, so an
 //! order always has a picture behind it. A hold lasts as long as any presence of its rule with a finished dwell, and
 //! ends by itself when the eye falls silent.
 //!
+//! A rule on an input fires when an edge brought it to the wanted level and it has stayed there for the dwell, once for each
+//! such stay. A level that nobody saw come about, as at the start, fires nothing. A hold ends with the stay.
+//!
+//! Arming and time are looked at in the moment of firing; where they no longer are as a rule wants them its holds end at once.
+//!
 //! Invariants: those of `watch.rs` and `still.rs`; only `Hold` actions are held.
 
 use crate::watch::{Cooldowns, MISS_US, Watches};
 use crate::{
-    Action, CameraIx, ClassId, Micros, Motion, Order, Rule, RuleIx, RulesError, Stillness, Thing, What,
+    Action, CameraIx, ClassId, InputIx, Micros, Motion, Order, Present, Rule, RuleIx, RulesError, Stillness,
+    Thing, What,
 };
 use heapless::Vec;
 
@@ -20,6 +26,7 @@ pub struct RuleBook<const RULES: usize, const WATCHES: usize> {
     watches: Watches<WATCHES>,
     cooldowns: Cooldowns<WATCHES>,
     still: Stillness<WATCHES>,
+    present: Present,
 }
 
 #[derive(Debug)]
@@ -31,11 +38,25 @@ struct Entry {
     held: u8,
     /// The newest sight that satisfied the rule. Meaningful while `held` is not 0.
     satisfied: Subject,
+    /// Of a rule on an input.
+    stay: Stay,
+}
+
+/// What an input does, as one rule sees it.
+#[derive(Debug, Clone, Copy)]
+enum Stay {
+    /// It is not at the wanted level, since then.
+    Away(Micros),
+    /// An edge brought it there.
+    Here(Micros),
+    /// It is there, and that has fired or must not fire.
+    Spent,
 }
 
 /// Who an order is about.
 #[derive(Debug, Clone, Copy)]
 struct Subject {
+    input: Option<InputIx>,
     camera: CameraIx,
     track: u32,
     class: ClassId,
@@ -57,6 +78,7 @@ impl<const RULES: usize, const WATCHES: usize> RuleBook<RULES, WATCHES> {
             watches: Watches::new(),
             cooldowns: Cooldowns::new(),
             still: Stillness::new(),
+            present: Present { is_armed: false, minute: 0 },
         }
     }
 
@@ -64,8 +86,8 @@ impl<const RULES: usize, const WATCHES: usize> RuleBook<RULES, WATCHES> {
     pub fn add(&mut self, rule: Rule) -> Result<RuleIx, RulesError> {
         rule.check()?;
         let ix = RuleIx(u8::try_from(self.rules.len()).map_err(|_| RulesError::TooManyRules(RULES))?);
-        let nobody = Subject { camera: CameraIx(0), track: 0, class: ClassId(0), at: Micros(0) };
-        let entry = Entry { rule, fired: 0, fired_at: None, held: 0, satisfied: nobody };
+        let satisfied = nobody(rule.circumstances.input.map(|(input, _)| input), Micros(0));
+        let entry = Entry { rule, fired: 0, fired_at: None, held: 0, satisfied, stay: Stay::Away(Micros(0)) };
         self.rules.push(entry).map_err(|_| RulesError::TooManyRules(RULES))?;
         Ok(ix)
     }
@@ -74,8 +96,17 @@ impl<const RULES: usize, const WATCHES: usize> RuleBook<RULES, WATCHES> {
     pub fn observe(&mut self, camera: CameraIx, now: Micros, things: &[Thing], out: &mut dyn FnMut(Order)) {
         let asks_for_motion = self.rules.iter().any(|e| e.rule.moving.is_some());
         for index in 0..self.rules.len() {
+            let (still, rule) = (&mut self.still, &self.rules[index].rule);
+            // asked again by the next rule, a thing in the same picture does the same
+            let mut fits = |thing: &&Thing| {
+                let motion = if asks_for_motion { still.see(camera, now, thing) } else { Motion::Unknown };
+                rule.matches(camera, thing, motion)
+            };
+            let are_enough = things.iter().filter(&mut fits).count() >= usize::from(rule.circumstances.count);
+            if !are_enough || !rule.circumstances.hold(self.present) {
+                continue;
+            }
             for thing in things {
-                // asked again by the next rule, a thing in the same picture does the same
                 let motion =
                     if asks_for_motion { self.still.see(camera, now, thing) } else { Motion::Unknown };
                 if self.rules[index].rule.matches(camera, thing, motion) {
@@ -86,12 +117,52 @@ impl<const RULES: usize, const WATCHES: usize> RuleBook<RULES, WATCHES> {
         self.tick(now, out);
     }
 
+    /// An input is at this level; `is_edge`: it came there just now. `now` never goes back.
+    pub fn sense(
+        &mut self,
+        input: InputIx,
+        active: bool,
+        is_edge: bool,
+        now: Micros,
+        out: &mut dyn FnMut(Order),
+    ) {
+        for entry in &mut self.rules {
+            let Some((_, wanted)) = entry.rule.circumstances.input.filter(|(i, _)| *i == input) else {
+                continue;
+            };
+            entry.stay = match (active == wanted, entry.stay) {
+                (true, Stay::Away(_)) if is_edge => Stay::Here(now),
+                (true, Stay::Away(_)) => Stay::Spent,
+                (false, Stay::Here(_) | Stay::Spent) => Stay::Away(now),
+                (_, stay) => stay,
+            };
+        }
+        self.tick(now, out);
+    }
+
+    /// How things are from now on. Call [`Self::tick`] then.
+    pub fn set_present(&mut self, present: Present) {
+        self.present = present;
+    }
+
     /// Ends holds whose time is over. Call it at [`Self::next_deadline`] or more often.
     pub fn tick(&mut self, now: Micros, out: &mut dyn FnMut(Order)) {
+        let present = self.present;
         for (index, entry) in self.rules.iter_mut().enumerate() {
+            if let Stay::Here(since) = entry.stay
+                && now >= since.plus(entry.rule.dwell_us)
+            {
+                entry.stay = Stay::Spent;
+                let subject = nobody(entry.satisfied.input, now);
+                if entry.rule.circumstances.hold(present) {
+                    entry.fire(index, subject, &mut self.cooldowns, out);
+                }
+            }
             for (bit, action) in entry.rule.actions.iter().enumerate() {
                 let Action::Hold { output, linger_us } = *action else { continue };
-                if entry.held & (1 << bit) != 0 && now >= release_at(entry.satisfied.at, linger_us) {
+                if entry.held & (1 << bit) != 0
+                    && entry.ends_at(linger_us, present).is_some_and(|at| now >= at)
+                {
                     entry.held &= !(1 << bit);
                     out(order(index, entry.satisfied, now, What::Release { output }));
                 }
@@ -105,21 +176,20 @@ impl<const RULES: usize, const WATCHES: usize> RuleBook<RULES, WATCHES> {
 
     /// When `tick` has something to do, if nothing is seen until then.
     pub fn next_deadline(&self) -> Option<Micros> {
-        let holds = |e: &Entry| {
-            let (held, at) = (e.held, e.satisfied.at);
-            e.rule
-                .actions
-                .iter()
-                .enumerate()
-                .filter_map(move |(bit, action)| match action {
-                    Action::Hold { linger_us, .. } if held & (1 << bit) != 0 => {
-                        Some(release_at(at, *linger_us))
-                    }
-                    _ => None,
-                })
-                .min()
+        let due = |e: &Entry| {
+            let stay = match e.stay {
+                Stay::Here(since) => Some(since.plus(e.rule.dwell_us)),
+                Stay::Away(_) | Stay::Spent => None,
+            };
+            let ends = e.rule.actions.iter().enumerate().filter_map(|(bit, action)| match action {
+                Action::Hold { linger_us, .. } if e.held & (1 << bit) != 0 => {
+                    e.ends_at(*linger_us, self.present)
+                }
+                _ => None,
+            });
+            ends.chain(stay).min()
         };
-        self.rules.iter().filter_map(holds).min()
+        self.rules.iter().filter_map(due).min()
     }
 
     /// The rules, in order of their numbers.
@@ -169,7 +239,7 @@ impl<const RULES: usize, const WATCHES: usize> RuleBook<RULES, WATCHES> {
         out: &mut dyn FnMut(Order),
     ) {
         let (number, entry) = (index as u8, &mut self.rules[index]);
-        let subject = Subject { camera, track: thing.track, class: thing.class, at: now };
+        let subject = Subject { input: None, camera, track: thing.track, class: thing.class, at: now };
         let (watch, crossed) = self.watches.see(number, &entry.rule, camera, now, thing);
         let is_due = match entry.rule.crossing {
             Some(wanted) => crossed.is_some_and(|way| wanted.direction.is_none_or(|w| w == way)),
@@ -182,39 +252,68 @@ impl<const RULES: usize, const WATCHES: usize> RuleBook<RULES, WATCHES> {
             entry.satisfied = subject;
         }
         let has_fired = watch.fired && entry.rule.crossing.is_none();
-        if has_fired || self.cooldowns.is_cooling(number, camera, thing.class, now) {
-            return;
+        if !has_fired && entry.fire(index, subject, &mut self.cooldowns, out) {
+            watch.fired = true;
         }
-        watch.fired = true;
-        entry.fired += 1;
-        entry.fired_at = Some(now);
-        entry.satisfied = subject;
-        let until = now.plus(entry.rule.cooldown_us);
-        self.cooldowns.begin(number, camera, thing.class, now, until);
+    }
+}
+
+impl Entry {
+    /// Gives the orders, unless the rule cools down. False: it does.
+    fn fire<const N: usize>(
+        &mut self,
+        index: usize,
+        subject: Subject,
+        cooldowns: &mut Cooldowns<N>,
+        out: &mut dyn FnMut(Order),
+    ) -> bool {
+        let (number, Subject { camera, class, at: now, .. }) = (index as u8, subject);
+        if cooldowns.is_cooling(number, camera, class, now) {
+            return false;
+        }
+        self.fired += 1;
+        self.fired_at = Some(now);
+        self.satisfied = subject;
+        cooldowns.begin(number, camera, class, now, now.plus(self.rule.cooldown_us));
         out(order(index, subject, now, What::Fired));
-        for (bit, action) in entry.rule.actions.iter().enumerate() {
+        for (bit, action) in self.rule.actions.iter().enumerate() {
             let what = match *action {
                 Action::Pulse { output, us } => What::Pulse { output, us },
+                Action::Latch { output } => What::Latch { output },
+                Action::Unlatch { output } => What::Unlatch { output },
                 Action::Notify => What::Notify,
-                Action::Hold { .. } if entry.held & (1 << bit) != 0 => continue,
+                Action::Hold { .. } if self.held & (1 << bit) != 0 => continue,
                 Action::Hold { output, .. } => {
-                    entry.held |= 1 << bit;
+                    self.held |= 1 << bit;
                     What::Hold { output }
                 }
             };
             out(order(index, subject, now, what));
         }
+        true
+    }
+
+    /// When a hold ends if nothing changes; `None`: not by itself.
+    fn ends_at(&self, linger_us: u64, present: Present) -> Option<Micros> {
+        if !self.rule.circumstances.hold(present) {
+            return Some(Micros(0));
+        }
+        match (self.rule.circumstances.input, self.stay) {
+            (None, _) => Some(self.satisfied.at.plus(MISS_US).plus(linger_us)),
+            (Some(_), Stay::Away(since)) => Some(since.plus(linger_us)),
+            (Some(_), Stay::Here(_) | Stay::Spent) => None,
+        }
     }
 }
 
-/// When a hold ends whose condition was last seen to hold at `satisfied`.
-fn release_at(satisfied: Micros, linger_us: u64) -> Micros {
-    satisfied.plus(MISS_US).plus(linger_us)
+/// The subject of a rule on an input.
+fn nobody(input: Option<InputIx>, at: Micros) -> Subject {
+    Subject { input, camera: CameraIx(0), track: 0, class: ClassId(0), at }
 }
 
 fn order(index: usize, subject: Subject, at: Micros, what: What) -> Order {
-    let Subject { camera, track, class, .. } = subject;
-    Order { rule: RuleIx(index as u8), camera, track, class, at, what }
+    let Subject { input, camera, track, class, .. } = subject;
+    Order { rule: RuleIx(index as u8), input, camera, track, class, at, what }
 }
 
 #[cfg(test)]

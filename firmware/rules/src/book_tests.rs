@@ -1,7 +1,9 @@
 //! Things walk past rules on a fake clock.
 
 use super::*;
-use crate::{BBox, Crossing, Direction, Line, OutputIx, Point, Score, Sieve, ThingLimits, Zone};
+use crate::{
+    BBox, Circumstances, Crossing, Direction, Line, OutputIx, Point, Score, Sieve, ThingLimits, Zone,
+};
 use proptest::prelude::*;
 use std::{collections::HashMap, vec, vec::Vec as List};
 
@@ -28,6 +30,7 @@ fn rule(dwell_us: u64, cooldown_us: u64, actions: &[Action]) -> Rule {
         sieve: Sieve::default(),
         crossing: None,
         moving: None,
+        circumstances: Circumstances::default(),
         min_score: Score::from_thousandths(500),
         dwell_us,
         away_us: 0,
@@ -66,7 +69,10 @@ fn fires_on_first_sight_and_does_every_action_in_order() {
     let mut b = book([rule(0, 0, &[Action::Notify, pulse])]);
     let mut orders = vec![];
     b.observe(CAM, Micros(5), &[person(9)], &mut |o| orders.push(o));
-    let order = |what| Order { rule: RuleIx(0), camera: CAM, track: 9, class: PERSON, at: Micros(5), what };
+    let order = |what| {
+        let rule = RuleIx(0);
+        Order { rule, input: None, camera: CAM, track: 9, class: PERSON, at: Micros(5), what }
+    };
     let pulse = What::Pulse { output: SIREN, us: 3 * S };
     assert_eq!(orders, [order(What::Fired), order(What::Notify), order(pulse)]);
     assert_eq!((b.fired(RuleIx(0)), b.fired_at(RuleIx(0)), b.fired(RuleIx(4))), (1, Some(Micros(5)), 0));
@@ -523,3 +529,6 @@ proptest! {
         }
     }
 }
+
+#[path = "book_input_tests.rs"]
+mod inputs;

@@ -35,6 +35,12 @@ pub enum RulesError {
     EmptyPulse,
     /// The rule book has room for this many rules.
     TooManyRules(usize),
+    /// A schedule of more than [`crate::MAX_SPANS`] spans.
+    TooManySpans(usize),
+    /// A rule on an input that asks for something that is seen as well.
+    InputAndMore,
+    /// The bank has room for this many relays.
+    TooManyRelays(usize),
     /// A relay that may never be switched on.
     NoTimeOn,
 }
@@ -68,6 +74,13 @@ impl fmt::Display for RulesError {
             }
             Self::EmptyPulse => f.write_str("the pulse has no length; give it at least 1 ms"),
             Self::TooManyRules(n) => write!(f, "there are more than {n} rules; remove some"),
+            Self::TooManySpans(n) => {
+                write!(f, "the schedule has {n} spans; at most {} are kept", crate::MAX_SPANS)
+            }
+            Self::InputAndMore => {
+                f.write_str("a rule is about an input or about what is seen; make two rules of it")
+            }
+            Self::TooManyRelays(n) => write!(f, "there are more than {n} outputs; remove some"),
             Self::NoTimeOn => {
                 f.write_str("the longest time on is zero; leave it out or give it at least 1 ms")
             }

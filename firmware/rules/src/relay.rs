@@ -7,13 +7,15 @@
 //! 4. with no holds and no further requests it is at rest after [`Relay::next_deadline`] is `None`;
 //! 5. after [`Relay::stop`] it never becomes active again.
 //!
-//! A request that comes during the rest time waits and then runs in full: an alarm comes late rather than never. A stretch cut
-//! off at `max_on_us` ends all that drove it, holds too; only a new request begins another.
+//! A request that comes during the rest time waits and then runs in full: an alarm comes late rather than never. One that
+//! comes during the cool-down is refused: the relay has just done its work. A stretch cut off at `max_on_us` ends all that
+//! drove it, holds and latches too; only a new request begins another.
 
-use crate::{Micros, RulesError};
+use crate::{Micros, OutputIx, RulesError};
+use serde::{Deserialize, Serialize};
 
 /// What one relay may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Limits {
     /// The safe level is energised; otherwise it is not energised.
     pub safe_on: bool,
@@ -21,10 +23,12 @@ pub struct Limits {
     pub max_on_us: Option<u64>,
     /// Least time at the safe level between two stretches, microseconds.
     pub min_off_us: u64,
+    /// After a stretch requests are refused for so long, microseconds.
+    pub cooldown_us: u64,
 }
 
 /// Why a relay moved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cause {
     /// The rule of this number asked for it.
     Rule(u8),
@@ -34,12 +38,18 @@ pub enum Cause {
     TimeOver,
     /// The last hold ended.
     Released,
-    /// It was told to be safe.
-    Safe,
+    /// The rule of this number ended the latch.
+    Unlatched(u8),
+    /// A person switched it to its safe level.
+    Person,
     /// It was active for as long as it may be.
     MaxOn,
     /// The recorder stops.
     Stop,
+    /// The recorder has been silent for too long.
+    Stalled,
+    /// The recorder is gone without a word.
+    Gone,
 }
 
 /// One move to carry out.
@@ -52,7 +62,7 @@ pub struct Move {
 }
 
 /// What becomes of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
     /// The next `tick` moves the relay.
     Starts,
@@ -62,6 +72,12 @@ pub enum Answer {
     Waits(Micros),
     /// A test while something else drives it: nothing is changed.
     Busy,
+    /// It did its work a moment ago and cools down until then: nothing is changed.
+    Cools(Micros),
+    /// Another relay, with which it may never be active, is or will be: nothing is changed.
+    Apart(OutputIx),
+    /// What was asked can only end something, and does.
+    Ends,
     /// The recorder is stopping, or the pulse has no length: nothing is changed.
     Refused,
 }
@@ -71,6 +87,8 @@ pub enum Answer {
 pub struct Relay {
     limits: Limits,
     state: State,
+    /// No stretch begins before this.
+    not_before: Micros,
     /// What keeps the present stretch going; idle while at rest.
     current: Demand,
     /// What begins the next stretch.
@@ -95,12 +113,14 @@ struct Demand {
     pulse: Option<u64>,
     /// Bit n of the whole: rule n holds.
     holds: [u64; 4],
-    released: Option<Micros>,
+    latched: bool,
+    /// When the last of these ended, and why.
+    released: Option<(Micros, Cause)>,
 }
 
 impl Demand {
     fn is_held(&self) -> bool {
-        self.holds != [0; 4]
+        self.latched || self.holds != [0; 4]
     }
 
     fn is_idle(&self) -> bool {
@@ -127,6 +147,7 @@ impl Relay {
         Ok(Self {
             limits,
             state: State::Rest { since: None },
+            not_before: Micros(0),
             current: Demand::default(),
             next: Demand::default(),
             safe_wanted: None,
@@ -153,15 +174,17 @@ impl Relay {
 
     /// A rule no longer holds it.
     pub fn release(&mut self, rule: u8, now: Micros) {
-        let was_held = self.current.is_held();
-        self.current.set_hold(rule, false);
-        self.next.set_hold(rule, false);
-        if self.next.is_idle() {
-            self.next = Demand::default();
-        }
-        if was_held && !self.current.is_held() {
-            self.current.released = Some(now);
-        }
+        self.let_go(now, Cause::Released, |d| d.set_hold(rule, false));
+    }
+
+    /// A rule wants it active until [`Self::unlatch`] by any rule, or [`Self::force_safe`] by a person.
+    pub fn latch(&mut self, rule: u8, now: Micros) -> Answer {
+        self.demand(now, Cause::Rule(rule), |d, _| d.latched = true)
+    }
+
+    /// A rule ends the latch, whoever began it; holds and pulses go on.
+    pub fn unlatch(&mut self, rule: u8, now: Micros) {
+        self.let_go(now, Cause::Unlatched(rule), |d| d.latched = false);
     }
 
     /// A person wants to see it work for `us` microseconds. Refused with [`Answer::Busy`] while anything else drives it.
@@ -169,23 +192,27 @@ impl Relay {
         if us == 0 || self.stopped {
             return Answer::Refused;
         }
-        if self.is_active() || !self.next.is_idle() {
+        if self.is_wanted() {
             return Answer::Busy;
         }
         self.demand(now, Cause::Test, |d, _| d.lengthen(us))
     }
 
     /// To the safe level at once; all that was asked before is forgotten.
-    pub fn force_safe(&mut self) {
+    pub fn force_safe(&mut self, why: Cause) {
         self.next = Demand::default();
-        self.safe_wanted = Some(Cause::Safe);
+        self.safe_wanted = Some(why);
     }
 
     /// To the safe level at once, and for good.
-    pub fn stop(&mut self) {
-        self.force_safe();
-        self.safe_wanted = Some(Cause::Stop);
+    pub fn stop(&mut self, why: Cause) {
+        self.force_safe(why);
         self.stopped = true;
+    }
+
+    /// No stretch begins before `at`: what is asked until then waits.
+    pub fn rest_until(&mut self, at: Micros) {
+        self.not_before = self.not_before.max(at);
     }
 
     /// The next move, if one is due. Call again until `None`.
@@ -227,6 +254,11 @@ impl Relay {
         matches!(self.state, State::Active { .. })
     }
 
+    /// Active, or about to be.
+    pub fn is_wanted(&self) -> bool {
+        self.is_active() || !self.next.is_idle()
+    }
+
     /// Why it moved last, and when.
     pub fn last(&self) -> Option<(Micros, Cause)> {
         self.last
@@ -262,12 +294,28 @@ impl Relay {
                 return Answer::Extends;
             }
         }
+        if let Some(until) = self.cools_until(now).filter(|until| *until > now) {
+            return Answer::Cools(until);
+        }
         add(&mut self.next, false);
         self.next.cause.get_or_insert(cause);
         match self.state {
             State::Active { .. } => Answer::Waits(now.plus(self.limits.min_off_us)),
             State::Rest { since } if self.rested(since) > now => Answer::Waits(self.rested(since)),
             State::Rest { .. } => Answer::Starts,
+        }
+    }
+
+    /// Ends something that keeps it active or waits to.
+    fn let_go(&mut self, now: Micros, why: Cause, take: impl Fn(&mut Demand)) {
+        let was_held = self.current.is_held();
+        take(&mut self.current);
+        take(&mut self.next);
+        if self.next.is_idle() {
+            self.next = Demand::default();
+        }
+        if was_held && !self.current.is_held() {
+            self.current.released = Some((now, why));
         }
     }
 
@@ -278,10 +326,10 @@ impl Relay {
             Cause::MaxOn
         } else if self.current.is_held() || now < self.over_at(since) {
             return None;
-        } else if self.current.released.is_some_and(|at| self.current.pulse.is_none_or(|end| end <= at.0)) {
-            Cause::Released
         } else {
-            Cause::TimeOver
+            let later =
+                |(at, why): (Micros, Cause)| self.current.pulse.is_none_or(|end| end <= at.0).then_some(why);
+            self.current.released.and_then(later).unwrap_or(Cause::TimeOver)
         };
         self.state = State::Rest { since: Some(now) };
         self.current = Demand::default();
@@ -307,12 +355,21 @@ impl Relay {
 
     /// End of the pulse; without one, the moment the last hold was released.
     fn over_at(&self, since: Micros) -> Micros {
-        self.current.pulse.map_or(self.current.released.unwrap_or(since), Micros)
+        self.current.pulse.map_or(self.current.released.map_or(since, |(at, _)| at), Micros)
     }
 
     /// First moment of the next stretch.
     fn rested(&self, since: Option<Micros>) -> Micros {
-        since.map_or(Micros(0), |at| at.plus(self.limits.min_off_us))
+        since.map_or(Micros(0), |at| at.plus(self.limits.min_off_us)).max(self.not_before)
+    }
+
+    /// End of the cool-down; of a stretch that is about to end it begins now.
+    fn cools_until(&self, now: Micros) -> Option<Micros> {
+        let since = match self.state {
+            State::Active { .. } => Some(now),
+            State::Rest { since } => since,
+        };
+        since.map(|at| at.plus(self.limits.cooldown_us))
     }
 }
 

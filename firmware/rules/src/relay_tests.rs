@@ -12,7 +12,7 @@ fn at(ms: u64) -> Micros {
 
 fn relay(max_on_ms: Option<u64>, min_off_ms: u64) -> Relay {
     let max_on_us = max_on_ms.map(|ms| ms * MS);
-    Relay::new(Limits { safe_on: false, max_on_us, min_off_us: min_off_ms * MS }).unwrap()
+    Relay::new(Limits { max_on_us, min_off_us: min_off_ms * MS, ..Limits::default() }).unwrap()
 }
 
 fn drain(relay: &mut Relay, ms: u64) -> Vec<Move> {
@@ -189,11 +189,11 @@ fn safe_is_at_once_and_forgets_everything() {
     let mut r = relay(None, 100);
     r.hold(0, at(0));
     drain(&mut r, 0);
-    r.force_safe();
+    r.force_safe(Cause::Person);
     assert!(r.next_deadline().is_some_and(|due| due <= at(5)));
-    assert_eq!(drain(&mut r, 5), off(Cause::Safe));
+    assert_eq!(drain(&mut r, 5), off(Cause::Person));
     assert_eq!(drain(&mut r, 500), []);
-    r.force_safe();
+    r.force_safe(Cause::Person);
     assert_eq!(drain(&mut r, 501), [], "safe already");
     assert_eq!(r.pulse(1, MS, at(502)), Answer::Starts);
     assert_eq!(drain(&mut r, 502), on(Cause::Rule(1)));
@@ -201,13 +201,13 @@ fn safe_is_at_once_and_forgets_everything() {
 
 #[test]
 fn safe_forgets_what_waits_for_the_rest_to_end() {
-    for last_word in [Relay::force_safe, Relay::stop] {
+    for last_word in [Relay::force_safe, Relay::stop] as [fn(&mut Relay, Cause); 2] {
         let mut r = relay(None, 100);
         r.pulse(0, MS, at(0));
         drain(&mut r, 0);
         drain(&mut r, 1);
         assert_eq!(r.pulse(0, MS, at(2)), Answer::Waits(at(101)));
-        last_word(&mut r);
+        last_word(&mut r, Cause::Stop);
         assert_eq!(r.next_deadline(), None);
         assert_eq!(drain(&mut r, 500), []);
     }
@@ -218,9 +218,9 @@ fn safe_comes_before_a_pulse_that_is_asked_in_the_same_moment() {
     let mut r = relay(None, 10);
     r.hold(0, at(0));
     drain(&mut r, 0);
-    r.force_safe();
+    r.force_safe(Cause::Person);
     assert!(matches!(r.pulse(1, 5 * MS, at(3)), Answer::Waits(_)));
-    assert_eq!(drain(&mut r, 3), off(Cause::Safe));
+    assert_eq!(drain(&mut r, 3), off(Cause::Person));
     assert_eq!(drain(&mut r, 13), on(Cause::Rule(1)));
 }
 
@@ -229,13 +229,43 @@ fn a_stop_is_final() {
     let mut r = relay(None, 0);
     r.pulse(0, 1_000 * MS, at(0));
     drain(&mut r, 0);
-    r.stop();
+    r.stop(Cause::Stop);
     assert_eq!(r.pulse(0, MS, at(1)), Answer::Refused);
     assert_eq!(r.hold(0, at(1)), Answer::Refused);
     assert_eq!(r.test(MS, at(1)), Answer::Refused);
     assert_eq!(drain(&mut r, 1), off(Cause::Stop));
     assert_eq!(r.hold(0, at(9)), Answer::Refused);
     assert_eq!(drain(&mut r, 9_000), []);
+}
+
+#[test]
+fn a_latch_stays_until_somebody_ends_it_and_obeys_the_longest_time_on() {
+    let mut r = relay(Some(60_000), 0);
+    assert_eq!(r.latch(2, at(0)), Answer::Starts);
+    r.hold(1, at(0));
+    assert_eq!(drain(&mut r, 0), on(Cause::Rule(2)));
+    r.release(1, at(5));
+    r.release(2, at(5));
+    assert_eq!(drain(&mut r, 59_000), [], "the end of a hold does not end the latch");
+    r.unlatch(7, at(59_500));
+    assert_eq!(drain(&mut r, 59_500), off(Cause::Unlatched(7)));
+    r.latch(2, at(60_000));
+    drain(&mut r, 60_000);
+    assert_eq!(drain(&mut r, 120_000), off(Cause::MaxOn));
+    assert_eq!(drain(&mut r, 900_000), [], "a latch that was cut off does not come back");
+}
+
+#[test]
+fn refuses_while_it_cools_down_and_not_after() {
+    let mut r = Relay::new(Limits { cooldown_us: 1_000 * MS, ..Limits::default() }).unwrap();
+    assert_eq!(r.pulse(0, 100 * MS, at(0)), Answer::Starts);
+    drain(&mut r, 0);
+    assert_eq!(r.pulse(1, 200 * MS, at(50)), Answer::Extends, "what is on may stay on");
+    drain(&mut r, 250);
+    assert_eq!(r.pulse(0, 100 * MS, at(300)), Answer::Cools(at(1_250)));
+    assert_eq!(r.test(100 * MS, at(300)), Answer::Cools(at(1_250)));
+    assert_eq!((drain(&mut r, 1_250), r.next_deadline()), (vec![], None), "refused, not kept");
+    assert_eq!(r.hold(0, at(1_250)), Answer::Starts);
 }
 
 #[test]
@@ -250,6 +280,8 @@ enum Step {
     Pulse(u8, u64),
     Hold(u8),
     Release(u8),
+    Latch(u8),
+    Unlatch(u8),
     Test(u64),
     Safe,
     Pass(u64),
@@ -260,6 +292,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..4u8, 1..80u64).prop_map(|(rule, us)| Step::Pulse(rule, us)),
         2 => (0..4u8).prop_map(Step::Hold),
         2 => (0..4u8).prop_map(Step::Release),
+        1 => (0..4u8).prop_map(Step::Latch),
+        1 => (0..4u8).prop_map(Step::Unlatch),
         1 => (1..50u64).prop_map(Step::Test),
         1 => Just(Step::Safe),
         8 => (1..60u64).prop_map(Step::Pass),
@@ -312,10 +346,14 @@ impl Run {
                     let _ = self.relay.hold(rule, self.now);
                 }
                 Step::Release(rule) => self.relay.release(rule, self.now),
+                Step::Latch(rule) => {
+                    let _ = self.relay.latch(rule, self.now);
+                }
+                Step::Unlatch(rule) => self.relay.unlatch(rule, self.now),
                 Step::Test(us) => {
                     let _ = self.relay.test(us, self.now);
                 }
-                Step::Safe => self.relay.force_safe(),
+                Step::Safe => self.relay.force_safe(Cause::Person),
                 Step::Pass(us) => self.pass(us),
             }
             self.settle();
@@ -328,13 +366,15 @@ proptest! {
     fn keeps_its_limits_whatever_is_asked(
         steps in prop::collection::vec(step(), 1..120),
         safe_on: bool, max_on_us in prop::option::of(1..100u64), min_off_us in 0..100u64,
+        cooldown_us in prop_oneof![Just(0), 0..150u64],
     ) {
-        let limits = Limits { safe_on, max_on_us, min_off_us };
+        let limits = Limits { safe_on, max_on_us, min_off_us, cooldown_us };
         let mut run = Run::new(limits);
         run.run(&steps);
         for rule in 0..4 {
             run.relay.release(rule, run.now);
         }
+        run.relay.unlatch(0, run.now);
         run.settle();
         run.pass(100_000);
         prop_assert_eq!(run.relay.next_deadline(), None);
@@ -347,7 +387,7 @@ proptest! {
             if leaves {
                 prop_assert!(max_on_us.is_none_or(|max| next.since(*when) <= max), "on for too long");
             } else {
-                prop_assert!(next.since(*when) >= min_off_us, "not enough rest");
+                prop_assert!(next.since(*when) >= min_off_us.max(cooldown_us), "not enough rest");
             }
         }
         prop_assert_eq!(run.edges.len() as u64, run.relay.moves() * 2);
@@ -358,7 +398,7 @@ proptest! {
         steps in prop::collection::vec(step(), 1..60), late in 1..500u64, max_on_us in 1..100u64,
     ) {
         // Nothing is drained while things are asked: the worst shell.
-        let mut relay = Relay::new(Limits { safe_on: false, max_on_us: Some(max_on_us), min_off_us: 5 }).unwrap();
+        let mut relay = Relay::new(Limits { max_on_us: Some(max_on_us), min_off_us: 5, ..Limits::default() }).unwrap();
         let mut now = Micros(0);
         for step in &steps {
             match *step {
@@ -369,10 +409,14 @@ proptest! {
  let _ = relay.hold(rule, now);
  }
                 Step::Release(rule) => relay.release(rule, now),
+                Step::Latch(rule) => {
+                    let _ = relay.latch(rule, now);
+                }
+                Step::Unlatch(rule) => relay.unlatch(rule, now),
                 Step::Test(us) => {
  let _ = relay.test(us, now);
  }
-                Step::Safe => relay.force_safe(),
+                Step::Safe => relay.force_safe(Cause::Person),
                 Step::Pass(us) => {
                     now = now.plus(us * late);
                     let _ = relay.tick(now);

@@ -1,7 +1,8 @@
 //! What a rule is, and what it orders. Plain data.
 
 use crate::{
-    CameraIx, ClassId, Crossing, Micros, Motion, OutputIx, RuleIx, RulesError, Score, Sieve, Thing, Zone,
+    CameraIx, Circumstances, ClassId, Crossing, InputIx, Micros, Motion, OutputIx, RuleIx, RulesError, Score,
+    Sieve, Thing, Zone,
 };
 use heapless::Vec;
 
@@ -25,6 +26,16 @@ pub enum Action {
         /// How much longer it stays on once the condition no longer holds, microseconds.
         linger_us: u64,
     },
+    /// Switch an output on until another rule's `Unlatch`, or a person, ends it.
+    Latch {
+        /// Which.
+        output: OutputIx,
+    },
+    /// End the latch of an output.
+    Unlatch {
+        /// Which.
+        output: OutputIx,
+    },
     /// Tell people.
     Notify,
 }
@@ -44,6 +55,8 @@ pub struct Rule {
     pub crossing: Option<Crossing>,
     /// Only things on the move, or only such that stand; `None`: either.
     pub moving: Option<bool>,
+    /// What must be so besides.
+    pub circumstances: Circumstances,
     /// Least confidence.
     pub min_score: Score,
     /// How long a thing must have been there, microseconds. 0: fires on first sight.
@@ -75,6 +88,10 @@ impl Rule {
                 return Err(RulesError::LineAndMore);
             }
         }
+        let looks = self.class.is_some() || self.camera.is_some() || self.moving.is_some();
+        if self.circumstances.input.is_some() && (looks || self.circumstances.count > 1) {
+            return Err(RulesError::InputAndMore);
+        }
         if self.actions.is_empty() {
             return Err(RulesError::NoAction);
         }
@@ -87,7 +104,8 @@ impl Rule {
     /// This thing on this camera, doing this, is what the rule is about, dwell and crossing aside.
     pub fn matches(&self, camera: CameraIx, thing: &Thing, motion: Motion) -> bool {
         let does = if self.moving == Some(true) { Motion::Moving } else { Motion::Still };
-        self.camera.is_none_or(|c| c == camera)
+        self.circumstances.input.is_none()
+            && self.camera.is_none_or(|c| c == camera)
             && self.class.is_none_or(|c| c == thing.class)
             && thing.score >= self.min_score.max(self.sieve.min_score(thing.class))
             && self.sieve.admits(thing.class, thing.bbox)
@@ -101,6 +119,8 @@ impl Rule {
 pub struct Order {
     /// The rule that says so.
     pub rule: RuleIx,
+    /// The input it fired on; then the next three mean nothing.
+    pub input: Option<InputIx>,
     /// The camera of the thing it fired on.
     pub camera: CameraIx,
     /// The thing it fired on.
@@ -132,6 +152,16 @@ pub enum What {
     },
     /// This rule no longer holds the output.
     Release {
+        /// Which.
+        output: OutputIx,
+    },
+    /// Switch the output on until it is unlatched.
+    Latch {
+        /// Which.
+        output: OutputIx,
+    },
+    /// End the output's latch.
+    Unlatch {
         /// Which.
         output: OutputIx,
     },

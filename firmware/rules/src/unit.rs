@@ -4,7 +4,9 @@
 pub const FULL: u16 = 10_000;
 
 /// Microseconds on a clock that never jumps back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize,
+)]
 pub struct Micros(pub u64);
 
 impl Micros {
@@ -28,8 +30,12 @@ pub struct ClassId(pub u8);
 pub struct CameraIx(pub u8);
 
 /// The shell's number for an output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct OutputIx(pub u8);
+
+/// The shell's number for an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InputIx(pub u8);
 
 /// A rule's place in its [`crate::RuleBook`], in the order of [`crate::RuleBook::add`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

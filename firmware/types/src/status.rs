@@ -301,6 +301,32 @@ pub struct Health {
     pub counters: Vec<(&'static str, u64)>,
 }
 
+/// One input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InputStatus {
+    /// Its id.
+    pub id: String,
+    /// The line as configured.
+    pub line: String,
+    /// `contact`, `pir`, `door`, `panic` or `key-switch`.
+    pub kind: &'static str,
+    /// Active now: pressed, open, seen, turned.
+    pub active: bool,
+    /// When it changed last since start.
+    pub changed_ms: Option<i64>,
+}
+
+/// Whether the device is armed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ArmView {
+    /// Armed now.
+    pub armed: bool,
+    /// Since when.
+    pub since_ms: i64,
+    /// Who or what said so last, e.g. `user ada`, `input key`, `schedule`.
+    pub by: String,
+}
+
 /// What the event stream sends; the SSE `event:` name is the variant in lower case.
 #[derive(Debug, Clone, Serialize)]
 #[allow(clippy::large_enum_variant, reason = "some a second, and the channel that holds them is short")]
@@ -310,12 +336,18 @@ pub enum Update {
     Camera(CameraStatus),
     /// An output moved.
     Output(OutputStatus),
+    /// An input changed.
+    Input(InputStatus),
+    /// The device was armed or disarmed.
+    Arm(ArmView),
     /// An event began, got better or ended.
     Event(EventView),
     /// What the eye sees right now on one camera; replaces what was said before.
     Detections(Detections),
     /// Something about the whole device changed.
     Health(Health),
+    /// A rule fired.
+    Fired(Firing),
     /// A rule asked to tell people.
     Notice(Notice),
     /// Something needs a person, or no more.
@@ -362,6 +394,27 @@ pub struct Notice {
     pub event: Option<String>,
     /// The camera that saw it.
     pub camera: Option<String>,
+    /// The input that it is about.
+    pub input: Option<String>,
     /// The rule that asked.
     pub rule: Option<String>,
+}
+
+/// A rule that fired.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Firing {
+    /// When.
+    pub at_ms: i64,
+    /// Which.
+    pub rule: String,
+    /// Why, in words.
+    pub why: String,
+    /// The camera it fired on.
+    pub camera: Option<String>,
+    /// The input it fired on.
+    pub input: Option<String>,
+    /// The event it fired on.
+    pub event: Option<String>,
+    /// It only says what it would do.
+    pub dry_run: bool,
 }

@@ -130,7 +130,7 @@ fn one(stage: &Stage<'_>, clips: &Clips, kind: Kind, end: End) -> Result<Figures
         bail!("{} does not start again; its log is in {}", kind.name(), stage.place.short(&logs));
     }
     recorder.stop(|| {})?;
-    let found = verdict(&farm, &recorder, &clips.books, image.is_some().then_some(cut_at));
+    let found = verdict(&farm, &recorder, &clips.books, &farm.sessions(), image.is_some().then_some(cut_at));
     let asked = farm.sessions().iter().skip(before).map(|session| session.asked_at).fold(started, f64::max);
     if found.lost_inside > 0 || found.foreign > 0 || found.repeats > 0 {
         println!("   {found:?}");

@@ -76,15 +76,16 @@ pub(super) struct Verdict {
     pub(super) streams: u64,
 }
 
-/// Compares what `recorder` has with what `farm` sent. Of a stream's first session, what was due by `cut_at` counts as sent.
+/// Compares what `recorder` has with what `farm` sent in these sessions. Of a stream's first, what was due by `cut_at` counts
+/// as sent.
 pub(super) fn verdict(
     farm: &Farm,
     recorder: &Recorder,
     books: &[(Stream, Book)],
+    sessions: &[Session],
     cut_at: Option<f64>,
 ) -> Verdict {
     let mut verdict = Verdict::default();
-    let sessions = farm.sessions();
     for camera in 1..=farm.cameras {
         for (stream, book) in books {
             let of: Vec<&Session> =

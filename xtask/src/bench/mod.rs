@@ -12,6 +12,7 @@ mod footage;
 mod frames;
 mod image;
 mod recorder;
+mod relays;
 mod rtsp;
 mod sizes;
 mod sound;
@@ -66,6 +67,7 @@ const MODES: &[Mode] = &[
     Mode { name: "memory", title: store::MEMORY, needs: &[Needs::RingBench], missing: store::no_tmpfs, seconds: 0, measure: store::memory },
     Mode { name: "sound", title: sound::TITLE, needs: &[Needs::Programs], missing: NOTHING, seconds: 60, measure: sound::measure },
     Mode { name: "sizes", title: sizes::SIZES, needs: &[Needs::Programs], missing: NOTHING, seconds: 0, measure: sizes::sizes },
+    Mode { name: "relays", title: relays::TITLE, needs: &[Needs::Programs], missing: NOTHING, seconds: 0, measure: relays::measure },
     Mode { name: "eye", title: eye::TITLE, needs: &[Needs::Programs], missing: NOTHING, seconds: 60, measure: eye::measure },
     Mode { name: "detector", title: sizes::DETECTOR, needs: &[Needs::Programs], missing: NOTHING, seconds: 0, measure: sizes::detector },
 ];

@@ -22,6 +22,13 @@ pub(super) struct Traces {
 /// Where every trace ends at a moment.
 pub(super) struct Mark(Vec<(PathBuf, usize)>);
 
+impl Mark {
+    /// Bytes of all traces until then: what strace itself has written.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.iter().map(|(_, len)| len).sum()
+    }
+}
+
 impl Traces {
     pub(super) fn new(folder: &Path) -> Self {
         Self { folder: folder.to_path_buf() }

@@ -17,6 +17,8 @@ pub(super) struct Tree {
     pub(super) peak_pss: u64,
     /// Bytes handed to the disk, at the last look.
     pub(super) written: u64,
+    /// Bytes of the calls that write, to whatever they write, at the last look.
+    pub(super) asked: u64,
 }
 
 /// One process of `/proc`.
@@ -50,6 +52,7 @@ impl Tree {
         }
         // A process that was waited for has left its counters to its parent: only those that are there count.
         self.written = members.iter().map(|pid| number(*pid, "io", "write_bytes:")).sum();
+        self.asked = members.iter().map(|pid| number(*pid, "io", "wchar:")).sum();
     }
 
     /// Times that a thread of the tree went to sleep by itself: each is a wake-up. Threads that ended are not counted.

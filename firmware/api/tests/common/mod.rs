@@ -34,6 +34,7 @@ pub struct MemoryDesk {
     /// The senders of live feeds that were opened, with what was asked.
     pub feeds: mpsc::UnboundedSender<(String, StreamKind, mpsc::Sender<LiveMessage>)>,
     pub tested: Mutex<Vec<(String, u32, String)>>,
+    pub armed: Mutex<bool>,
     pub footage: Vec<u8>,
     pub events: Vec<EventView>,
     pub held: Mutex<Vec<HoldView>>,
@@ -129,6 +130,18 @@ impl Desk for MemoryDesk {
             error: None,
         };
         vec![output("siren", false), output("gate", true)]
+    }
+    fn inputs(&self) -> Vec<InputStatus> {
+        let (id, line) = ("door".into(), "sim:4".into());
+        vec![InputStatus { id, line, kind: "door", active: false, changed_ms: None }]
+    }
+    fn arm(&self) -> ArmView {
+        ArmView { armed: *self.armed.lock().unwrap(), since_ms: 5, by: "user ada".into() }
+    }
+    fn set_armed(&self, armed: bool, _who: &str) -> BoxFuture<'_, Result<ArmView, DeskError>> {
+        *self.armed.lock().unwrap() = armed;
+        let arm = self.arm();
+        Box::pin(async { Ok(arm) })
     }
     fn rules(&self) -> Vec<RuleView> {
         vec![RuleView {
@@ -389,6 +402,14 @@ impl Desk for MemoryDesk {
             if found.on { Err(DeskError::Busy("gate is driven by rule night".into())) } else { Ok(found) }
         })
     }
+    fn switch_off(&self, output: &str, _who: &str) -> BoxFuture<'_, Result<OutputStatus, DeskError>> {
+        let found = self.outputs().into_iter().find(|o| o.id == output);
+        let name = output.to_string();
+        Box::pin(async move {
+            let status = found.ok_or(DeskError::UnknownOutput(name))?;
+            Ok(OutputStatus { on: status.safe_on, ..status })
+        })
+    }
 }
 
 /// Gives at most 1000 bytes a read, so that every answer takes several.
@@ -457,6 +478,7 @@ impl Bench {
             updates: broadcast::Sender::new(4),
             feeds: feed_sender,
             tested: Mutex::default(),
+            armed: Mutex::default(),
             footage: (0..300_000u32).map(|n| (n % 251) as u8).collect(),
             events: (0..7).rev().map(MemoryDesk::event).collect(),
             held: Mutex::default(),

@@ -45,6 +45,7 @@ pub(super) struct Message {
     pub(super) event: Option<String>,
     pub(super) label: Option<String>,
     pub(super) rule: Option<String>,
+    pub(super) input: Option<String>,
     /// What a problem is about.
     pub(super) problem: Option<String>,
 }
@@ -84,6 +85,7 @@ impl Writer {
             event: None,
             label: None,
             rule: None,
+            input: None,
             problem: None,
         }
     }
@@ -94,8 +96,8 @@ impl Writer {
             None => self.device.clone(),
         };
         let message = self.message("notice", title, notice.text.clone(), notice.at_ms);
-        let Notice { camera, event, rule, .. } = notice.clone();
-        Message { camera, event, rule, ..message }
+        let Notice { camera, input, event, rule, .. } = notice.clone();
+        Message { camera, input, event, rule, ..message }
     }
 
     fn event(&mut self, event: &EventView) -> Option<Message> {

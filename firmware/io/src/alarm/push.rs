@@ -10,10 +10,11 @@ pub use vapid::SenderKey;
 
 use super::http::{Failure, Target};
 use super::message::{Message, Post, Writer};
-use super::{Alarm, Ended, Letter, Opening, message, tls};
+use super::{Alarm, Ended, Letter, Opening, Scribe, message, tls};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderName, HeaderValue};
+use nightjar_types::status::Update;
 use rustls::ClientConfig;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,8 @@ use std::time::Duration;
 const ROOM: usize = 256 << 10;
 /// The longest pause between two tries.
 const LONGEST: Duration = Duration::from_secs(300);
+/// As in the configuration.
+const NAME: &str = "[push]";
 const TTL: HeaderName = HeaderName::from_static("ttl");
 const URGENCY: HeaderName = HeaderName::from_static("urgency");
 /// A push service keeps a message for a phone that is off for as long as we would, seconds.
@@ -31,22 +34,37 @@ struct Push {
     book: Arc<Book>,
     contact: String,
     lan: bool,
-    tls: Arc<ClientConfig>,
+    ca_file: Option<String>,
+    /// `None`: nobody has asked for messages yet, and whom the system trusts is not in memory for it.
+    tls: Option<Arc<ClientConfig>>,
+}
+
+/// Writes while somebody has asked for messages.
+struct Asked {
+    book: Arc<Book>,
+    writer: Writer,
+}
+
+impl Scribe for Asked {
+    fn write(&mut self, update: &Update) -> Vec<Letter> {
+        if self.book.is_empty() { Vec::new() } else { self.writer.write(update) }
+    }
 }
 
 pub(super) fn open(opening: &Opening<'_>) -> Result<Vec<Alarm>, String> {
     let world = &opening.config.world;
     let Some((push, book)) = world.push.as_ref().zip(opening.book.clone()) else { return Ok(Vec::new()) };
-    let tls = tls::client("[push]", push.ca_file.as_deref())?;
+    let is_needed = push.ca_file.is_some() || !book.is_empty();
+    let tls = is_needed.then(|| tls::client(NAME, push.ca_file.as_deref())).transpose()?;
     Ok(vec![Alarm {
         id: "push".into(),
         target: "browsers that asked for it".into(),
         offline: "Needs the internet, here and on the phone: the messages go through the browser's maker.",
         room: ROOM,
         longest: LONGEST,
-        scribe: Box::new(Writer::new(opening, push.tells)),
+        scribe: Box::new(Asked { book: book.clone(), writer: Writer::new(opening, push.tells) }),
         courier: message::courier(
-            Push { book, contact: push.contact.clone(), lan: push.lan, tls },
+            Push { book, contact: push.contact.clone(), lan: push.lan, ca_file: push.ca_file.clone(), tls },
             opening.deadline,
         ),
     }])
@@ -57,9 +75,10 @@ impl Post for Push {
         Box::pin(async move {
             let body = shown(&Message::read(letter)?);
             let all = self.book.all();
+            let tls = self.tls()?;
             let (mut reached, mut later) = (0, None);
             for to in &all {
-                match self.send(to, &body).await {
+                match self.send(to, &tls, &body).await {
                     Ok(_) => reached += 1,
                     // RFC 8030, section 7.3: the browser does not want it any more
                     Err(Failure::Gone(_)) => {
@@ -79,9 +98,17 @@ impl Post for Push {
 }
 
 impl Push {
-    async fn send(&self, to: &Subscription, body: &[u8]) -> Result<String, Failure> {
-        let target =
-            Target::new("[push]", &to.endpoint, self.lan, Some(self.tls.clone())).map_err(Failure::Never)?;
+    fn tls(&mut self) -> Result<Arc<ClientConfig>, Failure> {
+        if let Some(tls) = &self.tls {
+            return Ok(tls.clone());
+        }
+        let made = tls::client(NAME, self.ca_file.as_deref());
+        let made = made.map_err(|words| Failure::Later(Ended::slow(words)))?;
+        Ok(self.tls.insert(made).clone())
+    }
+
+    async fn send(&self, to: &Subscription, tls: &Arc<ClientConfig>, body: &[u8]) -> Result<String, Failure> {
+        let target = Target::new(NAME, &to.endpoint, self.lan, Some(tls.clone())).map_err(Failure::Never)?;
         let failed = || Failure::Later(Ended::soon("[push]: no random bytes from the system".into()));
         let token = self.book.key().token(&target.origin(), &self.contact).ok_or_else(failed)?;
         let sealed = seal::seal(to, body).map_err(Failure::Never)?;

@@ -98,8 +98,8 @@ impl World {
     pub fn test(&self, alarm: &str, who: &str) -> Option<AlarmView> {
         let post = self.find(alarm)?;
         let (at_ms, text) = (clock::wall().as_ms(), format!("Test by {who}. All is well."));
-        let (event, camera, rule) = (None, None, None);
-        let notice = Update::Notice(Notice { at_ms, text: text.clone(), event, camera, rule });
+        let (event, camera, input, rule) = (None, None, None, None);
+        let notice = Update::Notice(Notice { at_ms, text: text.clone(), event, camera, input, rule });
         let (kind, subject) = (ProblemKind::Alarm, post.id.clone());
         let problem = ProblemView { kind, subject, words: text, start_ms: at_ms, end_ms: Some(at_ms) };
         if post.write(&notice) == 0 {

@@ -10,11 +10,6 @@ use std::sync::Arc;
 
 /// Smallest and largest slab, bytes; every slab is a power of two.
 pub(super) const SLABS: std::ops::RangeInclusive<u64> = 1 << 20..=64 << 20;
-/// A slab has so many bytes.
-pub(super) fn is_whole(len: u64) -> bool {
-    SLABS.contains(&len) && len.is_power_of_two()
-}
-
 /// Says which volume this is.
 const MARKER: &str = ".nightjar/volume";
 
@@ -131,6 +126,11 @@ fn random_id() -> String {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).expect("the kernel gives random bytes");
     bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// A slab has so many bytes.
+pub(super) fn is_whole(len: u64) -> bool {
+    SLABS.contains(&len) && len.is_power_of_two()
 }
 
 pub(super) fn parse(bytes: &[u8]) -> Result<String, String> {

@@ -1,7 +1,7 @@
 //! The recorder's messages at a real broker that is killed, frozen, guarded, or none.
 
 use super::mosquitto::Mosquitto;
-use super::rig::{detections, event, notice, open, start, until};
+use super::rig::{arm, detections, event, firing, input, notice, open, output, start, until};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -67,6 +67,8 @@ async fn what_is_now_is_retained_and_the_broker_says_that_the_device_is_gone() {
         Some("OFF"),
         "its safe level, before it ever moved"
     );
+    let about: Value = serde_json::from_str(found("nightjar/barn/output/siren/about").unwrap()).unwrap();
+    assert_eq!((&about["safe"], &about["cause"]), (&Value::Bool(true), &Value::Null));
     assert_eq!(found("nightjar/barn/front/events"), None, "what happened is not retained");
     world.tell(&event(1, true));
     drop(world);
@@ -74,6 +76,51 @@ async fn what_is_now_is_retained_and_the_broker_says_that_the_device_is_gone() {
     let last = late.until(|topic, payload| topic == "nightjar/barn/status" && payload == "offline").await;
     let off = ("nightjar/barn/front/seen/person".to_string(), "OFF".to_string());
     assert!(last.contains(&off), "what waits at the stop still goes out: {last:?}");
+}
+
+#[tokio::test]
+async fn outputs_inputs_and_arming_are_retained_as_they_are_and_told_as_they_change() {
+    let broker = broker(OPEN).await;
+    let mut listener = broker.listen("nightjar/#", &[]).await;
+    let (world, couriers) = start(&mqtt(broker.port, ""), DEADLINE);
+    world.tell(&arm(false, 1_000));
+    world.tell(&input(true, None));
+    world.tell(&notice("so it was found"));
+    let told = listener.until(|topic, _| topic == "nightjar/barn/notices").await;
+    let is_news = |topic: &str| ["outputs", "inputs", "arming"].iter().any(|list| topic.ends_with(list));
+    assert!(!told.iter().any(|(topic, _)| is_news(topic)), "how it is at the start is no news: {told:?}");
+    world.tell(&arm(true, 2_000));
+    world.tell(&input(false, Some(3_000)));
+    world.tell(&output(true, "rule siren: input door", None));
+    world.tell(&output(false, "time is over", Some("the line does not answer")));
+    world.tell(&firing());
+    let told = listener.until(|topic, _| topic == "nightjar/barn/rules").await;
+    let news: Vec<(&str, Value)> = told
+        .iter()
+        .filter(|(topic, _)| is_news(topic))
+        .map(|(topic, payload)| (topic.as_str(), serde_json::from_str(payload).unwrap()))
+        .collect();
+    let types: Vec<(&str, &str)> =
+        news.iter().map(|(topic, news)| (*topic, news["type"].as_str().unwrap())).collect();
+    assert_eq!(
+        types,
+        [
+            ("nightjar/barn/arming", "armed"),
+            ("nightjar/barn/inputs", "OFF"),
+            ("nightjar/barn/outputs", "moved"),
+            ("nightjar/barn/outputs", "failed"),
+        ]
+    );
+    assert_eq!(news[2].1["output"]["cause"], "rule siren: input door");
+    until(&world, "all is acknowledged", |view| view.waiting == 0).await;
+    let mut late = broker.listen("nightjar/barn/+/+/+", &[]).await;
+    world.tell(&output(true, "user ada tests it", None));
+    let now = late.until(|_, payload| payload.contains("user ada tests it")).await;
+    let found = |topic: &str| now.iter().find(|(t, _)| t == topic).map(|(_, payload)| payload.as_str());
+    assert_eq!(found("nightjar/barn/input/door/state"), Some("OFF"));
+    let about = found("nightjar/barn/output/siren/about").unwrap();
+    assert!(about.contains("the line does not answer"), "{about}");
+    couriers.stop().await;
 }
 
 #[tokio::test]

@@ -141,5 +141,19 @@ async fn browsers_are_sent_what_only_they_can_read_and_one_that_left_is_forgotte
     until(&world, "told", |view| view.delivered == 2).await;
     assert!(book.all().is_empty(), "its service says that it is gone");
     assert!(!format!("{:?}", world.views()).contains("hunter2"));
+    world.tell(&notice("nobody asks any more"));
+    assert_eq!(world.views()[0].waiting, 0);
+    couriers.stop().await;
+}
+
+#[tokio::test]
+async fn without_an_alarm_nothing_runs_and_nothing_waits() {
+    let (world, couriers) = start("", DEADLINE);
+    assert!(world.is_empty() && world.views().is_empty());
+    couriers.stop().await;
+    let (_dir, book) = book();
+    let (world, couriers) = start_with("[push]\ncontact = \"mailto:me@example.org\"\n", &book, DEADLINE);
+    world.tell(&notice("no browser asked"));
+    assert_eq!((world.views()[0].waiting, world.views()[0].delivered), (0, 0));
     couriers.stop().await;
 }

@@ -3,7 +3,9 @@
 use futures_util::FutureExt;
 use nightjar_io::alarm::{self, Book, Couriers, Opening, World};
 use nightjar_types::config::{Config, Password};
-use nightjar_types::status::{Detections, EventView, Look, Notice, Update};
+use nightjar_types::status::{
+    ArmView, Detections, EventView, Firing, InputStatus, Look, Notice, OutputStatus, Update,
+};
 use nightjar_types::world::{AlarmView, ProblemKind, ProblemView};
 use nightjar_types::{BBox, Detection, EventId, Secret, Wall};
 use std::future::Future;
@@ -24,6 +26,10 @@ main = "synthetic:"
 [[output]]
 id = "siren"
 line = "sim:1"
+[[input]]
+id = "door"
+line = "sim:2"
+kind = "door"
 "#;
 
 /// A browser's key and secret: those of RFC 8291, section 5.
@@ -82,8 +88,44 @@ pub(crate) fn event(n: u16, is_over: bool) -> Update {
 }
 
 pub(crate) fn notice(text: &str) -> Update {
-    let (camera, rule) = (Some("front".into()), Some("rule-1".into()));
-    Update::Notice(Notice { at_ms: 1_795_000_000_000, text: text.into(), event: None, camera, rule })
+    let (event, camera, input, rule) = (None, Some("front".into()), None, Some("rule-1".into()));
+    Update::Notice(Notice { at_ms: 1_795_000_000_000, text: text.into(), event, camera, input, rule })
+}
+
+pub(crate) fn arm(armed: bool, since_ms: i64) -> Update {
+    Update::Arm(ArmView { armed, since_ms, by: "input key".into() })
+}
+
+pub(crate) fn input(active: bool, changed_ms: Option<i64>) -> Update {
+    Update::Input(InputStatus { id: "door".into(), line: "sim:2".into(), kind: "door", active, changed_ms })
+}
+
+/// The siren, moved at a moment of its own.
+pub(crate) fn output(on: bool, cause: &str, error: Option<&str>) -> Update {
+    Update::Output(OutputStatus {
+        id: "siren".into(),
+        line: "sim:1".into(),
+        driver: "sim".into(),
+        on,
+        safe_on: false,
+        until_ms: None,
+        cause: Some(cause.into()),
+        moved_ms: Some(1_795_000_000_000 + cause.len() as i64),
+        moves: 1,
+        error: error.map(str::to_string),
+    })
+}
+
+pub(crate) fn firing() -> Update {
+    Update::Fired(Firing {
+        at_ms: 1_795_000_000_000,
+        rule: "siren".into(),
+        why: "rule siren: input door".into(),
+        camera: None,
+        input: Some("door".into()),
+        event: None,
+        dry_run: false,
+    })
 }
 
 pub(crate) fn problem(is_over: bool) -> Update {

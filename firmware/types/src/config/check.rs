@@ -24,18 +24,25 @@ pub(super) fn resolve(typed: Typed) -> Result<Config, Vec<Fault>> {
         .map(|camera| typed::Camera { tamper: camera.tamper.or(Some(tamper)), ..camera });
     let cameras: Vec<Camera> = cameras.filter_map(|camera| c.camera(camera, &record, &keep)).collect();
     let outputs: Vec<Output> = typed.output.into_iter().filter_map(|output| c.output(output)).collect();
+    let mut fault = |text| c.fault(text);
+    let inputs: Vec<Input> =
+        typed.input.into_iter().filter_map(|input| inputs::input(input, &mut fault)).collect();
+    let arm = inputs::arm(typed.arm, &mut fault);
+    inputs::never_with(&outputs, &mut fault);
     let rules = typed.rule.into_iter().enumerate();
-    let rules: Vec<Rule> = rules.filter_map(|(i, rule)| c.rule(i, rule, &cameras, &outputs)).collect();
+    let rules: Vec<Rule> =
+        rules.filter_map(|(i, rule)| c.rule(i, rule, &cameras, &inputs, &outputs)).collect();
     c.unique("camera", cameras.iter().map(|x| &x.id));
     c.devices(&cameras);
     c.unique("output", outputs.iter().map(|x| &x.id));
+    c.unique("input", inputs.iter().map(|x| &x.id));
     c.unique("rule", rules.iter().map(|x| &x.id));
-    for (i, output) in outputs.iter().enumerate() {
-        if let Some(first) = outputs[..i].iter().find(|o| o.line == output.line) {
-            c.fault(format!(
-                "output \"{}\": line {} is taken by output \"{}\"; give it another line",
-                output.id, output.line, first.id
-            ));
+    let of_outputs = outputs.iter().map(|o| (format!("output \"{}\"", o.id), &o.line));
+    let lines: Vec<_> =
+        of_outputs.chain(inputs.iter().map(|i| (format!("input \"{}\"", i.id), &i.line))).collect();
+    for (i, (what, line)) in lines.iter().enumerate() {
+        if let Some((first, _)) = lines[..i].iter().find(|(_, other)| other == line) {
+            c.fault(format!("{what}: line {line} is taken by {first}; give it another line"));
         }
     }
     if typed.storage.quota.0 < MIN_QUOTA {
@@ -104,7 +111,11 @@ pub(super) fn resolve(typed: Typed) -> Result<Config, Vec<Fault>> {
         return Err(c.faults);
     }
     Ok(Config {
-        device: Device { name: typed.device.name, state_dir: typed.device.state_dir },
+        device: Device {
+            name: typed.device.name,
+            state_dir: typed.device.state_dir,
+            timezone: typed.device.timezone,
+        },
         storage: Storage {
             path: typed.storage.path,
             quota: typed.storage.quota.0,
@@ -133,6 +144,8 @@ pub(super) fn resolve(typed: Typed) -> Result<Config, Vec<Fault>> {
         night,
         cameras,
         outputs,
+        inputs,
+        arm,
         rules,
         world,
     })
@@ -302,8 +315,19 @@ impl Checker {
         };
         let is_active_low = either("active", &output.active, "low", "high");
         let is_safe_on = either("safe", &output.safe, "on", "off");
+        let never_with =
+            inputs::names(&format!("{what}: never_with"), output.never_with, &mut |text| self.fault(text));
         let id = self.name("output id", &output.id)?;
-        Some(Output { id, line: output.line, is_active_low, is_safe_on, max_on: output.max_on.0 })
+        Some(Output {
+            id,
+            line: output.line,
+            is_active_low,
+            is_safe_on,
+            max_on: output.max_on.0,
+            min_off: output.min_off.0,
+            cooldown: output.cooldown.0,
+            never_with,
+        })
     }
 
     fn rule(
@@ -311,6 +335,7 @@ impl Checker {
         index: usize,
         rule: typed::Rule,
         cameras: &[Camera],
+        inputs: &[Input],
         outputs: &[Output],
     ) -> Option<Rule> {
         let id = rule.id.unwrap_or_else(|| format!("rule-{}", index + 1));
@@ -326,7 +351,11 @@ impl Checker {
             }
         }
         let direction = sight::way(&what, rule.when.direction.as_deref(), &mut |text| self.fault(text));
+        let circumstances = inputs::circumstances(&what, &rule.when, inputs, &mut |text| self.fault(text));
         self.score(&format!("{what}: score"), rule.when.score);
+        // A thing is told once in a while; a button is obeyed each time.
+        let usual = if circumstances.input.is_some() { 0 } else { 10_000 };
+        let cooldown = rule.cooldown.unwrap_or(value::Span::millis(usual));
         let count = rule.actions.0.len();
         if !(1..=4).contains(&count) {
             self.fault(format!("{what}: \"do\" needs 1 to 4 actions, has {count}"));
@@ -346,9 +375,11 @@ impl Checker {
                 score: rule.when.score,
                 dwell: rule.when.dwell.0,
                 away: rule.when.away.0,
+                circumstances,
             },
             actions,
-            cooldown: rule.cooldown.0,
+            cooldown: cooldown.0,
+            is_dry_run: rule.dry_run,
         })
     }
 
@@ -360,19 +391,31 @@ impl Checker {
             }
             found.map(|o| o.id.clone())
         };
-        match (action.pulse, action.hold, action.notify, action.lasting, action.linger) {
-            (Some(pulse), None, None, on_for, None) => Some(RuleAction::Pulse {
+        let typed::Action { pulse, hold, latch, release, notify, lasting, linger } = action;
+        let verbs = [&pulse, &hold, &latch, &release, &notify];
+        let is_one = verbs.iter().filter(|verb| verb.is_some()).count() == 1;
+        match (pulse, hold, latch, release, notify) {
+            (Some(pulse), ..) if is_one && linger.is_none() => Some(RuleAction::Pulse {
                 output: output(&pulse)?,
-                on_for: on_for.map_or(Duration::from_secs(1), |s| s.0),
+                on_for: lasting.map_or(Duration::from_secs(1), |s| s.0),
             }),
-            (None, Some(hold), None, None, linger) => Some(RuleAction::Hold {
+            (_, Some(hold), ..) if is_one && lasting.is_none() => Some(RuleAction::Hold {
                 output: output(&hold)?,
                 linger: linger.map_or(Duration::from_secs(2), |s| s.0),
             }),
-            (None, None, Some(text), None, None) => Some(RuleAction::Notify { text }),
+            (_, _, Some(latch), ..) if is_one && lasting.is_none() && linger.is_none() => {
+                Some(RuleAction::Latch { output: output(&latch)? })
+            }
+            (_, _, _, Some(release), _) if is_one && lasting.is_none() && linger.is_none() => {
+                Some(RuleAction::Release { output: output(&release)? })
+            }
+            (.., Some(text)) if is_one && lasting.is_none() && linger.is_none() => {
+                Some(RuleAction::Notify { text })
+            }
             _ => {
                 self.fault(format!(
-                    "{what}: an action is {{pulse = \"output\", for = \"3s\"}}, {{hold = \"output\", linger = \"2s\"}} or {{notify = \"text\"}}"
+                    "{what}: an action is {{pulse = \"output\", for = \"3s\"}}, {{hold = \"output\", linger = \"2s\"}}, {{latch = \"output\"}}, \
+                     {{release = \"output\"}} or {{notify = \"text\"}}"
                 ));
                 None
             }

@@ -2,8 +2,10 @@
 
 mod check;
 mod error;
+mod inputs;
 mod night;
 mod recording;
+mod schedule;
 mod sight;
 mod typed;
 mod value;
@@ -11,8 +13,10 @@ mod world;
 
 pub use check::SCHEMES;
 pub use error::{ConfigError, Fault};
+pub use inputs::{Arm, Circumstances, Input, InputKind, Pull};
 pub use night::Night;
 pub use recording::{Keep, Limit, Mode, Record, Thin, ThinTo};
+pub use schedule::{Schedule, WEEK_MIN};
 pub use sight::{Filter, Limits, Line, Scores, Way};
 pub use typed::Typed;
 pub use world::{Email, MailTls, Mqtt, Ntfy, Push, Tells, Webhook, World};
@@ -43,6 +47,10 @@ pub struct Config {
     pub cameras: Vec<Camera>,
     /// `[[output]]`, in file order.
     pub outputs: Vec<Output>,
+    /// `[[input]]`, in file order.
+    pub inputs: Vec<Input>,
+    /// `[arm]`.
+    pub arm: Arm,
     /// `[[rule]]`, in file order.
     pub rules: Vec<Rule>,
     /// Who outside is told.
@@ -56,6 +64,8 @@ pub struct Device {
     pub name: String,
     /// Users, keys and audit; `None` means `.nightjar/state` in the storage folder.
     pub state_dir: Option<String>,
+    /// Name of its time zone, e.g. `Europe/Berlin`, or a POSIX rule; `None`: the system's.
+    pub timezone: Option<String>,
 }
 
 /// Where footage goes.
@@ -195,8 +205,14 @@ pub struct Output {
     pub is_active_low: bool,
     /// The safe state is "on".
     pub is_safe_on: bool,
-    /// Longest time it may stay on.
+    /// Longest time it may stay on; zero: no limit.
     pub max_on: Duration,
+    /// Least time at the safe level between two times on: what comes sooner waits.
+    pub min_off: Duration,
+    /// After it was on, what comes within this is refused.
+    pub cooldown: Duration,
+    /// Never on together with these.
+    pub never_with: Vec<OutputId>,
 }
 
 /// When → do.
@@ -210,9 +226,11 @@ pub struct Rule {
     pub actions: Vec<RuleAction>,
     /// Least time between two firings.
     pub cooldown: Duration,
+    /// It fires and tells, but moves no output.
+    pub is_dry_run: bool,
 }
 
-/// A condition on a tracked thing. Absent parts match everything.
+/// A condition on a tracked thing or on an input. Absent parts match everything.
 #[derive(Debug, Clone, PartialEq)]
 pub struct When {
     /// Class name.
@@ -233,6 +251,8 @@ pub struct When {
     pub dwell: Duration,
     /// Absences up to this do not end its being there.
     pub away: Duration,
+    /// Inputs, arming, time and number.
+    pub circumstances: Circumstances,
 }
 
 /// What a rule does.
@@ -252,6 +272,16 @@ pub enum RuleAction {
         /// How much longer.
         linger: Duration,
     },
+    /// On until a rule or a person ends it.
+    Latch {
+        /// Which output.
+        output: OutputId,
+    },
+    /// Ends the latch of an output.
+    Release {
+        /// Which output.
+        output: OutputId,
+    },
     /// Tell people.
     Notify {
         /// The text.
@@ -270,6 +300,14 @@ impl Config {
     pub fn from_toml(text: &str, file: &str) -> Result<Self, ConfigError> {
         let typed: Typed = toml::from_str(text).map_err(|e| error::from_toml(&e, text, file))?;
         check::resolve(typed).map_err(|faults| ConfigError { file: file.into(), faults })
+    }
+
+    /// One (text, file) with the rules of another in place of its own.
+    pub fn with_rules_of(whole: (&str, &str), rules: (&str, &str)) -> Result<Self, ConfigError> {
+        let parse =
+            |(text, file)| toml::from_str::<Typed>(text).map_err(|e| error::from_toml(&e, text, file));
+        let typed = Typed { rule: parse(rules)?.rule, ..parse(whole)? };
+        check::resolve(typed).map_err(|faults| ConfigError { file: rules.1.into(), faults })
     }
 }
 

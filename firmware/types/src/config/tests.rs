@@ -232,3 +232,94 @@ fn local_cameras_are_checked_and_a_device_belongs_to_one_camera() {
     let both = camera("a", "test:") + &camera("b", "test:");
     assert!(Config::from_toml(&both, "x").is_ok(), "a made-up camera can be had twice");
 }
+
+const IO: &str = r#"
+[device]
+timezone = "Europe/Berlin"
+[arm]
+schedule = ["mon-fri 22:00-06:00", "sat,sun"]
+[[input]]
+id = "door"
+line = "sim:4"
+kind = "door"
+active = "low"
+pull = "up"
+[[input]]
+id = "key"
+line = "sim:5"
+kind = "key-switch"
+debounce = "0ms"
+[[output]]
+id = "up"
+line = "sim:1"
+min_off = "1s"
+cooldown = "30s"
+never_with = "down"
+[[output]]
+id = "down"
+line = "sim:2"
+[[rule]]
+when = { input = "door", becomes = "off", dwell = "5s", armed = true, during = "22:00-06:00" }
+do = [{ latch = "up" }, { release = "down" }]
+[[rule]]
+when = { class = "person", count = 2 }
+do = { pulse = "up" }
+dry_run = true
+"#;
+
+#[test]
+fn reads_inputs_arming_and_outputs_that_are_kept_apart() {
+    let c = Config::from_toml(IO, "x").unwrap();
+    let [door, key] = &c.inputs[..] else { panic!("{:?}", c.inputs) };
+    assert_eq!((door.kind, door.is_active_low, door.pull), (InputKind::Door, true, Pull::Up));
+    assert_eq!((door.debounce.as_millis(), key.debounce.as_millis()), (50, 0));
+    assert_eq!(c.arm.schedule.unwrap().spans.len(), 7);
+    let up = &c.outputs[0];
+    assert_eq!((up.min_off.as_secs(), up.cooldown.as_secs(), up.never_with[0].as_str()), (1, 30, "down"));
+    let [door, person] = &c.rules[..] else { panic!("{:?}", c.rules) };
+    let given = &door.when.circumstances;
+    assert_eq!(given.input.as_ref().map(|(id, on)| (id.as_str(), *on)), Some(("door", false)));
+    assert_eq!((given.armed, given.during.as_ref().map(|d| d.spans.len())), (Some(true), Some(7)));
+    assert_eq!((door.cooldown.as_secs(), person.cooldown.as_secs()), (0, 10), "a button is obeyed each time");
+    assert!(matches!(door.actions[..], [RuleAction::Latch { .. }, RuleAction::Release { .. }]));
+    assert!(person.is_dry_run && person.when.circumstances.count == 2);
+}
+
+#[test]
+fn what_cannot_be_heard_or_kept_apart_is_named_with_the_mend() {
+    for (from, to, expected) in [
+        ("line = \"sim:5\"", "line = \"sim:1\"", "input \"key\": line sim:1 is taken by output \"up\""),
+        (
+            "never_with = \"down\"",
+            "never_with = \"dwon\"",
+            "output \"up\": never_with: there is no output \"dwon\"",
+        ),
+        ("never_with = \"down\"", "never_with = \"up\"", "it is that output itself"),
+        ("never_with = \"down\"", "never_with = \"down\"\nsafe = \"on\"", "only outputs with safe = \"off\""),
+        ("input = \"door\"", "input = \"gate\"", "rule \"rule-1\": there is no input \"gate\""),
+        ("becomes = \"off\"", "becomes = \"shut\"", "\"shut\" is neither \"on\" nor \"off\""),
+        ("input = \"door\"", "camera = \"front\"", "becomes is said of an input"),
+        (
+            "input = \"door\"",
+            "input = \"door\", class = \"cat\"",
+            "class is said of what a camera sees, not of an input",
+        ),
+        ("during = \"22:00-06:00\"", "during = \"at night\"", "\"at night\" is no time of the week such as"),
+        ("count = 2", "count = 0", "count: at least 1"),
+        ("kind = \"door\"", "kind = \"dor\"", "unknown variant `dor`"),
+        ("{ latch = \"up\" }", "{ latch = \"up\", for = \"3s\" }", "{latch = \"output\"}"),
+        ("{ latch = \"up\" }", "{ latch = \"up\", pulse = \"up\" }", "an action is"),
+    ] {
+        let words = refused(&IO.replacen(from, to, 1));
+        assert!(words.contains(expected), "{words}\n  has not: {expected}");
+    }
+}
+
+#[test]
+fn rules_of_another_file_take_the_place_of_its_own() {
+    let rules = "[[rule]]\nid = \"new\"\nwhen = { input = \"door\" }\ndo = { pulse = \"down\" }\n";
+    let c = Config::with_rules_of((IO, "nightjar.toml"), (rules, "new.toml")).unwrap();
+    assert_eq!((c.rules.len(), c.rules[0].id.as_str(), c.outputs.len()), (1, "new", 2));
+    let wrong = Config::with_rules_of((IO, "nightjar.toml"), (&rules.replace("door", "gate"), "new.toml"));
+    assert!(wrong.unwrap_err().to_string().starts_with("new.toml: rule \"new\": there is no input \"gate\""));
+}

@@ -1,5 +1,6 @@
 //! What a person wrote, key by key. Unknown keys are refused. Absent keys take the values given here.
 
+use super::inputs::{Texts, TypedArm, TypedInput};
 use super::sight::{TypedLimits, TypedLine, TypedMask, TypedScores};
 use super::value::{ByteSize, OneOrMany, Span};
 use super::world::{TypedEmail, TypedMqtt, TypedNtfy, TypedPush, TypedWebhook};
@@ -21,6 +22,8 @@ pub struct Typed {
     pub(super) night: super::night::Typed,
     pub(super) camera: Vec<Camera>,
     pub(super) output: Vec<Output>,
+    pub(super) input: Vec<TypedInput>,
+    pub(super) arm: TypedArm,
     pub(super) rule: Vec<Rule>,
     pub(super) mqtt: Option<TypedMqtt>,
     pub(super) webhook: Vec<TypedWebhook>,
@@ -34,11 +37,12 @@ pub struct Typed {
 pub(super) struct Device {
     pub(super) name: String,
     pub(super) state_dir: Option<String>,
+    pub(super) timezone: Option<String>,
 }
 
 impl Default for Device {
     fn default() -> Self {
-        Self { name: "nightjar".into(), state_dir: None }
+        Self { name: "nightjar".into(), state_dir: None, timezone: None }
     }
 }
 
@@ -217,6 +221,11 @@ pub(super) struct Output {
     pub(super) safe: String,
     #[serde(default = "ten_minutes")]
     pub(super) max_on: Span,
+    #[serde(default = "nothing")]
+    pub(super) min_off: Span,
+    #[serde(default = "nothing")]
+    pub(super) cooldown: Span,
+    pub(super) never_with: Option<Texts>,
 }
 
 fn high() -> String {
@@ -225,6 +234,10 @@ fn high() -> String {
 
 fn off() -> String {
     "off".into()
+}
+
+fn nothing() -> Span {
+    Span::millis(0)
 }
 
 fn ten_minutes() -> Span {
@@ -239,12 +252,9 @@ pub(super) struct Rule {
     pub(super) when: When,
     #[serde(rename = "do")]
     pub(super) actions: OneOrMany<Action>,
-    #[serde(default = "ten_seconds")]
-    pub(super) cooldown: Span,
-}
-
-fn ten_seconds() -> Span {
-    Span::millis(10_000)
+    pub(super) cooldown: Option<Span>,
+    #[serde(default)]
+    pub(super) dry_run: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -259,6 +269,11 @@ pub(super) struct When {
     pub(super) score: f32,
     pub(super) dwell: Span,
     pub(super) away: Span,
+    pub(super) count: Option<u8>,
+    pub(super) input: Option<String>,
+    pub(super) becomes: Option<String>,
+    pub(super) armed: Option<bool>,
+    pub(super) during: Option<Texts>,
 }
 
 impl Default for When {
@@ -273,6 +288,11 @@ impl Default for When {
             score: 0.5,
             dwell: Span::millis(0),
             away: Span::millis(0),
+            count: None,
+            input: None,
+            becomes: None,
+            armed: None,
+            during: None,
         }
     }
 }
@@ -282,6 +302,8 @@ impl Default for When {
 pub(super) struct Action {
     pub(super) pulse: Option<String>,
     pub(super) hold: Option<String>,
+    pub(super) latch: Option<String>,
+    pub(super) release: Option<String>,
     pub(super) notify: Option<String>,
     #[serde(rename = "for")]
     pub(super) lasting: Option<Span>,

@@ -83,7 +83,7 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
-/// `do = {…}` or `do = [{…}, {…}]`. Not an untagged enum, so that an error inside still names the key.
+/// `do = {…}` or `do = [{…}, {…}]`; `during = "…"` or `during = ["…", "…"]`. Not an untagged enum, so that an error inside still names the key.
 #[derive(Debug, Clone)]
 pub(super) struct OneOrMany<T>(pub(super) Vec<T>);
 
@@ -93,7 +93,7 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for OneOrMany<T> {
         impl<'de, T: DeserializeOwned> Visitor<'de> for Either<T> {
             type Value = Vec<T>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a table or a list of tables")
+                f.write_str("one item or a list of items")
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
                 let mut all = Vec::new();
@@ -101,6 +101,9 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for OneOrMany<T> {
                     all.push(one);
                 }
                 Ok(all)
+            }
+            fn visit_str<E: de::Error>(self, one: &str) -> Result<Vec<T>, E> {
+                T::deserialize(de::value::StrDeserializer::new(one)).map(|one| vec![one])
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Vec<T>, A::Error> {
                 T::deserialize(de::value::MapAccessDeserializer::new(map)).map(|one| vec![one])

@@ -2,7 +2,7 @@
 //! <https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery>
 
 use super::scribe::{ANY, OFFLINE, Topics, classes};
-use nightjar_types::config::Config;
+use nightjar_types::config::{Config, InputKind};
 use nightjar_types::scene::TAMPER_CLASS;
 use serde_json::{Value, json};
 
@@ -59,8 +59,27 @@ pub(super) fn things(config: &Config, device: &str, topics: &Topics) -> Vec<(Str
         }
     }
     for output in &config.outputs {
-        let state = json!({ "state_topic": topics.output(output.id.as_str()) });
-        add("binary_sensor", format!("output-{}", output.id), format!("Output {}", output.id), state);
+        let id = output.id.as_str();
+        let state = json!({
+            "state_topic": topics.output(id, "state"),
+            "json_attributes_topic": topics.output(id, "about"),
+        });
+        add("binary_sensor", format!("output-{id}"), format!("Output {id}"), state);
     }
+    for input in &config.inputs {
+        let mut state = json!({ "state_topic": topics.input(input.id.as_str()) });
+        match input.kind {
+            InputKind::Door => state["device_class"] = "door".into(),
+            InputKind::Pir => state["device_class"] = "motion".into(),
+            InputKind::Contact | InputKind::Panic | InputKind::KeySwitch => {}
+        }
+        add("binary_sensor", format!("input-{}", input.id), format!("Input {}", input.id), state);
+    }
+    let arm = json!({
+        "state_topic": topics.arm(),
+        "value_template": "{{ 'ON' if value_json.armed else 'OFF' }}",
+        "json_attributes_topic": topics.arm(),
+    });
+    add("binary_sensor", "arm".into(), "Armed".into(), arm);
     all
 }

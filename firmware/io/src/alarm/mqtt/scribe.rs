@@ -6,11 +6,20 @@
 //! nightjar/{device}/{camera}/state             {state, mend}               retained
 //! nightjar/{device}/{camera}/seen/{class}      ON, OFF                     retained; class "any": whatever it is
 //! nightjar/{device}/output/{output}/state      ON, OFF                     retained
+//! nightjar/{device}/output/{output}/about      {safe, cause, since_ms, until_ms, error}   retained
+//! nightjar/{device}/input/{input}/state        ON, OFF                     retained
+//! nightjar/{device}/arm                        {armed, since_ms, by}       retained
 //! nightjar/{device}/{camera}/events            begin, update, end
+//! nightjar/{device}/outputs                    every move, also one that failed
+//! nightjar/{device}/inputs                     every edge
+//! nightjar/{device}/arming                     armed, disarmed
+//! nightjar/{device}/rules                      every firing, of a dry run too
 //! nightjar/{device}/{camera}/detections        boxes of one picture
 //! nightjar/{device}/notices                    what rules say
 //! nightjar/{device}/problems                   begin, end
 //! ```
+//!
+//! Nothing is listened to: a broker moves no output and arms nothing.
 
 use super::super::{Class, Letter, Opening, Scribe, slug};
 use super::discovery;
@@ -19,9 +28,11 @@ use bytes::Bytes;
 use nightjar_types::Wall;
 use nightjar_types::config::{self, Config};
 use nightjar_types::scene::TAMPER_CLASS;
-use nightjar_types::status::{CameraState, Detections, EventView, Update};
+use nightjar_types::status::{
+    ArmView, CameraState, Detections, EventView, InputStatus, OutputStatus, Update,
+};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Version of every JSON message; another one means that a field changed its meaning or went away.
@@ -54,6 +65,10 @@ impl Topics {
         format!("{}/notices", self.base)
     }
 
+    pub(super) fn arm(&self) -> String {
+        format!("{}/arm", self.base)
+    }
+
     pub(super) fn camera(&self, camera: &str, what: &str) -> String {
         format!("{}/{camera}/{what}", self.base)
     }
@@ -62,8 +77,12 @@ impl Topics {
         format!("{}/{camera}/seen/{}", self.base, slug(class))
     }
 
-    pub(super) fn output(&self, output: &str) -> String {
-        format!("{}/output/{output}/state", self.base)
+    pub(super) fn output(&self, output: &str, what: &str) -> String {
+        format!("{}/output/{output}/{what}", self.base)
+    }
+
+    pub(super) fn input(&self, input: &str) -> String {
+        format!("{}/input/{input}/state", self.base)
     }
 }
 
@@ -77,6 +96,8 @@ pub(super) struct Mqtt {
     /// Size of the picture that is detected on, by camera.
     sizes: BTreeMap<String, (u16, u16)>,
     model: (String, String),
+    /// When each output, each input and the arming changed last, by topic: what changes after that is news.
+    changed: HashMap<String, Option<i64>>,
 }
 
 impl Mqtt {
@@ -88,9 +109,14 @@ impl Mqtt {
                 first.push(state(topics.seen(camera.as_str(), &class), "OFF"));
             }
         }
-        // every output is at its safe level until it moves
-        let outputs = config.outputs.iter();
-        first.extend(outputs.map(|o| state(topics.output(o.id.as_str()), on(o.is_safe_on))));
+        let mut changed = HashMap::new();
+        for output in &config.outputs {
+            // every output is at its safe level until it moves
+            first.push(state(topics.output(output.id.as_str(), "state"), on(output.is_safe_on)));
+            first.push(about(&topics, output.id.as_str(), &About { safe: true, ..About::default() }));
+            changed.insert(topics.output(output.id.as_str(), "state"), None);
+        }
+        changed.extend(config.inputs.iter().map(|i| (topics.input(i.id.as_str()), None)));
         if let Some(prefix) = &mqtt.home_assistant {
             let things = discovery::things(config, &opening.device(), &topics);
             first.extend(
@@ -104,7 +130,48 @@ impl Mqtt {
             live: HashMap::new(),
             sizes: BTreeMap::new(),
             model: Default::default(),
+            changed,
         }
+    }
+
+    /// `thing`, which is told at `topic` how it is now, changed at `at_ms`: news for `list`, if it did not know that yet.
+    fn news(&mut self, topic: String, at_ms: Option<i64>, list: &str, thing: Value) -> Option<Letter> {
+        let before = self.changed.insert(topic, at_ms);
+        let is_news = before.is_some_and(|before| before != at_ms);
+        is_news.then(|| letter(format!("{}/{list}", self.topics.base), &thing, Class::News))
+    }
+
+    fn output(&mut self, output: &OutputStatus) -> Vec<Letter> {
+        let topic = self.topics.output(&output.id, "state");
+        let now = About {
+            safe: output.on == output.safe_on,
+            cause: output.cause.as_deref(),
+            since_ms: output.moved_ms,
+            until_ms: output.until_ms,
+            error: output.error.as_deref(),
+        };
+        let mut letters = vec![state(topic.clone(), on(output.on)), about(&self.topics, &output.id, &now)];
+        let step = if output.error.is_some() { "failed" } else { "moved" };
+        let news = json!({ "schema": SCHEMA, "type": step, "output": output });
+        letters.extend(self.news(topic, output.moved_ms, "outputs", news));
+        letters
+    }
+
+    fn input(&mut self, input: &InputStatus) -> Vec<Letter> {
+        let topic = self.topics.input(&input.id);
+        let mut letters = vec![state(topic.clone(), on(input.active))];
+        let news = json!({ "schema": SCHEMA, "type": on(input.active), "input": input });
+        letters.extend(self.news(topic, input.changed_ms, "inputs", news));
+        letters
+    }
+
+    fn arm(&mut self, arm: &ArmView) -> Vec<Letter> {
+        let topic = self.topics.arm();
+        let mut letters = vec![state_json(topic.clone(), arm)];
+        let step = if arm.armed { "armed" } else { "disarmed" };
+        let news = json!({ "schema": SCHEMA, "type": step, "arm": arm });
+        letters.extend(self.news(topic, Some(arm.since_ms), "arming", news));
+        letters
     }
 
     fn event(&mut self, event: &EventView) -> Vec<Letter> {
@@ -180,13 +247,19 @@ impl Scribe for Mqtt {
                 let now = json!({ "state": camera.state, "mend": mend });
                 vec![state_json(self.topics.camera(&camera.id, "state"), &now)]
             }
-            Update::Output(output) => vec![state(self.topics.output(&output.id), on(output.on))],
+            Update::Output(output) => self.output(output),
+            Update::Input(input) => self.input(input),
+            Update::Arm(arm) => self.arm(arm),
             Update::Event(event) => self.event(event),
             Update::Detections(seen) => self.detections(seen),
             Update::Health(health) => {
                 self.model = (health.eye.model.card.clone(), health.eye.model.sha256.clone());
                 let now = json!({ "ok": health.ok, "problems": health.problems });
                 vec![state_json(self.topics.health(), &now)]
+            }
+            Update::Fired(firing) => {
+                let body = json!({ "schema": SCHEMA, "type": "fired", "firing": firing });
+                vec![letter(format!("{}/rules", self.topics.base), &body, Class::News)]
             }
             Update::Notice(notice) => {
                 let body = json!({ "schema": SCHEMA, "event_type": "notice", "notice": notice });
@@ -234,6 +307,21 @@ struct Pixels {
     y: f32,
     width: f32,
     height: f32,
+}
+
+/// Why an output is as it is.
+#[derive(Default, Serialize)]
+struct About<'a> {
+    /// It is at its safe level.
+    safe: bool,
+    cause: Option<&'a str>,
+    since_ms: Option<i64>,
+    until_ms: Option<i64>,
+    error: Option<&'a str>,
+}
+
+fn about(topics: &Topics, output: &str, about: &About<'_>) -> Letter {
+    state_json(topics.output(output, "about"), about)
 }
 
 /// All kinds of tampering are one class.

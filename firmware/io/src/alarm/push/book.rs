@@ -91,6 +91,11 @@ impl Book {
         self.all.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Nobody asked.
+    pub fn is_empty(&self) -> bool {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// Takes a browser in, on behalf of `who`; `public_key` and `auth` as it gives them, in URL-safe base64. Writes a file.
     pub fn add(&self, endpoint: &str, public_key: &str, auth: &str, who: &str) -> Result<(), BookError> {
         let refused =
