@@ -405,6 +405,24 @@ fn every_kind_of_camera_can_be_configured_and_is_described() {
     report(&faults);
 }
 
+#[test]
+fn every_kind_of_alarm_is_described() {
+    let read = |file: &str| text(file).unwrap_or_else(|| panic!("{file} is missing"));
+    let table = quoted(&read("firmware/io/src/alarm/mod.rs"), "ALARMS: &[Kind] =", "];");
+    assert!(table.len() >= 4, "ALARMS was not understood: {table:?}");
+    let mut faults = Vec::new();
+    for kind in &table {
+        let described = [
+            ("firmware/io/README.md", format!("`{kind}`")),
+            ("firmware/nightjar/nightjar.toml", format!("[{kind}]")),
+            ("firmware/api/openapi.json", format!("\"{kind}\"")),
+        ];
+        let missing = described.iter().filter(|(file, words)| !read(file).contains(words));
+        faults.extend(missing.map(|(file, words)| format!("{file} does not say {words}")));
+    }
+    report(&faults);
+}
+
 /// Targets of `[words](target)`, `src="target"` and `href="target"`, outside code.
 fn links(markdown: &str) -> Vec<String> {
     let mut fenced = false;

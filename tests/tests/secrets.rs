@@ -39,6 +39,16 @@ fn passwords_and_tokens_are_nowhere_to_be_read() {
     std::fs::write(&password_file, format!("{RIGHT}\n")).unwrap();
     let from_file = Camera::new("cam03", &digest.url()).key("username", "\"root\"");
     home.camera(from_file.key("password_file", &format!("{password_file:?}")).detect(false));
+    // alarms that reach nobody have the most to complain about
+    home.section(
+        "mqtt",
+        &format!("broker = \"mqtt://127.0.0.1:1\"\nusername = \"root\"\npassword = {RIGHT:?}"),
+    );
+    home.section("ntfy", &format!("url = \"http://127.0.0.1:1/barn\"\nlan = true\ntoken = {RIGHT:?}"));
+    let hook = format!(
+        "[[webhook]]\nid = \"barn\"\nurl = \"http://127.0.0.1:1/{WRONG}\"\nlan = true\nkey = {RIGHT:?}\n"
+    );
+    home.item(&hook);
     home.environment("NIGHTJAR_LOG", "trace").environment("RUST_LOG", "trace");
     let checked = home.verb(&["config", "check"]);
     assert_eq!(checked.code, Some(0), "{}", checked.said);
@@ -58,7 +68,20 @@ fn passwords_and_tokens_are_nowhere_to_be_read() {
         .api
         .post("/api/v1/setup", &serde_json::json!({"code": code, "username": "second", "password": RIGHT}))
         .expect(409);
-    let paths = ["cameras", "health", "outputs", "rules", "audit", "events", "session", "openapi.json"];
+    for alarm in ["mqtt", "ntfy", "barn"] {
+        daemon
+            .api
+            .with_token(&home.token("operator"))
+            .post(&format!("/api/v1/alarms/{alarm}/test"), &serde_json::json!({}))
+            .expect(200);
+        clock::until("an alarm that reaches nobody", 30, || {
+            let alarms = admin.json("/api/v1/alarms");
+            let found = alarms.as_array()?.iter().find(|a| a["id"] == alarm)?;
+            found["error"].as_str().map(str::to_string)
+        });
+    }
+    let paths =
+        ["cameras", "health", "outputs", "rules", "audit", "events", "session", "openapi.json", "alarms"];
     let mut said: Vec<(String, Vec<u8>)> =
         paths.iter().map(|path| (path.to_string(), admin.get(&format!("/api/v1/{path}")).body)).collect();
     said.push(("metrics".into(), admin.get("/metrics").body));

@@ -1,5 +1,6 @@
 //! What the web asks of the daemon, and nothing else: one read handle with one command. The daemon implements it.
 
+use crate::alarms::{PushForm, PushView};
 use crate::night::{JobView, NightForm, NightView};
 use crate::rules::{Rehearsal, RulesText};
 use crate::storage::{ClockView, HoldForm, HoldView, HoldsView, StorageView};
@@ -9,6 +10,7 @@ pub use nightjar_types::live::LiveMessage;
 use nightjar_types::status::{
     ArmView, CameraStatus, Coverage, EventView, Health, InputStatus, OutputStatus, RuleView, Update,
 };
+use nightjar_types::world::{AlarmView, Told};
 use nightjar_types::{EventId, StreamKind, Wall};
 use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc};
@@ -83,6 +85,18 @@ pub trait Desk: Send + Sync + 'static {
     fn set_clock(&self, now: Wall) -> BoxFuture<'_, Result<ClockView, DeskError>>;
     /// Lets the detector look at a camera again whose pictures ended it.
     fn release_camera(&self, camera: &str) -> Result<(), DeskError>;
+    /// How every alarm does, in the order of the configuration.
+    fn alarms(&self) -> Vec<AlarmView>;
+    /// Has an alarm tell that `who` tests it; answers with its state just after.
+    fn test_alarm(&self, alarm: &str, who: &str) -> Result<AlarmView, DeskError>;
+    /// Has an alarm tell one of its newest messages again; answers with what had become of it.
+    fn tell_again(&self, alarm: &str, message: u64) -> Result<Told, DeskError>;
+    /// What a browser needs to ask for messages; `None`: Web Push is off.
+    fn push(&self) -> Option<PushView>;
+    /// Takes in a browser that asks for messages, on behalf of `who`.
+    fn subscribe(&self, form: PushForm, who: &str) -> BoxFuture<'_, Result<(), DeskError>>;
+    /// Leaves a browser out that has this endpoint.
+    fn unsubscribe(&self, endpoint: String) -> BoxFuture<'_, Result<(), DeskError>>;
     /// Switches an output on for `ms` (100..=5000) on behalf of `who`; answers with its state just after.
     fn test_output(&self, output: &str, ms: u32, who: &str)
     -> BoxFuture<'_, Result<OutputStatus, DeskError>>;
@@ -188,6 +202,9 @@ pub enum DeskError {
     /// Ask for another: 404.
     #[error("there is no output \"{0}\"; GET /api/v1/outputs lists them")]
     UnknownOutput(String),
+    /// Ask for another: 404.
+    #[error("there is no alarm \"{0}\"; GET /api/v1/alarms lists them")]
+    UnknownAlarm(String),
     /// Ask for another: 404.
     #[error("there is no event \"{0}\"; it may have been recycled with its footage")]
     UnknownEvent(String),

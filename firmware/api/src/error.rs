@@ -126,6 +126,7 @@ impl ApiError {
             Self::Desk(error) => match error {
                 DeskError::UnknownCamera(_)
                 | DeskError::UnknownOutput(_)
+                | DeskError::UnknownAlarm(_)
                 | DeskError::UnknownEvent(_)
                 | DeskError::UnknownHold(_)
                 | DeskError::UnknownJob(_)

@@ -3,6 +3,7 @@
 //! Open [`Auth`] and [`Audit`], [`bind`], then run a [`Server`]. This crate knows nothing of storage, sources or rules.
 #![forbid(unsafe_code)]
 
+mod alarms;
 mod app;
 mod arm;
 mod asked;
@@ -29,6 +30,7 @@ mod tls;
 mod video;
 mod views;
 
+pub use alarms::{PushForm, PushKeys, PushView};
 pub use audit::{Audit, AuditView, Verified, verify as verify_audit};
 pub use auth::{Auth, Role, SetupCode, mint_token};
 pub use desk::{

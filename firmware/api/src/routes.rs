@@ -4,7 +4,7 @@
 use crate::app::App;
 use crate::error::ApiError;
 use crate::gate::{Gate, gate, outer};
-use crate::{Role, arm, hls, live, metrics, night, page, rules, session, sse, storage, video, views};
+use crate::{Role, alarms, arm, hls, live, metrics, night, page, rules, session, sse, storage, video, views};
 use axum::Router;
 use axum::extract::Request;
 use axum::handler::Handler;
@@ -103,6 +103,12 @@ pub static ROUTES: &[Route] = rows! {
     GET  "/api/v1/inputs"                        Viewer   arm::inputs;
     GET  "/api/v1/arm"                           Viewer   arm::arm;
     POST "/api/v1/arm"                           Operator arm::set_armed;
+    GET  "/api/v1/alarms"                        Viewer   alarms::alarms;
+    POST "/api/v1/alarms/{id}/test"              Operator alarms::test;
+    POST "/api/v1/alarms/{id}/messages/{message}/again" Operator alarms::again;
+    GET  "/api/v1/push"                          Viewer   alarms::push;
+    POST "/api/v1/push"                          Viewer   alarms::subscribe;
+    DELETE "/api/v1/push"                        Viewer   alarms::unsubscribe;
     GET  "/api/v1/rules"                         Viewer   views::rules;
     POST "/api/v1/rules"                         Admin    rules::save;
     GET  "/api/v1/rules/text"                    Operator rules::text;

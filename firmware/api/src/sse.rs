@@ -84,7 +84,9 @@ fn text(update: &Update) -> String {
         Update::Event(data) => event("event", data),
         Update::Detections(data) => event("detections", data),
         Update::Health(data) => event("health", data),
+        Update::Fired(data) => event("fired", data),
         Update::Notice(data) => event("notice", data),
+        Update::Problem(data) => event("problem", data),
     }
 }
 
@@ -101,8 +103,12 @@ mod tests {
 
     #[test]
     fn text_with_line_feeds_stays_one_event() {
-        let notice = Notice { at_ms: 1, text: "a\n\ndata: b".into(), event: None };
+        let (event, camera, input, rule) = (None, None, None, None);
+        let notice = Notice { at_ms: 1, text: "a\n\ndata: b".into(), event, camera, input, rule };
         let told = text(&Update::Notice(notice));
-        assert_eq!(told, "event: notice\ndata: {\"at_ms\":1,\"text\":\"a\\n\\ndata: b\",\"event\":null}\n\n");
+        assert_eq!(
+            told,
+            "event: notice\ndata: {\"at_ms\":1,\"text\":\"a\\n\\ndata: b\",\"event\":null,\"camera\":null,\"input\":null,\"rule\":null}\n\n"
+        );
     }
 }

@@ -139,7 +139,8 @@ impl Sse {
 }
 
 fn notice(n: i64) -> Update {
-    Update::Notice(Notice { at_ms: n, text: "a\nb".into(), event: None })
+    let (event, camera, input, rule) = (None, None, None, None);
+    Update::Notice(Notice { at_ms: n, text: "a\nb".into(), event, camera, input, rule })
 }
 
 /// What a reader is told first: how everything is.
@@ -157,7 +158,10 @@ async fn updates_begin_with_the_state_and_go_on_with_changes() {
     }
     assert_eq!(events, GREETING);
     bench.desk.updates.send(notice(1)).unwrap();
-    assert_eq!(sse.next().await, ("notice".into(), json!({ "at_ms": 1, "text": "a\nb", "event": null })));
+    assert_eq!(
+        sse.next().await,
+        ("notice".into(), json!({ "at_ms": 1, "text": "a\nb", "event": null, "camera": null, "rule": null }))
+    );
     bench.desk.updates.send(Update::Event(common::MemoryDesk::event(1))).unwrap();
     let (event, data) = sse.next().await;
     assert_eq!((event.as_str(), &data["label"]), ("event", &json!("person")));

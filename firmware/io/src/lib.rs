@@ -1,5 +1,6 @@
-//! Everything that touches the outside: cameras in, card and relays out, the eye beside. The shells around the pure crates.
+//! Everything that touches the outside: cameras in, card, relays and alarms out, the eye beside. The shells around the pure crates.
 
+pub mod alarm;
 pub mod beat;
 pub mod clock;
 pub mod device_key;

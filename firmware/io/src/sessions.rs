@@ -260,7 +260,7 @@ impl Fan<'_> {
 }
 
 /// A random fraction 0..1 for jitter.
-fn random() -> f32 {
+pub(crate) fn random() -> f32 {
     let mut bytes = [0; 2];
     getrandom::fill(&mut bytes).map_or(0.5, |()| f32::from(u16::from_le_bytes(bytes)) / 65_536.0)
 }

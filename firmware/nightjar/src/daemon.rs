@@ -9,30 +9,30 @@ use crate::names::{self, Names};
 use crate::night::{Night, Parts, Worker};
 use crate::outputs::{self, Outputs};
 use crate::own_rules::OwnRules;
-use crate::stage::{Books, Seen, Stage};
+use crate::stage::{Books, Seen, Shown, Stage};
+use crate::updates::Updates;
 use crate::{console, heat, keeping, load, measuring, relays, reload, supervisor};
 use anyhow::Context;
 use nightjar_api::{Audit, Auth, Clock, Options, Server, TlsMode, Web};
+use nightjar_io::alarm::{Book, Pictures, World};
 use nightjar_io::clock;
 use nightjar_io::eye_link::{Eye, EyeConfig, Limits};
 use nightjar_io::hub::Hub;
 use nightjar_io::sessions::{Sessions, Stream, Vitals};
 use nightjar_io::source::{self, Captures, Opening};
-use nightjar_io::storage::Storage;
+use nightjar_io::storage::{Library, Storage};
 use nightjar_types::StreamKind;
 use nightjar_types::config::{Config, Tls};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Notify, broadcast, mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 /// Messages from the eye that may wait for the rules: seconds of four cameras. Full, the eye is held up; nothing is dropped.
 const SEEN_QUEUE: usize = 256;
 /// Commands of people that may wait.
 const COMMAND_QUEUE: usize = 16;
-/// Updates that a slow reader of the event stream may be behind.
-const UPDATE_QUEUE: usize = 256;
 
 /// Why a recorder ended in good order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +65,6 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<End> {
     let config = Arc::new(config);
     let (stop, stopped) = watch::channel(false);
     let again = Arc::new(Notify::new());
-    let (updates, _) = broadcast::channel(UPDATE_QUEUE);
 
     // what can be refused is tried before anything moves
     let board = load::board(&config)?;
@@ -82,6 +81,11 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<End> {
     let wall: Clock = Arc::new(clock::wall);
     let audit = Audit::open(&state_dir, wall.clone())?;
     audit.record("nightjar", &format!("started, version {}", env!("CARGO_PKG_VERSION")));
+    let newest = Arc::new(OnceLock::new());
+    let book = config.world.push.as_ref().map(|_| Book::open(&state_dir).map(Arc::new)).transpose()?;
+    let alarms = load::alarms(&config, pictures(storage.library(), newest.clone()), book.clone())?;
+    let (world, couriers) = World::start(alarms);
+    let updates = Updates::new(world.clone());
     let left = relays::take_note(&state_dir, &audit);
     let outputs = Outputs::new(&config, &board, lines, audit.clone(), updates.clone())?;
     let arming = Arming::open(&config, &state_dir, clock::wall())?;
@@ -100,6 +104,7 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<End> {
     let books = Books { audit: audit.clone(), journal, card: storage.events() };
     let stage = Stage::new(&config, numbers(&config), outputs, arming, books, updates.clone())?;
     let (shown_stage, (commands, commanded)) = (stage.shown(), mpsc::channel(COMMAND_QUEUE));
+    let _ = newest.set(stage.shown()); // it is the first
     let night = Night::open(&state_dir, config.night.enabled)
         .with_context(|| format!("[device] state_dir {}", state_dir.display()))?;
     let Compiled { names, sights, .. } = compile(&config)?;
@@ -128,6 +133,7 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<End> {
         eased: eased.clone(),
         outputs: shown_outputs.clone(),
         stage: shown_stage.clone(),
+        world: world.clone(),
         started,
         card: Default::default(),
     });
@@ -147,6 +153,8 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<End> {
         night,
         own_rules: OwnRules { config: file.clone(), state_dir: state_dir.clone() },
         again: again.clone(),
+        world,
+        book,
     });
     let (auth, setup_code) = Auth::open(&state_dir, wall.clone())?;
     let options = Options {
@@ -202,6 +210,7 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<End> {
     supervisor.await?;
     let closed = tokio::task::spawn_blocking(move || storage.stop()).await?;
     keeping::tell_deletions(&library, &audit);
+    couriers.stop().await; // the world waits for the card, never the other way round
     closed?;
     audit.record("nightjar", "stopped");
     tracing::info!(uptime_s = clock::mono().since(started).as_secs(), "stopped; everything is on the card");
@@ -280,6 +289,21 @@ fn start_eye(
     };
     let (eye, task) = Eye::start(eye, send, stopped);
     Ok((eye, task, seen))
+}
+
+/// An event's picture: the newest that the eye sent, else the one on the card.
+fn pictures(library: Library, newest: Arc<OnceLock<Arc<Mutex<Shown>>>>) -> Pictures {
+    Arc::new(move |id| {
+        let shown = newest.get().map(|shown| shown.lock().unwrap_or_else(PoisonError::into_inner));
+        let fresh = shown.and_then(|shown| shown.picture(id));
+        let library = library.clone();
+        Box::pin(async move {
+            match fresh {
+                Some(jpeg) => Some(jpeg),
+                None => tokio::task::spawn_blocking(move || library.event_picture(id).ok()?).await.ok()?,
+            }
+        })
+    })
 }
 
 /// Least confidence that is reported of a camera.

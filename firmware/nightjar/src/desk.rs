@@ -8,12 +8,15 @@ use crate::night::Night;
 use crate::own_rules::OwnRules;
 use crate::stage::{Command, Shown, view};
 use crate::tampering;
+use crate::updates::Updates;
 use bytes::Bytes;
 use nightjar_api::desk::BoxFuture;
 use nightjar_api::{
     ClockView, Desk, DeskError, DeviceKeyView, EventQuery, Export, ExportQuery, HoldForm, HoldView,
-    HoldsView, JobView, LiveFeed, NightForm, NightView, Rehearsal, RulesText, StorageView,
+    HoldsView, JobView, LiveFeed, NightForm, NightView, PushForm, PushView, Rehearsal, RulesText,
+    StorageView,
 };
+use nightjar_io::alarm::{Book, BookError, World};
 use nightjar_io::clock;
 use nightjar_io::eye_link::Eye;
 use nightjar_io::hub::Hub;
@@ -22,6 +25,7 @@ use nightjar_record::evidence;
 use nightjar_rules::{Ask, OutputIx};
 use nightjar_types::config::Config;
 use nightjar_types::status::*;
+use nightjar_types::world::{AlarmView, Told};
 use nightjar_types::{EventId, StreamKind, Wall};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
@@ -36,13 +40,16 @@ pub(crate) struct Counter {
     pub(crate) outputs: Arc<Mutex<Vec<OutputStatus>>>,
     pub(crate) stage: Arc<Mutex<Shown>>,
     pub(crate) commands: mpsc::Sender<Command>,
-    pub(crate) updates: broadcast::Sender<Update>,
+    pub(crate) updates: Updates,
     pub(crate) gauges: Arc<Gauges>,
     pub(crate) clips: Clips,
     pub(crate) night: Arc<Night>,
     pub(crate) own_rules: OwnRules,
     /// Has the recorder start again.
     pub(crate) again: Arc<Notify>,
+    pub(crate) world: World,
+    /// `None`: Web Push is off.
+    pub(crate) book: Option<Arc<Book>>,
 }
 
 /// Asks the library off the async threads.
@@ -64,6 +71,21 @@ impl Counter {
         let exact = self.streams.iter().position(|s| of_camera(&s) && s.id.1 == kind);
         let any = || self.streams.iter().position(|s| of_camera(&s));
         exact.or_else(any).ok_or_else(|| DeskError::UnknownCamera(camera.into()))
+    }
+
+    /// Changes the book of browsers, off the async threads: it is written to the disk.
+    async fn in_book(
+        &self,
+        change: impl FnOnce(&Book) -> Result<(), BookError> + Send + 'static,
+    ) -> Result<(), DeskError> {
+        let off =
+            || DeskError::Conflict("Web Push is off: add [push] with a contact to the configuration".into());
+        let book = self.book.clone().ok_or_else(off)?;
+        let changed = tokio::task::spawn_blocking(move || change(&book)).await;
+        changed.map_err(|e| DeskError::Storage(e.to_string()))?.map_err(|e| match e {
+            BookError::Refused(words) => DeskError::Refused(words),
+            other => DeskError::Storage(other.to_string()),
+        })
     }
 
     fn stream_id(&self, camera: &str, kind: StreamKind) -> Result<StreamId, DeskError> {
@@ -278,6 +300,36 @@ impl Desk for Counter {
             self.command(Command::Arm { armed, who, answer }).await?;
             answered.await.map_err(|_| stopping())
         })
+    }
+
+    fn alarms(&self) -> Vec<AlarmView> {
+        self.world.views()
+    }
+
+    fn test_alarm(&self, alarm: &str, who: &str) -> Result<AlarmView, DeskError> {
+        self.world.test(alarm, who).ok_or_else(|| DeskError::UnknownAlarm(alarm.into()))
+    }
+
+    fn tell_again(&self, alarm: &str, message: u64) -> Result<Told, DeskError> {
+        let told = self.world.again(alarm, message);
+        told.ok_or_else(|| DeskError::UnknownAlarm(alarm.into()))?.map_err(DeskError::Conflict)
+    }
+
+    fn push(&self) -> Option<PushView> {
+        let view = |book: &Arc<Book>| PushView {
+            public_key: book.key().public(),
+            browsers: book.all().len() as u32,
+        };
+        self.book.as_ref().map(view)
+    }
+
+    fn subscribe(&self, form: PushForm, who: &str) -> BoxFuture<'_, Result<(), DeskError>> {
+        let who = who.to_string();
+        Box::pin(self.in_book(move |book| book.add(&form.endpoint, &form.keys.p256dh, &form.keys.auth, &who)))
+    }
+
+    fn unsubscribe(&self, endpoint: String) -> BoxFuture<'_, Result<(), DeskError>> {
+        Box::pin(self.in_book(move |book| book.forget(&endpoint).map(drop)))
     }
 
     fn test_output(

@@ -4,6 +4,7 @@ use crate::forecast::{self, Seen};
 use crate::names::StreamName;
 use crate::stage::Shown;
 use crate::{heat, keeping, tampering};
+use nightjar_io::alarm::World;
 use nightjar_io::clock;
 use nightjar_io::eye_link::{Eye, Quarantine};
 use nightjar_io::sessions::Vitals;
@@ -11,6 +12,7 @@ use nightjar_io::storage::{CardLife, Library};
 use nightjar_types::config::Config;
 use nightjar_types::eye::{Sandbox, Work};
 use nightjar_types::status::*;
+use nightjar_types::world::{Problem, ProblemKind};
 use nightjar_types::{Mono, StreamKind};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -29,6 +31,7 @@ pub(crate) struct Gauges {
     pub(crate) eased: heat::Shown,
     pub(crate) outputs: Arc<Mutex<Vec<OutputStatus>>>,
     pub(crate) stage: Arc<Mutex<Shown>>,
+    pub(crate) world: World,
     pub(crate) started: Mono,
     /// How the card lives, as last looked at: asking may wait for the disk.
     pub(crate) card: Mutex<Option<CardLife>>,
@@ -69,39 +72,10 @@ impl Gauges {
     /// The whole device.
     pub(crate) fn health(&self) -> Health {
         let (storage, eye, cameras) = (self.library.status(), self.eye(), self.cameras());
-        let outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut problems = Vec::new();
+        let problems: Vec<String> = self.problems(&cameras).into_iter().map(|p| p.words).collect();
         let damaged = self.library.damaged();
-        {
-            let card = self.card.lock().unwrap_or_else(PoisonError::into_inner);
-            problems.extend(keeping::problems(&storage, card.as_ref(), damaged, &keeping::clock_view()));
-        }
-        for c in
-            cameras.iter().filter(|c| !matches!(c.state, CameraState::Recording | CameraState::Connecting))
-        {
-            problems.push(format!("{}: {}", c.name, c.mend));
-        }
-        for tampered in &self.stage.lock().unwrap_or_else(PoisonError::into_inner).tampered {
-            let camera = &self.config.cameras[usize::from(tampered.camera.0)];
-            problems.push(tampering::problem(&camera.name, tampered, clock::wall()));
-        }
-        if let Some(error) =
-            eye.error.as_ref().filter(|_| eye.state != "running" && !self.detected.is_empty())
-        {
-            problems.push(format!("The detector does not run: {error}"));
-        }
-        problems.extend(eye.quarantine.iter().map(|q| q.words.clone()));
-        if !self.detected.is_empty() {
-            problems.extend(self.eased().problem());
-        }
-        for o in &outputs {
-            problems.extend(o.error.as_ref().map(|e| format!("Output {} cannot be moved: {e}", o.id)));
-        }
-        problems.extend(self.stage.lock().unwrap_or_else(PoisonError::into_inner).unknown.iter().cloned());
-        if !self.is_stage_alive() {
-            problems.push("The rules do not answer; the recorder restarts itself.".into());
-        }
         let (dropped, faults) = self.library.counters();
+        let (alarms_dropped, alarms_failed) = self.world.lost();
         let (evicted, stale, unwritten) = {
             let stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
             (stage.evicted, stage.stale, stage.journal_lost)
@@ -116,6 +90,8 @@ impl Gauges {
             ("rules_evicted", evicted),
             ("rules_stale", stale),
             ("journal_lost", unwritten),
+            ("alarms_dropped", alarms_dropped),
+            ("alarms_failed", alarms_failed),
         ];
         Health {
             ok: problems.is_empty(),
@@ -128,6 +104,55 @@ impl Gauges {
             eye,
             counters,
         }
+    }
+
+    /// What needs a person, with these cameras.
+    pub(crate) fn problems(&self, cameras: &[CameraStatus]) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut tell = |kind, subject: &str, words| {
+            problems.push(Problem { kind, subject: subject.into(), words });
+        };
+        {
+            let card = self.card.lock().unwrap_or_else(PoisonError::into_inner);
+            let (status, damaged) = (self.library.status(), self.library.damaged());
+            let all = keeping::problems(&status, card.as_ref(), damaged, &keeping::clock_view());
+            all.into_iter().for_each(|(kind, words)| tell(kind, "", words));
+        }
+        let is_lost =
+            |c: &&CameraStatus| !matches!(c.state, CameraState::Recording | CameraState::Connecting);
+        for c in cameras.iter().filter(is_lost) {
+            tell(ProblemKind::Camera, &c.id, format!("{}: {}", c.name, c.mend));
+        }
+        for tampered in &self.stage.lock().unwrap_or_else(PoisonError::into_inner).tampered {
+            let camera = &self.config.cameras[usize::from(tampered.camera.0)];
+            let words = tampering::problem(&camera.name, tampered, clock::wall());
+            tell(ProblemKind::Tamper, camera.id.as_str(), words);
+        }
+        let eye = self.eye.state();
+        if let Some(error) = eye.error.as_ref().filter(|_| !eye.is_running && !self.detected.is_empty()) {
+            tell(ProblemKind::Detector, "", format!("The detector does not run: {error}"));
+        }
+        for (stream, quarantine) in &eye.quarantine {
+            let view = self.quarantine(*stream, quarantine);
+            tell(ProblemKind::Detector, &view.camera, view.words);
+        }
+        if let Some(words) = self.eased().problem().filter(|_| !self.detected.is_empty()) {
+            let kind = if self.eased().is_hot() { ProblemKind::Heat } else { ProblemKind::Power };
+            tell(kind, "", words);
+        }
+        for o in self.outputs.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            if let Some(e) = &o.error {
+                tell(ProblemKind::Output, &o.id, format!("Output {} cannot be moved: {e}", o.id));
+            }
+        }
+        for words in &self.stage.lock().unwrap_or_else(PoisonError::into_inner).unknown {
+            tell(ProblemKind::Rules, words, words.clone());
+        }
+        if !self.is_stage_alive() {
+            tell(ProblemKind::Rules, "", "The rules do not answer; the recorder restarts itself.".into());
+        }
+        problems.extend(self.world.problems());
+        problems
     }
 
     /// Looks how the card lives. Blocks on the disk.

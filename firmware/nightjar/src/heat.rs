@@ -23,6 +23,11 @@ pub(crate) struct Eased {
 }
 
 impl Eased {
+    /// The board is hot; otherwise its supply is weak.
+    pub(crate) fn is_hot(&self) -> bool {
+        self.by.as_ref().is_some_and(|by| by.contains("°C"))
+    }
+
     /// For a person, with the mend.
     pub(crate) fn problem(&self) -> Option<String> {
         let by = self.by.as_ref()?;
@@ -31,7 +36,7 @@ impl Eased {
             Ease::Reduced => "Detection is reduced",
             Ease::Stills => "Detection is paused, recording goes on",
         };
-        let mend = if by.contains("°C") {
+        let mend = if self.is_hot() {
             "give the board air, a heat sink or a fan"
         } else {
             "use a stronger power supply and a shorter cable"

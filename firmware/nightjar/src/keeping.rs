@@ -9,6 +9,7 @@ use nightjar_io::storage::{CardLife, Deletion, Held, Hold, HoldFault, Library};
 use nightjar_record::HoldError;
 use nightjar_record::forecast::{Change, Forecast, Trend};
 use nightjar_types::status::StorageStatus;
+use nightjar_types::world::ProblemKind;
 use nightjar_types::{CameraId, Wall};
 use std::io;
 use std::time::Duration;
@@ -67,41 +68,46 @@ pub(crate) fn problems(
     card: Option<&CardLife>,
     damaged: u64,
     clock: &ClockView,
-) -> Vec<String> {
+) -> Vec<(ProblemKind, String)> {
     let mut problems = Vec::new();
+    let mut tell = |kind, words| problems.push((kind, words));
     if status.state != "ok" {
         let (words, mend) = words(status);
         // in the other states the error says the same again
         let error = status.error.as_ref().filter(|_| matches!(status.state, "full" | "failing"));
-        problems.push(error.map_or(format!("{words} {mend}"), |e| format!("{words} {mend} ({e})")));
+        let words = error.map_or(format!("{words} {mend}"), |e| format!("{words} {mend} ({e})"));
+        tell(ProblemKind::Storage, words);
     }
     if let Some(card) = card {
         let name = card.registers.device.as_deref().unwrap_or("the disk");
         if card.life.left.is_some_and(|left| left < LIFE_IS_SHORT) {
-            problems.push(format!("The card wears out: {}. Have a new one ready.", card.life.words));
+            let words = format!("The card wears out: {}. Have a new one ready.", card.life.words);
+            tell(ProblemKind::Wear, words);
         }
         if let Some(used) = card.registers.life_used.filter(|used| *used >= LIFE_IS_USED) {
-            problems.push(format!(
-                "The card ({name}) says that {used} % of its life is used up. Replace it soon."
-            ));
+            let words =
+                format!("The card ({name}) says that {used} % of its life is used up. Replace it soon.");
+            tell(ProblemKind::Wear, words);
         } else if card.registers.is_near_end {
-            problems.push(format!(
-                "The card ({name}) says that its spare blocks are nearly used up. Replace it soon."
-            ));
+            let words =
+                format!("The card ({name}) says that its spare blocks are nearly used up. Replace it soon.");
+            tell(ProblemKind::Wear, words);
         }
     }
     if damaged > 0 {
         let path = &status.path;
-        problems.push(format!(
+        let words = format!(
             "{damaged} damaged records were found on the card since the start. \"nightjar check {path}\" says where; if \
              they become more, replace the card."
-        ));
+        );
+        tell(ProblemKind::Damage, words);
     }
     if !is_plausible(clock.now_ms) && !clock.is_sure {
-        problems.push(format!(
+        let words = format!(
             "The clock says {}, which cannot be. Set it on the page, under Health, or let NTP reach the recorder.",
             Wall::from_ms(clock.now_ms)
-        ));
+        );
+        tell(ProblemKind::Clock, words);
     }
     problems
 }

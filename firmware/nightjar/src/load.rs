@@ -5,6 +5,7 @@ use crate::compile::compile;
 use crate::{outputs, own_rules};
 use anyhow::{Context, bail};
 use nightjar_board::Board;
+use nightjar_io::alarm::{self, Alarm, Book, Opening, Pictures};
 use nightjar_io::device_key::DeviceKey;
 use nightjar_io::source::Login;
 use nightjar_io::storage::{Options, StorageError, StreamPlan};
@@ -83,14 +84,32 @@ pub(crate) fn login(camera: &Camera) -> anyhow::Result<Option<Login>> {
     let Some(username) = camera.username.clone() else { return Ok(None) };
     let password = match &camera.password {
         None => Secret::new(String::new()),
-        Some(Password::Inline(password)) => password.clone(),
-        Some(Password::File(file)) => {
-            let text = std::fs::read_to_string(file)
-                .with_context(|| format!("camera \"{}\": password_file {file}: cannot be read", camera.id))?;
-            Secret::new(text.trim_end_matches(['\r', '\n']).to_string())
-        }
+        Some(password) => secret(&format!("camera \"{}\": password", camera.id), password)?,
     };
     Ok(Some(Login { username, password }))
+}
+
+/// The secret behind a key of the configuration, which `what` names. Its file is read now.
+pub(crate) fn secret(what: &str, secret: &Password) -> anyhow::Result<Secret<String>> {
+    match secret {
+        Password::Inline(secret) => Ok(secret.clone()),
+        Password::File(file) => {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("{what}_file {file}: cannot be read"))?;
+            Ok(Secret::new(text.trim_end_matches(['\r', '\n']).to_string()))
+        }
+    }
+}
+
+/// Every configured alarm. Files that it names are read now.
+pub(crate) fn alarms(
+    config: &Config,
+    pictures: Pictures,
+    book: Option<Arc<Book>>,
+) -> anyhow::Result<Vec<(&'static str, Alarm)>> {
+    let reveal = |what: &str, password: &Password| secret(what, password).map_err(|e| format!("{e:#}"));
+    let opening = Opening { config, reveal: &reveal, pictures, book, deadline: alarm::DEADLINE };
+    alarm::open(&opening).map_err(anyhow::Error::msg)
 }
 
 /// `nightjar-eye`: as configured, or beside this program.

@@ -20,6 +20,8 @@ mod names;
 mod night;
 mod outputs;
 mod own_rules;
+mod pace;
+mod problems;
 mod rehearse;
 mod relays;
 mod reload;
@@ -28,6 +30,7 @@ mod stage;
 mod story;
 mod supervisor;
 mod tampering;
+mod updates;
 mod verify;
 
 use anyhow::Context;

@@ -57,6 +57,14 @@ impl Names {
         }
     }
 
+    /// The camera or the input that a rule fired on.
+    pub(crate) fn place(&self, config: &Config, order: &Order) -> (Option<String>, Option<String>) {
+        match order.input {
+            Some(input) => (None, Some(config.inputs[usize::from(input.0)].id.to_string())),
+            None => (Some(self.cameras[usize::from(order.camera.0)].to_string()), None),
+        }
+    }
+
     pub(crate) fn class_name(&self, class: ClassId) -> &str {
         self.classes.get(usize::from(class.0)).map_or("thing", |c| c)
     }

@@ -4,6 +4,7 @@
 
 use crate::names::Names;
 use crate::relays::{FromKeeper, Heard, InputEdge, InputPlan, Link, Moved, OutputPlan, Plan, words};
+use crate::updates::Updates;
 use anyhow::Context;
 use nightjar_api::Audit;
 use nightjar_board::{Board, Line, Pull as Resistor, Wiring};
@@ -15,7 +16,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 /// The keeper is told this often that the rules go round, microseconds: some times within its patience.
@@ -35,7 +36,7 @@ pub(crate) struct Outputs {
     /// `None`: there is neither an output nor an input, and no process for them.
     link: Option<Link>,
     shown: Arc<Mutex<Vec<OutputStatus>>>,
-    updates: broadcast::Sender<Update>,
+    updates: Updates,
     audit: Audit,
     names: Names,
     /// Of the requests of people that are not answered yet, in order.
@@ -60,7 +61,7 @@ impl Outputs {
         board: &Board,
         link: Option<Link>,
         audit: Audit,
-        updates: broadcast::Sender<Update>,
+        updates: Updates,
     ) -> anyhow::Result<Self> {
         let lines = resolve(config, board)?;
         let status = |(output, line): (&nightjar_types::config::Output, &Line)| OutputStatus {
@@ -257,7 +258,11 @@ impl Outputs {
         let names: Vec<String> = self.away().into_iter().map(|(name, _)| name).collect();
         let lost = if names.is_empty() { String::new() } else { format!("; let go: {}", names.join(", ")) };
         self.audit.record("nightjar", &format!("{why}{lost}"));
+        let at_ms = clock::wall().as_ms();
         self.show_all(|status| {
+            if status.on != status.safe_on {
+                (status.cause, status.moved_ms) = (Some(why.to_string()), Some(at_ms));
+            }
             (status.on, status.until_ms, status.error) = (status.safe_on, None, Some(why.to_string()));
         });
     }
@@ -275,7 +280,7 @@ impl Outputs {
             change(status);
             status.clone()
         };
-        let _ = self.updates.send(Update::Output(status.clone())); // nobody may be looking
+        self.updates.send(Update::Output(status.clone()));
         Some(status)
     }
 }

@@ -80,6 +80,7 @@ fn changed(old: &Config, new: &Config) -> Vec<String> {
         inputs,
         arm,
         rules,
+        world,
     } = old;
     let mut changed = Vec::new();
     let mut differs = |name: &str, differs: bool| {
@@ -101,6 +102,12 @@ fn changed(old: &Config, new: &Config) -> Vec<String> {
     differs("[board]", *board != new.board);
     differs("[eye]", *eye != new.eye);
     differs("[night]", *night != new.night);
+    differs("[mqtt]", world.mqtt != new.world.mqtt);
+    differs("[ntfy]", world.ntfy != new.world.ntfy);
+    differs("[email]", world.email != new.world.email);
+    differs("[push]", world.push != new.world.push);
+    let webhooks = items("webhook", &world.webhooks, &new.world.webhooks, |w| w.id.as_str());
+    changed.extend(webhooks);
     changed.extend(items("camera", cameras, &new.cameras, |c| c.id.as_str()));
     changed.extend(items("output", outputs, &new.outputs, |o| o.id.as_str()));
     changed.extend(items("input", inputs, &new.inputs, |i| i.id.as_str()));

@@ -8,8 +8,10 @@ use crate::journal::{self, Journal};
 use crate::latency::Latency;
 use crate::names::Names;
 use crate::outputs::{Asker, Outputs, ask_of};
+use crate::pace::Pace;
 use crate::sight::{self, Sight};
 use crate::tampering::{self, Tampered, Tampering};
+use crate::updates::Updates;
 use bytes::Bytes;
 use nightjar_api::Audit;
 use nightjar_io::clock;
@@ -19,12 +21,14 @@ use nightjar_rules::{Change, EventBook, EventWhat as Step, Order, What};
 use nightjar_types::config::{Config, RuleAction};
 use nightjar_types::eye::FromEye;
 use nightjar_types::scene::TAMPER_TRACK;
-use nightjar_types::status::{ArmView, Detections, EventView, InputStatus, Notice, RuleView, Update};
+use nightjar_types::status::{
+    ArmView, Detections, EventView, Firing, InputStatus, Look, Notice, RuleView, Update,
+};
 use nightjar_types::{Detection, Event, EventId, Mono, SceneState, Wall};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Events that may be going on at a time.
 const LIVE: usize = 128;
@@ -118,7 +122,8 @@ pub(crate) struct Stage {
     outputs: Outputs,
     arming: Arming,
     books: Books,
-    updates: broadcast::Sender<Update>,
+    updates: Updates,
+    paces: Vec<Pace>,
     shown: Arc<Mutex<Shown>>,
     model: String,
     serial: u16,
@@ -138,7 +143,7 @@ impl Stage {
         outputs: Outputs,
         arming: Arming,
         books: Books,
-        updates: broadcast::Sender<Update>,
+        updates: Updates,
     ) -> anyhow::Result<Self> {
         let Compiled { mut names, book, sights } = compile(config)?;
         let view = |r: &nightjar_types::config::Rule| RuleView {
@@ -159,6 +164,7 @@ impl Stage {
             notices: config.rules.iter().map(notice).collect(),
             why: config.rules.iter().map(|r| format!("rule {}", r.id)).collect(),
             had_boxes: vec![false; seen.len()],
+            paces: vec![Pace::default(); seen.len()],
             tampering: Tampering::new(config, &seen, &mut names),
             config: config.clone(),
             sights,
@@ -195,7 +201,9 @@ impl Stage {
         mut commands: mpsc::Receiver<Command>,
         mut stop: watch::Receiver<bool>,
     ) {
-        self.note(journal::What::Began { armed: self.arming.view().armed });
+        let arm = self.arming.view();
+        self.note(journal::What::Began { armed: arm.armed });
+        self.updates.send(Update::Arm(arm));
         loop {
             let now = now();
             self.due(now);
@@ -239,12 +247,12 @@ impl Stage {
 
     fn message(&mut self, message: FromEye) {
         match message {
-            FromEye::Frame { stream, mono, inferred, motion, detections, stages, .. } => {
+            FromEye::Frame { stream, mono, inferred, inference_ms, motion, detections, stages } => {
                 if inferred {
                     let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
                     shown.latency.add(mono, clock::mono(), stages);
                 }
-                self.frame(stream, mono, inferred, detections);
+                self.frame(stream, mono, inferred.then_some(inference_ms), detections);
                 self.trigger(stream as usize, mono, motion > MOVES);
             }
             FromEye::Snapshot { stream, track, jpeg, .. } => self.snapshot(stream, track, jpeg),
@@ -270,10 +278,14 @@ impl Stage {
         }
     }
 
-    fn frame(&mut self, stream: u32, mono: Mono, inferred: bool, detections: Vec<Detection>) {
+    /// `inferred` is how long the model took, milliseconds.
+    fn frame(&mut self, stream: u32, mono: Mono, inferred: Option<f32>, detections: Vec<Detection>) {
         let n = stream as usize;
         let Some(camera) = self.seen.get(n).map(|s| s.camera) else { return };
         let (now, mut detections) = (now(), detections);
+        if inferred.is_some() {
+            self.paces[n].add(mono);
+        }
         let (sight, events) = (&self.sights[usize::from(camera.0)], &self.events);
         let is_live = |track| events.live(camera, track).is_some();
         let things = sight.filter(&mut self.names, &mut detections, is_live);
@@ -286,11 +298,18 @@ impl Stage {
             self.had_boxes[n] = !detections.is_empty();
             let camera = self.names.cameras[usize::from(camera.0)].to_string();
             let at_ms = wall_of(mono).as_ms();
-            let _ = self.updates.send(Update::Detections(Detections {
+            let look = Look {
+                frame: self.paces[n].looks,
+                inference_ms: inferred.unwrap_or_default(),
+                latency_ms: clock::mono().since(mono).as_secs_f32() * 1_000.0,
+                fps: self.paces[n].fps(),
+            };
+            self.updates.send(Update::Detections(Detections {
                 camera,
                 at_ms,
-                inferred,
+                inferred: inferred.is_some(),
                 boxes: detections,
+                look,
             }));
         }
     }
@@ -346,8 +365,9 @@ impl Stage {
                 let text = self.notices.get(n).cloned().unwrap_or_default();
                 let event = self.live.get(&subject(&order)).map(|l| l.event.id.to_string());
                 tracing::info!(rule = self.names.rules[n], text, "notice");
-                let _ =
-                    self.updates.send(Update::Notice(Notice { at_ms: clock::wall().as_ms(), text, event }));
+                let (at_ms, rule) = (clock::wall().as_ms(), Some(self.names.rules[n].clone()));
+                let (camera, input) = self.names.place(&self.config, &order);
+                self.updates.send(Update::Notice(Notice { at_ms, text, event, camera, input, rule }));
             }
             _ => {
                 let Some(ask) = ask_of(&order) else { return };
@@ -367,11 +387,21 @@ impl Stage {
         let event = live.as_ref().map_or(String::new(), |l| format!(" (event {})", l.event.id));
         let why = self.names.why(&self.config, &order, &event);
         tracing::info!(rule = id, why, "fired");
+        let (camera, input) = self.names.place(&self.config, &order);
+        self.updates.send(Update::Fired(Firing {
+            at_ms: clock::wall().as_ms(),
+            rule: id.clone(),
+            why: why.clone(),
+            camera,
+            input,
+            event: live.as_ref().map(|l| l.event.id.to_string()),
+            dry_run: self.config.rules[n].is_dry_run,
+        }));
         self.why[n] = why;
         if let Some(live) = live.filter(|l| !l.event.rules.contains(&id)) {
             live.event.rules.push(id);
             let view = view(&live.event, live.jpeg.is_some());
-            let _ = self.updates.send(Update::Event(view));
+            self.updates.send(Update::Event(view));
         }
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(rule) = shown.rules.get_mut(n) {
@@ -427,7 +457,7 @@ impl Stage {
             live.is_written = live.jpeg.is_some();
             send(&self.books.card, &self.seen, sight.camera, &live.event, jpeg);
         }
-        let _ = self.updates.send(Update::Event(view(&live.event, live.jpeg.is_some())));
+        self.updates.send(Update::Event(view(&live.event, live.jpeg.is_some())));
         if is_over {
             self.live.remove(&key);
         }
@@ -449,7 +479,7 @@ impl Stage {
         live.is_written = is_first;
         if is_first {
             send(&self.books.card, &self.seen, camera, &live.event, Some(jpeg));
-            let _ = self.updates.send(Update::Event(view(&live.event, true)));
+            self.updates.send(Update::Event(view(&live.event, true)));
         }
     }
 }

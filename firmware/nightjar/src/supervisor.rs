@@ -1,13 +1,17 @@
-//! Liveness → systemd's watchdog; changes of state and numbers → the event stream; deletions → the audit.
+//! Liveness → systemd's watchdog; changes of state, numbers and problems → whoever is told; deletions and problems → the audit.
 
 use crate::health::Gauges;
 use crate::keeping;
+use crate::problems::Ongoing;
+use crate::updates::Updates;
 use nightjar_api::Audit;
+use nightjar_io::clock;
 use nightjar_types::status::Update;
+use nightjar_types::world::ProblemView;
 use sd_notify::NotifyState;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// How often numbers are looked at and sent.
@@ -33,14 +37,19 @@ fn notify(states: &[NotifyState<'_>]) {
     }
 }
 
+fn in_words(problem: &ProblemView) -> String {
+    let step = if problem.end_ms.is_some() { "over" } else { "problem" };
+    format!("{step}: {}", problem.words)
+}
+
 /// Feeds the watchdog while the rules go round, and sends what changed.
 pub(crate) async fn run(
     gauges: Arc<Gauges>,
-    updates: broadcast::Sender<Update>,
+    updates: Updates,
     audit: Audit,
     mut stop: watch::Receiver<bool>,
 ) {
-    let mut last = Vec::new();
+    let (mut last, mut ongoing) = (Vec::new(), Ongoing::default());
     let mut look: Option<JoinHandle<()>> = None;
     for round in 1u64.. {
         tokio::select! {
@@ -61,15 +70,18 @@ pub(crate) async fn run(
         if round % ROUNDS_A_TELLING == 0 {
             keeping::tell_deletions(&gauges.library, &audit);
         }
-        if updates.receiver_count() == 0 {
+        let cameras = gauges.cameras();
+        for problem in ongoing.take(clock::mono(), clock::wall(), gauges.problems(&cameras)) {
+            audit.record("nightjar", &in_words(&problem));
+            updates.send(Update::Problem(problem));
+        }
+        if !updates.are_heard() {
             continue;
         }
-        // sending fails only when nobody listens
-        let cameras = gauges.cameras();
         for camera in cameras.iter().filter(|c| !last.contains(*c)) {
-            let _ = updates.send(Update::Camera(camera.clone()));
+            updates.send(Update::Camera(camera.clone()));
         }
         last = cameras;
-        let _ = updates.send(Update::Health(gauges.health()));
+        updates.send(Update::Health(gauges.health()));
     }
 }

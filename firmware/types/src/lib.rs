@@ -14,6 +14,7 @@ pub mod secret;
 pub mod status;
 pub mod time;
 pub mod unit;
+pub mod world;
 
 pub use detection::{BBox, Detection};
 pub use event::{Event, EventId, Gap, GapCause};

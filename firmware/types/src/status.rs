@@ -3,6 +3,7 @@
 use crate::{
     BBox, Detection, GapCause,
     eye::{Measured, ModelInfo},
+    world::ProblemView,
 };
 use serde::Serialize;
 
@@ -345,8 +346,12 @@ pub enum Update {
     Detections(Detections),
     /// Something about the whole device changed.
     Health(Health),
+    /// A rule fired.
+    Fired(Firing),
     /// A rule asked to tell people.
     Notice(Notice),
+    /// Something needs a person, or no more.
+    Problem(ProblemView),
 }
 
 /// Boxes of one picture.
@@ -360,6 +365,22 @@ pub struct Detections {
     pub inferred: bool,
     /// The boxes.
     pub boxes: Vec<Detection>,
+    /// How the picture was looked at; no part of the page's stream.
+    #[serde(skip)]
+    pub look: Look,
+}
+
+/// How one picture was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Look {
+    /// Pictures told of this stream since the start, this one included.
+    pub frame: u64,
+    /// Time in the model, milliseconds; 0 when the boxes are the tracker's.
+    pub inference_ms: f32,
+    /// From the picture's arrival to here, milliseconds.
+    pub latency_ms: f32,
+    /// Pictures told a second, over the last ones.
+    pub fps: f32,
 }
 
 /// A message for people.
@@ -371,4 +392,29 @@ pub struct Notice {
     pub text: String,
     /// The event behind it.
     pub event: Option<String>,
+    /// The camera that saw it.
+    pub camera: Option<String>,
+    /// The input that it is about.
+    pub input: Option<String>,
+    /// The rule that asked.
+    pub rule: Option<String>,
+}
+
+/// A rule that fired.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Firing {
+    /// When.
+    pub at_ms: i64,
+    /// Which.
+    pub rule: String,
+    /// Why, in words.
+    pub why: String,
+    /// The camera it fired on.
+    pub camera: Option<String>,
+    /// The input it fired on.
+    pub input: Option<String>,
+    /// The event it fired on.
+    pub event: Option<String>,
+    /// It only says what it would do.
+    pub dry_run: bool,
 }

@@ -62,6 +62,8 @@ pub(super) const PACKAGES: &[Package] = packages! {
     "python3-gi",                         TEST,  Python("import gi"), "runs the RTSP server of the tests";
     "gir1.2-gst-plugins-base-1.0",        TEST,  Python("import gi; gi.require_version('GstApp', '1.0')"), "the same";
     "gir1.2-gst-rtsp-server-1.0",         TEST,  Python("import gi; gi.require_version('GstRtspServer', '1.0')"), "the RTSP server of the tests, not our code";
+    "mosquitto",                          TEST,  File("/usr/sbin/mosquitto"), "the MQTT broker of the tests, not our code";
+    "mosquitto-clients",                  TEST,  Program("mosquitto_sub"), "who listens at it";
     "chromium",                           &["test"], Program("chromium"), "the browser of the page's test";
     "fonts-dejavu-core",                  &["test"], File("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"), "letters in the screenshots";
     "rustc-web",                          CROSS, File("/usr/bin/rustc"), "a compiler that fits the arm64 library below";

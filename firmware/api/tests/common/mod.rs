@@ -15,6 +15,7 @@ use nightjar_api::desk::BoxFuture;
 use nightjar_api::*;
 use nightjar_types::eye::ModelInfo;
 use nightjar_types::status::*;
+use nightjar_types::world::{AlarmView, Told};
 use nightjar_types::{BBox, EventId, StreamKind, Wall};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -65,6 +66,32 @@ impl MemoryDesk {
             detect: true,
             streams: kinds.iter().map(stream).collect(),
             zones: vec![],
+        }
+    }
+
+    pub fn alarm() -> AlarmView {
+        let told = Told {
+            id: 7,
+            subject: "notice".into(),
+            at_ms: 1,
+            done_ms: 2,
+            tries: 1,
+            outcome: "refused",
+            words: "answers 400".into(),
+        };
+        AlarmView {
+            id: "barn".into(),
+            kind: "webhook",
+            target: "https://example.org".into(),
+            state: "retrying",
+            waiting: 2,
+            delivered: 1,
+            failed: 1,
+            dropped: 0,
+            dropped_detections: 0,
+            error: Some("answers 400".into()),
+            offline: "Needs the internet.",
+            history: vec![told],
         }
     }
 
@@ -360,6 +387,27 @@ impl Desk for MemoryDesk {
             Ok(ClockView { now_ms: now.as_ms(), is_sure: true, hint: String::new() })
         };
         Box::pin(async move { answer })
+    }
+    fn alarms(&self) -> Vec<AlarmView> {
+        vec![Self::alarm()]
+    }
+    fn test_alarm(&self, alarm: &str, _who: &str) -> Result<AlarmView, DeskError> {
+        self.alarms().into_iter().find(|a| a.id == alarm).ok_or(DeskError::UnknownAlarm(alarm.into()))
+    }
+    fn tell_again(&self, alarm: &str, message: u64) -> Result<Told, DeskError> {
+        let found = self.test_alarm(alarm, "")?.history.into_iter().find(|told| told.id == message);
+        found.ok_or(DeskError::Conflict(format!("message {message} is not among the newest 32 any more")))
+    }
+    fn push(&self) -> Option<PushView> {
+        Some(PushView { public_key: "BAAA".into(), browsers: 0 })
+    }
+    fn subscribe(&self, form: PushForm, _who: &str) -> BoxFuture<'_, Result<(), DeskError>> {
+        let words = "this is no subscription of a browser: keys.auth are not 16 bytes";
+        let refused = (form.keys.auth == "!").then(|| DeskError::Refused(words.into()));
+        Box::pin(async move { refused.map_or(Ok(()), Err) })
+    }
+    fn unsubscribe(&self, _endpoint: String) -> BoxFuture<'_, Result<(), DeskError>> {
+        Box::pin(async { Ok(()) })
     }
     fn release_camera(&self, camera: &str) -> Result<(), DeskError> {
         match camera {

@@ -21,12 +21,29 @@ pub enum Retry {
 }
 
 /// The back-off of one stream: 0.5 s, doubling to 15 s, a quarter more or less by chance. Never gives up.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pause {
     failures: u32,
+    longest: Duration,
+}
+
+impl Default for Pause {
+    fn default() -> Self {
+        Self::up_to(LONGEST)
+    }
 }
 
 impl Pause {
+    /// One that stops growing at `longest`.
+    pub fn up_to(longest: Duration) -> Self {
+        Self { failures: 0, longest }
+    }
+
+    /// The session that ended was a good one, however short.
+    pub fn forget(&mut self) {
+        self.failures = 0;
+    }
+
     /// How long to wait before the next session.
     ///
     /// `lasted` is how long the session that ended had been running; connecting in vain takes less than a good session.
@@ -41,7 +58,7 @@ impl Pause {
         let quarter = |pause: Duration| pause / 4;
         match retry {
             Retry::Soon => {
-                let pause = FIRST.saturating_mul(1 << doublings).min(LONGEST);
+                let pause = FIRST.saturating_mul(1 << doublings).min(self.longest);
                 pause - quarter(pause) + (quarter(pause) * 2).mul_f32(random)
             }
             // Never earlier than a minute.

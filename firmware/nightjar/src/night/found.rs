@@ -68,7 +68,7 @@ impl Worker {
                 found: Some(now),
             };
             tracing::info!(event = %event.id, camera = %event.camera, label = event.label, "found later");
-            let _ = self.parts.updates.send(Update::Event(view(&event, jpeg.is_some())));
+            self.parts.updates.send(Update::Event(view(&event, jpeg.is_some())));
             self.parts.card.found_later(shift.main, event, jpeg, now);
             shift.fresh.push((clock::mono(), start));
             shift.found += 1;

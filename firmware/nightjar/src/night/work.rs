@@ -7,6 +7,7 @@ use super::watch::LiveWatch;
 use crate::names::{Names, StreamName};
 use crate::sight::Sight;
 use crate::stage::Shown;
+use crate::updates::Updates;
 use bytes::Bytes;
 use nightjar_io::clock;
 use nightjar_io::eye_link::{ArchiveFeed, Eye};
@@ -15,12 +16,11 @@ use nightjar_record::night::{Bounds, Gaze, Job, Look, may_work};
 use nightjar_rules::{EventBook, Micros, Score};
 use nightjar_types::config::Config;
 use nightjar_types::eye::FromEye;
-use nightjar_types::status::Update;
 use nightjar_types::{Mono, StreamKind, VideoParams, Wall};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
 /// How often conditions and cameras are looked at while nothing else happens.
@@ -56,7 +56,7 @@ pub(crate) struct Parts {
     pub(crate) card: EventSender,
     pub(crate) eye: Eye,
     pub(crate) stage: Arc<Mutex<Shown>>,
-    pub(crate) updates: broadcast::Sender<Update>,
+    pub(crate) updates: Updates,
 }
 
 /// Works the queue off.

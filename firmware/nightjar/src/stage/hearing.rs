@@ -36,7 +36,7 @@ impl Stage {
             .record(&view.by, if view.armed { "armed the device" } else { "disarmed the device" });
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).arm = Some(view.clone());
         self.note(What::Armed(view.armed));
-        let _ = self.updates.send(Update::Arm(view)); // nobody may be looking
+        self.updates.send(Update::Arm(view));
     }
 
     /// Puts into the journal what happened now.
@@ -90,7 +90,7 @@ impl Stage {
         }
         self.note(What::Input { input: status.id.clone(), active, is_edge });
         self.order(|book, out| book.sense(InputIx(input), active, is_edge, now(), &mut |x| out.push(x)));
-        let _ = self.updates.send(Update::Input(status)); // nobody may be looking
+        self.updates.send(Update::Input(status));
     }
 
     /// It is not from so long ago that nobody expects anything of it any more.

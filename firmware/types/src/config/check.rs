@@ -98,6 +98,15 @@ pub(super) fn resolve(typed: Typed) -> Result<Config, Vec<Fault>> {
         c.fault("[eye] cpu: must be between 0.05 and 64 cores".into());
     }
     let night = super::night::night(&typed.night, &mut |text| c.fault(text));
+    let mut fault = |text| c.faults.push(Fault { line: None, text });
+    let world = World {
+        mqtt: typed.mqtt.and_then(|typed| world::mqtt(typed, &mut fault)),
+        webhooks: typed.webhook.into_iter().filter_map(|typed| world::webhook(typed, &mut fault)).collect(),
+        ntfy: typed.ntfy.and_then(|typed| world::ntfy(typed, &mut fault)),
+        email: typed.email.and_then(|typed| world::email(typed, &mut fault)),
+        push: typed.push.map(|typed| world::push(typed, &mut fault)),
+    };
+    c.unique("webhook", world.webhooks.iter().map(|x| &x.id));
     if !c.faults.is_empty() {
         return Err(c.faults);
     }
@@ -138,6 +147,7 @@ pub(super) fn resolve(typed: Typed) -> Result<Config, Vec<Fault>> {
         inputs,
         arm,
         rules,
+        world,
     })
 }
 

@@ -41,8 +41,10 @@ pub(super) fn from_toml(e: &toml::de::Error, text: &str, file: &str) -> ConfigEr
     let line = e.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
     let typed = line.and_then(|line| text.lines().nth(line - 1)).unwrap_or_default();
     // a parser's message may repeat the value
-    if typed.contains("password") && !e.message().starts_with("unknown field") {
-        let text = "a password must be text in quotes: password = \"…\"".to_string();
+    let is_set = |key: &str| typed.split(key).skip(1).any(|rest| rest.trim_start().starts_with('='));
+    let secret = ["password", "token", "key"].into_iter().find(|key| is_set(key));
+    if let Some(key) = secret.filter(|_| !e.message().starts_with("unknown field")) {
+        let text = format!("a {key} must be text in quotes: {key} = \"…\"");
         return ConfigError { file: file.into(), faults: vec![Fault { line, text }] };
     }
     let message = near_name(e.message()).unwrap_or_else(|| e.message().trim().replace('\n', "; "));

@@ -9,6 +9,7 @@ mod schedule;
 mod sight;
 mod typed;
 mod value;
+mod world;
 
 pub use check::SCHEMES;
 pub use error::{ConfigError, Fault};
@@ -18,6 +19,7 @@ pub use recording::{Keep, Limit, Mode, Record, Thin, ThinTo};
 pub use schedule::{Schedule, WEEK_MIN};
 pub use sight::{Filter, Limits, Line, Scores, Way};
 pub use typed::Typed;
+pub use world::{Email, MailTls, Mqtt, Ntfy, Push, Tells, Webhook, World};
 
 use crate::{CameraId, Name, OutputId, Secret};
 use std::time::Duration;
@@ -51,6 +53,8 @@ pub struct Config {
     pub arm: Arm,
     /// `[[rule]]`, in file order.
     pub rules: Vec<Rule>,
+    /// Who outside is told.
+    pub world: World,
 }
 
 /// Who this device is.
@@ -161,7 +165,7 @@ pub struct Camera {
     pub keep: Keep,
 }
 
-/// Where a camera's password is.
+/// Where a password or key is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Password {
     /// In the config.

@@ -3,6 +3,7 @@
 use super::inputs::{Texts, TypedArm, TypedInput};
 use super::sight::{TypedLimits, TypedLine, TypedMask, TypedScores};
 use super::value::{ByteSize, OneOrMany, Span};
+use super::world::{TypedEmail, TypedMqtt, TypedNtfy, TypedPush, TypedWebhook};
 use crate::Secret;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -24,6 +25,11 @@ pub struct Typed {
     pub(super) input: Vec<TypedInput>,
     pub(super) arm: TypedArm,
     pub(super) rule: Vec<Rule>,
+    pub(super) mqtt: Option<TypedMqtt>,
+    pub(super) webhook: Vec<TypedWebhook>,
+    pub(super) ntfy: Option<TypedNtfy>,
+    pub(super) email: Option<TypedEmail>,
+    pub(super) push: Option<TypedPush>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
