@@ -147,6 +147,8 @@ fn tables_of_rules(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::{Journal, Record, What};
+    use nightjar_types::Mono;
 
     const CONFIG: &str = "[[output]]\nid = \"siren\"\nline = \"sim:1\"\n[[output]]\nid = \"lamp\"\nline = \"sim:2\"\n\
         [[input]]\nid = \"panic\"\nline = \"sim:3\"\nkind = \"panic\"\n\
@@ -199,7 +201,8 @@ mod tests {
         rules.save(Some(&rules.text().unwrap().text)).unwrap().unwrap();
         let config = rules.config.clone().unwrap();
         let text = fs::read_to_string(&config).unwrap();
-        fs::write(&config, text.replace("panic", "button")).unwrap();
+        fs::write(&config, text.replace("panic", "button").replace("kind = \"button\"", "kind = \"panic\""))
+            .unwrap();
         let why = format!("{:#}", load::config(Some(&config)).unwrap_err());
         assert!(why.contains("rules.toml") && why.contains("no longer fits"), "{why}");
     }
@@ -209,7 +212,9 @@ mod tests {
         let (_dir, rules) = rules();
         let none = rules.rehearse("", 24).unwrap_err().to_string();
         assert!(none.contains("there is no journal"), "{none}");
-        drop(crate::journal::Journal::open(&rules.state_dir).unwrap());
+        let journal = Journal::open(&rules.state_dir).unwrap();
+        journal.add(Record { mono: Mono(1), wall: clock::wall(), what: What::Began { armed: false } });
+        drop(journal);
         let told = rules.rehearse(&rules.text().unwrap().text, 24).unwrap();
         assert_eq!((told.moves.len(), told.left_out, told.rules[0].id.as_str()), (0, 0, "alarm"));
         assert!(told.rules[0].sentence.contains("siren"), "{}", told.rules[0].sentence);
