@@ -201,6 +201,38 @@ fn people_test_switch_off_and_arm() {
     assert_eq!(admin.json("/api/v1/arm")["by"], "user tester", "kept over a restart");
 }
 
+#[test]
+fn other_rules_wait_for_a_restart_and_a_reload_moves_no_relay() {
+    let mut home = Home::new();
+    let wires = Wires::of(&mut home);
+    home.item(&siren("high"));
+    let daemon = home.start();
+    let admin = daemon.admin();
+    let (file, before) = (home.path("nightjar.toml"), keeper(&daemon));
+    let good = std::fs::read_to_string(&file).unwrap();
+    wires.drive(PANIC, true);
+    wires.until("the siren sounds", SIREN, true);
+    let hang_up = |text: &str, words: &str| {
+        std::fs::write(&file, text).unwrap();
+        signal(daemon.pid(), Signal::HUP);
+        audited(&admin, words)
+    };
+    let other = good.replace("linger = \"0s\"", "linger = \"9s\"").replace("\"20ms\"", "\"30ms\"")
+        + "[[output]]\nid = \"lamp\"\nline = \"sim:2\"\n";
+    let said = hang_up(&other, "needs a restart");
+    assert!(said.ends_with("until then all of it stays as it was"), "{said}");
+    ["output \"lamp\"", "input \"panic\"", "rule \"alarm\""]
+        .iter()
+        .for_each(|it| assert!(said.contains(it), "{said}"));
+    hang_up(&good.replace("sim:1", "sim:999"), "nothing is changed: output \"siren\"");
+    wires.drive(PANIC, false);
+    wires.until("the siren is silent", SIREN, false);
+    assert_eq!(wires.levels(SIREN), [Level::Opened(false), Level::Driven(true), Level::Driven(false)]);
+    assert!(wires.levels(2).is_empty(), "the lamp is not there yet");
+    assert_eq!(keeper(&daemon), before);
+    assert!(daemon.stop().success());
+}
+
 /// What a recorder's life ends with.
 const ENDS: [&str; 4] = ["stop", "kill", "stall and go on", "stall and kill"];
 
@@ -264,6 +296,12 @@ fn rules_are_rehearsed_on_what_happened() {
     let wires = Wires::of(&mut home);
     home.item("[[output]]\nid = \"lamp\"\nline = \"sim:2\"");
     home.item(&siren("high"));
+    let (config, none) = (home.write_config(), home.path("none.toml"));
+    std::fs::write(&none, "").unwrap();
+    let words =
+        ["rules", "rehearse", "--config", config.to_str().unwrap(), "--rules", none.to_str().unwrap()];
+    let ended = home.plain(&words);
+    assert!(ended.code == Some(1) && ended.said.contains("there is no journal in"), "{}", ended.said);
     let daemon = home.start();
     for _ in 0..5 {
         wires.drive(PANIC, true);

@@ -30,14 +30,21 @@ pub(crate) struct LocalTime(TimeZone);
 impl LocalTime {
     /// Of a configuration. Fails when it names a zone that is not known here.
     pub(crate) fn of(config: &Config) -> anyhow::Result<Self> {
-        let Some(name) = &config.device.timezone else { return Ok(Self(TimeZone::system())) };
-        let zone = TimeZone::get(name).or_else(|e| TimeZone::posix(name).map_err(|_| e));
-        zone.map(Self).with_context(|| {
+        let Some(name) = &config.device.timezone else { return Ok(Self(systems_zone())) };
+        zone(name).map(Self).with_context(|| {
             format!(
                 "[device] timezone: \"{name}\" is not known here; write a name such as Europe/Berlin (package tzdata), or a rule \
                  such as CET-1CEST,M3.5.0,M10.5.0/3"
             )
         })
+    }
+
+    /// `None`: nothing in this configuration asks for it, and it is not looked for.
+    fn if_asked_for(config: &Config) -> anyhow::Result<Option<Self>> {
+        let is_asked_for = config.device.timezone.is_some()
+            || config.arm.schedule.is_some()
+            || config.rules.iter().any(|r| r.when.circumstances.during.is_some());
+        is_asked_for.then(|| Self::of(config)).transpose()
     }
 
     /// A moment as people write it: `2026-11-21T10:00:00Z`, or there `2026-11-21 10:00`.
@@ -60,9 +67,28 @@ impl LocalTime {
     }
 }
 
+/// The zone of `TZ`, or else of the machine; UTC where neither says one.
+fn systems_zone() -> TimeZone {
+    let named = std::env::var("TZ").ok().filter(|name| !name.is_empty());
+    let found = named
+        .map_or_else(|| zone_file(Path::new("/etc/localtime")), |name| zone(name.trim_start_matches(':')));
+    found.unwrap_or(TimeZone::UTC)
+}
+
+/// A name of the tz database or a POSIX rule.
+fn zone(name: &str) -> Option<TimeZone> {
+    zone_file(&Path::new("/usr/share/zoneinfo").join(name)).or_else(|| TimeZone::posix(name).ok())
+}
+
+/// jiff's own look-up reads the names of all the zones there are, and keeps them.
+fn zone_file(path: &Path) -> Option<TimeZone> {
+    TimeZone::tzif("", &std::fs::read(path).ok()?).ok()
+}
+
 /// Whether the device is armed, and why.
 pub(crate) struct Arming {
-    local: LocalTime,
+    /// `None`: nothing asks what time it is there.
+    local: Option<LocalTime>,
     schedule: Option<Schedule>,
     /// By input: it is a key-switch of this name.
     keys: Vec<Option<String>>,
@@ -87,7 +113,7 @@ impl Arming {
             }),
         };
         let mut arming = Self {
-            local: LocalTime::of(config)?,
+            local: LocalTime::if_asked_for(config)?,
             schedule: schedule.context("[arm] schedule")?,
             keys: config.inputs.iter().map(key).collect(),
             kept: Arc::new(Mutex::new(kept)),
@@ -99,7 +125,8 @@ impl Arming {
 
     /// What the rules must know.
     pub(crate) fn present(&self, now: Wall) -> Present {
-        Present { is_armed: self.view().armed, minute: self.local.minute_of_week(now) }
+        let is_armed = self.kept.lock().unwrap_or_else(PoisonError::into_inner).armed;
+        Present { is_armed, minute: self.local.as_ref().map_or(0, |local| local.minute_of_week(now)) }
     }
 
     /// What is shown.
@@ -111,8 +138,8 @@ impl Arming {
 
     /// Listens to the schedule. True: the device was armed or disarmed.
     pub(crate) fn tick(&mut self, now: Wall) -> bool {
-        let Some(schedule) = &self.schedule else { return false };
-        let says = schedule.contains(self.local.minute_of_week(now));
+        let Some((schedule, local)) = self.schedule.as_ref().zip(self.local.as_ref()) else { return false };
+        let says = schedule.contains(local.minute_of_week(now));
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.scheduled == Some(says) {
             return false;
@@ -248,6 +275,32 @@ mod tests {
         assert!(arming.sense(0, true, true, now));
         assert_eq!((arming.view().by.as_str(), arming.present(now).is_armed), ("input key", true));
         assert!(arming.sense(0, false, true, now) && !arming.view().armed);
+    }
+
+    #[test]
+    fn a_zone_is_read_from_the_systems_files() {
+        // version 2 of RFC 8536 with nothing but its rule: no transitions, one type, the empty name
+        let mut block = b"TZif2".to_vec();
+        block.extend([0; 15]);
+        [0, 0, 0, 0, 1, 1].iter().for_each(|count: &u32| block.extend(count.to_be_bytes()));
+        block.extend([0, 0, 0, 0, 0, 0, 0]);
+        let text = [&block[..], &block, b"\n", ZONE.as_bytes(), b"\n"].concat();
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("zone"), text).unwrap();
+        let there = LocalTime(zone_file(&dir.path().join("zone")).unwrap());
+        for (at, minute) in [("2026-06-15T10:00:00Z", 12 * 60), ("2026-12-14T10:00:00Z", 11 * 60)] {
+            assert_eq!(there.minute_of_week(wall(at)), minute, "{at}");
+        }
+        assert!(zone_file(&dir.path().join("none")).is_none());
+    }
+
+    #[test]
+    fn a_device_without_schedules_does_not_look_for_its_zone() {
+        let asks =
+            |text: &str| LocalTime::if_asked_for(&Config::from_toml(text, "x").unwrap()).unwrap().is_some();
+        assert!(!asks("[[output]]\nid = \"siren\"\nline = \"sim:1\""));
+        assert!(asks("[arm]\nschedule = \"22:00-06:00\""));
+        assert!(asks(&format!("[device]\ntimezone = \"{ZONE}\"")));
     }
 
     #[test]

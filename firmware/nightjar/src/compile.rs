@@ -16,7 +16,8 @@ pub(crate) const WATCHES: usize = 256;
 /// All that a configuration says about what is seen.
 pub(crate) struct Compiled {
     pub(crate) names: Names,
-    pub(crate) book: RuleBook<RULES, WATCHES>,
+    /// 90 kB, of which a few rules touch a page or two: it is not to be copied about.
+    pub(crate) book: Box<RuleBook<RULES, WATCHES>>,
     /// By camera.
     pub(crate) sights: Vec<Sight>,
 }
@@ -25,7 +26,7 @@ pub(crate) struct Compiled {
 pub(crate) fn compile(config: &Config) -> anyhow::Result<Compiled> {
     let mut names = Names::new(config);
     let sights = Sight::all(config, &mut names)?;
-    let mut book = RuleBook::new();
+    let mut book = Box::new(RuleBook::new());
     for rule in &config.rules {
         let what = || format!("rule \"{}\"", rule.id);
         let compiled = compile_rule(config, rule, &mut names).with_context(what)?;

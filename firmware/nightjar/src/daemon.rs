@@ -86,8 +86,10 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
 
     let shown_outputs = outputs.shown();
     let eased = heat::Shown::default();
-    let journal = Journal::open(&state_dir)?;
-    left.into_iter().for_each(|record| journal.add(record));
+    let journal = Journal::of(&config, &state_dir)?;
+    if let Some(journal) = &journal {
+        left.into_iter().for_each(|record| journal.add(record));
+    }
     let books = Books { audit: audit.clone(), journal, card: storage.events() };
     let stage = Stage::new(&config, numbers(&config), outputs, arming, books, updates.clone())?;
     let (shown_stage, (commands, commanded)) = (stage.shown(), mpsc::channel(COMMAND_QUEUE));

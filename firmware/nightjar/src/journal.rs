@@ -5,6 +5,7 @@
 
 use anyhow::Context;
 use nightjar_rules::Ask;
+use nightjar_types::config::Config;
 use nightjar_types::eye::{body_len, decode, encode};
 use nightjar_types::{Mono, Wall};
 use serde::{Deserialize, Serialize};
@@ -91,6 +92,12 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
+    /// Of a configuration: [`Self::open`], or `None` when there is no rule, output or input to tell of.
+    pub(crate) fn of(config: &Config, state_dir: &Path) -> anyhow::Result<Option<Self>> {
+        let is_wanted = !(config.rules.is_empty() && config.outputs.is_empty() && config.inputs.is_empty());
+        is_wanted.then(|| Self::open(state_dir)).transpose()
+    }
+
     /// Begins a new file in `state_dir`.
     pub(crate) fn open(state_dir: &Path) -> anyhow::Result<Self> {
         let log = Log::open(folder(state_dir))?;
@@ -226,6 +233,11 @@ fn files(folder: &Path) -> Vec<(u64, PathBuf)> {
     files
 }
 
+/// Something was ever recorded there.
+pub(crate) fn is_there(state_dir: &Path) -> bool {
+    !files(&folder(state_dir)).is_empty()
+}
+
 /// All records in order. A file ends where a record is not whole: the power went then.
 pub(crate) fn read(state_dir: &Path) -> impl Iterator<Item = Record> {
     files(&folder(state_dir)).into_iter().flat_map(|(_, path)| {
@@ -264,6 +276,18 @@ mod tests {
         let read: Vec<u64> = read(dir.path()).map(|r| r.mono.0).collect();
         let whole: Vec<u64> = (0..30).filter(|n| *n != 19).collect();
         assert_eq!(read, whole);
+    }
+
+    #[test]
+    fn nothing_is_begun_where_there_is_nothing_to_tell_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let of = |text: &str| Journal::of(&Config::from_toml(text, "x").unwrap(), dir.path()).unwrap();
+        assert!(of("[[camera]]\nid = \"a\"\nmain = \"synthetic:\"").is_none());
+        assert!(!folder(dir.path()).exists());
+        for item in ["output", "input"] {
+            assert!(of(&format!("[[{item}]]\nid = \"x\"\nline = \"sim:1\"")).is_some(), "{item}");
+        }
+        assert!(of("[[rule]]\nwhen = { class = \"cat\" }\ndo = { notify = \"x\" }").is_some());
     }
 
     #[test]

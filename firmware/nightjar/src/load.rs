@@ -1,5 +1,8 @@
 //! Files → [`Config`]: the configuration itself and what it names: password files, the eye's program.
 
+use crate::arming::LocalTime;
+use crate::compile::compile;
+use crate::outputs;
 use anyhow::{Context, bail};
 use nightjar_board::Board;
 use nightjar_io::alarm::{self, Alarm, Book, Opening, Pictures};
@@ -57,6 +60,14 @@ pub(crate) fn storage(config: &Config) -> anyhow::Result<Options> {
         key: Arc::new(DeviceKey::open(&state)?),
         ..Options::folder(Path::new(&storage.path), storage.quota, streams)
     })
+}
+
+/// Tries everything that a start would refuse in a configuration without opening anything. Gives back what to take care of.
+pub(crate) fn tried(config: &Config) -> anyhow::Result<Vec<String>> {
+    compile(config)?;
+    let care = outputs::at_boot(config, &board(config)?)?;
+    LocalTime::of(config)?;
+    Ok(care)
 }
 
 /// The board: as configured, or the one that this is.

@@ -61,12 +61,9 @@ fn run(args: cli::Args) -> anyhow::Result<bool> {
         }
         cli::Verb::Config { what: cli::ConfigVerb::Check { file } } => {
             let config = load::config(Some(&file))?;
-            compile::compile(&config).with_context(|| file.display().to_string())?;
-            let at_boot = outputs::at_boot(&config, &load::board(&config)?);
-            for words in at_boot.with_context(|| file.display().to_string())? {
+            for words in load::tried(&config).with_context(|| file.display().to_string())? {
                 println!("{}: take care: {words}", file.display());
             }
-            arming::LocalTime::of(&config).with_context(|| file.display().to_string())?;
             println!("{}: good: {}", file.display(), console::summary(&config));
             Ok(true)
         }

@@ -59,6 +59,13 @@ pub(crate) fn run(config: &Path, rules: &Path, from: Option<&str>, to: Option<&s
     }
     let begun = clock::mono();
     let state_dir = load::state_dir(&new);
+    if !journal::is_there(&state_dir) {
+        bail!(
+            "there is no journal in {}: the recorder keeps one while it has a rule, an input or an output; with a rule that only tells \
+             something, or one with dry_run = true, it keeps one and moves nothing",
+            state_dir.display()
+        );
+    }
     let records = journal::read(&state_dir).filter(|r| r.wall.0 >= from.0 - RUN_IN_US && r.wall < to);
     let (did, would) = rehearse(&new, local, records, to)?;
     let within = |edge: &Edge| edge.at >= from && edge.at < to;
@@ -124,7 +131,7 @@ struct StandIn {
     config: Config,
     local: LocalTime,
     names: Names,
-    book: RuleBook<RULES, WATCHES>,
+    book: Box<RuleBook<RULES, WATCHES>>,
     bank: Bank<MAX_RELAYS>,
     is_armed: bool,
     /// Where the journal is.

@@ -61,7 +61,7 @@ impl Seed {
 /// A recorder that goes round every second or when something comes, some milliseconds late, as `stage.rs` does.
 struct Recorder {
     names: Names,
-    book: RuleBook<RULES_OF_BOOK, WATCHES>,
+    book: Box<RuleBook<RULES_OF_BOOK, WATCHES>>,
     bank: Bank<MAX_RELAYS>,
     local: LocalTime,
     is_armed: bool,

@@ -1,4 +1,6 @@
 //! SIGHUP: the configuration file is read again → a new quota at once, other changed keys named, a bad file told and left.
+//!
+//! Rules, inputs and outputs wait for a restart too: it puts every relay to its safe level before the new ones take over.
 
 use crate::load;
 use nightjar_api::Audit;
@@ -14,7 +16,10 @@ pub(crate) fn run(file: Option<&Path>, started: &Config, library: &Library, audi
     let told =
         match file.ok_or_else(|| anyhow::anyhow!("the recorder was started without a configuration file")) {
             Err(e) => Err(e),
-            Ok(file) => load::config(Some(file)).and_then(|fresh| apply(&fresh, started, library)),
+            Ok(file) => load::config(Some(file)).and_then(|fresh| {
+                load::tried(&fresh)?;
+                apply(&fresh, started, library)
+            }),
         };
     match told {
         Ok(told) => {
@@ -50,7 +55,7 @@ fn apply(fresh: &Config, started: &Config, library: &Library) -> anyhow::Result<
     }
     let changed = changed(started, fresh);
     if !changed.is_empty() {
-        told.push(format!("needs a restart: {}", changed.join(", ")));
+        told.push(format!("needs a restart: {}; until then all of it stays as it was", changed.join(", ")));
     }
     if told.is_empty() {
         told.push("read again, nothing is changed".into());
@@ -142,6 +147,21 @@ mod tests {
     }
 
     #[test]
+    fn rules_and_lines_need_a_restart_too() {
+        let lines = |pulse: &str, line: u32, extra: &str| {
+            config(&format!(
+                "{extra}[[input]]\nid = \"door\"\nline = \"sim:{line}\"\n[[output]]\nid = \"siren\"\nline = \"sim:1\"\n\
+                 [[rule]]\nid = \"alarm\"\nwhen = {{ input = \"door\" }}\ndo = {{ pulse = \"siren\", for = \"{pulse}\" }}\n"
+            ))
+        };
+        let old = lines("3s", 4, "");
+        assert_eq!(changed(&old, &lines("5s", 4, "")), ["rule \"alarm\""]);
+        assert_eq!(changed(&old, &lines("3s", 5, "")), ["input \"door\""]);
+        let more = "[arm]\nschedule = \"22:00-06:00\"\n[[output]]\nid = \"lamp\"\nline = \"sim:2\"\n";
+        assert_eq!(changed(&old, &lines("3s", 4, more)), ["[arm]", "output \"lamp\""]);
+    }
+
+    #[test]
     fn a_good_quota_is_taken_and_a_bad_file_changes_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let audit = Audit::open(dir.path(), std::sync::Arc::new(nightjar_io::clock::wall)).unwrap();
@@ -164,6 +184,10 @@ mod tests {
         assert!(quota == 96 && words.contains("nothing is changed") && words.contains("quotta"), "{words}");
         let (quota, words) = told("[storage]\nquota = \"900TiB\"");
         assert!(quota == 96 && words.contains("only"), "{words}");
+        // a line that the board does not have: a restart would not get through
+        let (quota, words) =
+            told("[storage]\nquota = \"64MiB\"\n[[output]]\nid = \"siren\"\nline = \"sim:999\"");
+        assert!(quota == 96 && words.contains("nothing is changed") && words.contains("siren"), "{words}");
         run(None, &started, &library, &audit);
         assert!(audit.newest(1)[0].what.contains("without a configuration file"));
         storage.stop().unwrap();

@@ -106,14 +106,15 @@ impl Shown {
 /// Where it is written down what happens.
 pub(crate) struct Books {
     pub(crate) audit: Audit,
-    pub(crate) journal: Journal,
+    /// `None`: there is nothing to tell of.
+    pub(crate) journal: Option<Journal>,
     pub(crate) card: EventSender,
 }
 
 /// The stage.
 pub(crate) struct Stage {
     names: Names,
-    book: RuleBook<RULES, WATCHES>,
+    book: Box<RuleBook<RULES, WATCHES>>,
     events: EventBook<LIVE>,
     live: HashMap<(u8, u32), Live>,
     seen: Vec<Seen>,
@@ -240,7 +241,7 @@ impl Stage {
         self.change_events(|events, out| events.tick(now, &mut |x| out.push(x)));
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.alive = clock::mono();
-        shown.journal_lost = self.books.journal.lost();
+        shown.journal_lost = self.books.journal.as_ref().map_or(0, Journal::lost);
         shown.evicted = self.book.evicted() + self.events.evicted();
     }
 

@@ -41,15 +41,19 @@ impl Stage {
 
     /// Puts into the journal what happened now.
     pub(super) fn note(&self, what: What) {
-        self.books.journal.add(Record { mono: clock::mono(), wall: clock::wall(), what });
+        if let Some(journal) = &self.books.journal {
+            journal.add(Record { mono: clock::mono(), wall: clock::wall(), what });
+        }
     }
 
     pub(super) fn heard(&mut self, heard: Heard) {
         let why = &self.why;
         let why = |rule: u8| why.get(usize::from(rule)).cloned().unwrap_or_default();
         let note = |wall, output, on, cause| {
-            let what = What::Moved { output, on, cause };
-            self.books.journal.add(Record { mono: clock::mono(), wall, what });
+            if let Some(journal) = &self.books.journal {
+                let what = What::Moved { output, on, cause };
+                journal.add(Record { mono: clock::mono(), wall, what });
+            }
         };
         match &heard {
             Heard::Said(FromKeeper::Moved(moved)) if moved.error.is_none() => {
@@ -100,7 +104,7 @@ impl Stage {
 
     /// The rules look at what is seen on a camera now.
     pub(super) fn look(&mut self, camera: CameraIx, now: Micros, things: &[Thing]) {
-        if !things.is_empty() {
+        if let Some(journal) = self.books.journal.as_ref().filter(|_| !things.is_empty()) {
             let thing = |t: &Thing| SeenThing {
                 class: self.names.class_name(t.class).to_string(),
                 track: t.track,
@@ -109,7 +113,7 @@ impl Stage {
             };
             let camera = self.names.cameras[usize::from(camera.0)].to_string();
             let what = What::Seen { camera, things: things.iter().map(thing).collect() };
-            self.books.journal.add(Record { mono: Mono(now.0), wall: clock::wall(), what });
+            journal.add(Record { mono: Mono(now.0), wall: clock::wall(), what });
         }
         self.order(|book, out| book.observe(camera, now, things, &mut |x| out.push(x)));
     }
