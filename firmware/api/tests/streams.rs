@@ -160,7 +160,10 @@ async fn updates_begin_with_the_state_and_go_on_with_changes() {
     bench.desk.updates.send(notice(1)).unwrap();
     assert_eq!(
         sse.next().await,
-        ("notice".into(), json!({ "at_ms": 1, "text": "a\nb", "event": null, "camera": null, "rule": null }))
+        (
+            "notice".into(),
+            json!({ "at_ms": 1, "text": "a\nb", "event": null, "camera": null, "input": null, "rule": null })
+        )
     );
     bench.desk.updates.send(Update::Event(common::MemoryDesk::event(1))).unwrap();
     let (event, data) = sse.next().await;
