@@ -116,6 +116,8 @@ export interface Move {
 export interface Rehearsal {
   rules: RuleView[];
   moves: Move[];
+  /** Null: nothing is known of what was seen and heard. */
+  since_ms: number | null;
   left_out: number;
 }
 

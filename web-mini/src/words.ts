@@ -275,7 +275,8 @@ const en = {
     saved: "Kept. The recorder starts again with them.",
     moves: "What outputs would have done",
     counts: (same: number, fresh: number, gone: number) => `${same} moves as they were, ${fresh} new, ${gone} no more.`,
-    leftOut: (n: number) => `${n} older moves are not shown.`,
+    since: (at: string) => `since ${at}`,
+    nothing: "Nothing was seen yet.",
     fates: { same: "as it was", new: "new", gone: "no more" },
   },
 
@@ -695,7 +696,8 @@ const de: Words = {
     saved: "Behalten. Der Rekorder startet damit neu.",
     moves: "Was Ausgänge getan hätten",
     counts: (same, fresh, gone) => `${same} Bewegungen wie gehabt, ${fresh} neu, ${gone} nicht mehr.`,
-    leftOut: (n) => `${n} ältere Bewegungen sind nicht gezeigt.`,
+    since: (at) => `seit ${at}`,
+    nothing: "Noch wurde nichts gesehen.",
     fates: { same: "wie gehabt", new: "neu", gone: "nicht mehr" },
   },
 

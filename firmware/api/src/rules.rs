@@ -30,6 +30,8 @@ pub struct Rehearsal {
     pub rules: Vec<RuleView>,
     /// Every move that was or would have been, in the order of time; the newest when there are too many.
     pub moves: Vec<MoveView>,
+    /// From when on it is known what was seen and heard, ms since 1970 UTC. `None`: nothing is.
+    pub since_ms: Option<i64>,
     /// Moves that are left out of `moves`.
     pub left_out: usize,
 }

@@ -3,7 +3,7 @@
 
 use crate::arming::LocalTime;
 use crate::rehearse::{self, Fate};
-use crate::{load, story};
+use crate::{journal, load, story};
 use anyhow::{Context, bail};
 use nightjar_api::{MoveView, Rehearsal, RulesText};
 use nightjar_io::clock;
@@ -81,7 +81,9 @@ impl OwnRules {
         let to = clock::wall();
         let from = to.plus_micros(-i64::from(hours) * 3_600_000_000);
         let told =
-            rehearse::told(&config, LocalTime::of(&config)?, rehearse::records(&self.state_dir)?, from, to)?;
+            rehearse::told(&config, LocalTime::of(&config)?, journal::read(&self.state_dir), from, to)?;
+        let since_ms =
+            journal::read(&self.state_dir).next().map(|record| record.wall.as_ms().max(from.as_ms()));
         let left_out = told.len().saturating_sub(MOVES);
         let view = |(fate, edge): (Fate, rehearse::Edge)| MoveView {
             at_ms: edge.at.as_ms(),
@@ -97,7 +99,12 @@ impl OwnRules {
             fired_ms: None,
         };
         let rules = config.rules.iter().map(rule).collect();
-        Ok(Rehearsal { rules, moves: told.into_iter().skip(left_out).map(view).collect(), left_out })
+        Ok(Rehearsal {
+            rules,
+            moves: told.into_iter().skip(left_out).map(view).collect(),
+            since_ms,
+            left_out,
+        })
     }
 
     /// Keeps them, or with `None` lets go of them. What the recorder would not start with is refused.
@@ -210,12 +217,12 @@ mod tests {
     #[test]
     fn a_rehearsal_tells_the_rules_in_sentences() {
         let (_dir, rules) = rules();
-        let none = rules.rehearse("", 24).unwrap_err().to_string();
-        assert!(none.contains("there is no journal"), "{none}");
+        assert_eq!(rules.rehearse("", 24).unwrap().since_ms, None, "nothing was seen yet");
         let journal = Journal::open(&rules.state_dir).unwrap();
         journal.add(Record { mono: Mono(1), wall: clock::wall(), what: What::Began { armed: false } });
         drop(journal);
         let told = rules.rehearse(&rules.text().unwrap().text, 24).unwrap();
+        assert!(told.since_ms.is_some());
         assert_eq!((told.moves.len(), told.left_out, told.rules[0].id.as_str()), (0, 0, "alarm"));
         assert!(told.rules[0].sentence.contains("siren"), "{}", told.rules[0].sentence);
     }

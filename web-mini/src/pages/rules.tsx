@@ -140,8 +140,11 @@ function Told({ told }: { told: Rehearsal }) {
         ))}
       </ul>
       <h2>{w.moves}</h2>
-      <p>{w.counts(count("same"), count("new"), count("gone"))}</p>
-      {told.left_out > 0 && <p class="faint">{w.leftOut(told.left_out)}</p>}
+      <p>
+        {w.counts(count("same"), count("new"), count("gone"))}
+        {told.left_out > 0 && ` (+${told.left_out})`}
+      </p>
+      {told.since_ms === null ? <p>{w.nothing}</p> : <p class="faint">{w.since(moment(told.since_ms, now))}</p>}
       <ul class="rule-list">
         {told.moves
           .slice()

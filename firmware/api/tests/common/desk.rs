@@ -195,7 +195,7 @@ impl Desk for MemoryDesk {
             let at_ms = Wall(NOW).as_ms() - i64::from(hours);
             let (output, cause) = ("siren".into(), "rule night: person".into());
             let moves = vec![MoveView { at_ms, output, on: true, fate: "new", cause }];
-            Ok(Rehearsal { rules: vec![], moves, left_out: 0 })
+            Ok(Rehearsal { rules: vec![], moves, since_ms: None, left_out: 0 })
         })
     }
     fn save_rules(&self, text: Option<String>) -> BoxFuture<'_, Result<(), DeskError>> {

@@ -17,10 +17,11 @@ use tokio::process::{Child, ChildStderr, Command};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// How the C library hands out the eye's memory. Each arena is a reservation that its memory limit would count, and keeps
-/// crumbs of its own. Weights and pictures are mapped one by one, so what a loaded model no longer needs goes back: 20 MB of 140.
+/// How the C library hands out the eye's memory. Each arena is a reservation that its memory limit would count; with a
+/// single one a thread that hangs in it holds up all others. Weights and pictures are mapped one by one, so what a loaded
+/// model no longer needs goes back: 20 MB of 140.
 const ALLOCATOR: [(&str, &str); 3] =
-    [("MALLOC_ARENA_MAX", "1"), ("MALLOC_MMAP_THRESHOLD_", "131072"), ("MALLOC_TRIM_THRESHOLD_", "524288")];
+    [("MALLOC_ARENA_MAX", "2"), ("MALLOC_MMAP_THRESHOLD_", "131072"), ("MALLOC_TRIM_THRESHOLD_", "524288")];
 /// GStreamer's plugins that hold what the eye's pipelines are made of (decoder.rs and pipeline.rs there), in any folder. It
 /// would keep a list of all elements of all plugins of the system in memory: 3 MB of 120.
 const PLUGINS: (&str, &str) = (
