@@ -19,7 +19,7 @@ const asId = (text: string): string => text.toLowerCase().replace(/[^a-z0-9_-]/g
 
 function Drawing({ camera }: { camera: CameraStatus }) {
   const stage = useRef<HTMLDivElement>(null);
-  const [still] = useState(() => `${urls.snapshot(camera.id)}?t=${Date.now()}`);
+  const still = urls.snapshot(camera.id);
   const [blind, setBlind] = useState(false);
   const [corners, setCorners] = useState<readonly Corner[]>(FIRST);
   const [held, setHeld] = useState(0);

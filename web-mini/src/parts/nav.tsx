@@ -7,7 +7,8 @@ import { Icon, type IconName } from "./icon.tsx";
 const TABS = ["live", "timeline", "events", "outputs", "health"] as const satisfies readonly IconName[];
 
 export function Nav() {
-  const page = (TABS as readonly string[]).includes(route.value.page) ? route.value.page : "live";
+  const at = route.value.page === "rules" ? "outputs" : route.value.page;
+  const page = (TABS as readonly string[]).includes(at) ? at : "live";
   const trouble = health.value !== null && !health.value.ok;
   return (
     <nav class="nav" aria-label={t.navigation}>
