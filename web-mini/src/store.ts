@@ -59,7 +59,7 @@ export const cameraNames = computed(() => new Map((cameras.value ?? []).map((c) 
 export const cameraName = (id: string): string => cameraNames.value.get(id) ?? id;
 export const mayOperate = computed(() => session.value !== null && session.value.role !== "viewer");
 
-export const mayRule = computed(() => session.value?.role === "admin");
+export const isAdmin = computed(() => session.value?.role === "admin");
 
 export function enter(who: Session): void {
   clockOffset = who.now_ms - Date.now();

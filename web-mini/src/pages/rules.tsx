@@ -2,10 +2,11 @@
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../api.ts";
 import { moment } from "../format.ts";
+import { useAct } from "../parts/act.ts";
 import { Confirm } from "../parts/confirm.tsx";
 import { Chip, Head, Loading, Trouble, type Tone } from "../parts/small.tsx";
 import { linkTo } from "../route.ts";
-import { mayRule, sentOut, serverNow } from "../store.ts";
+import { isAdmin, serverNow } from "../store.ts";
 import type { Move, Rehearsal } from "../types.ts";
 import { t } from "../words.ts";
 
@@ -17,34 +18,26 @@ export function Rules() {
   const [isOwn, setIsOwn] = useState(false);
   const [told, setTold] = useState<Rehearsal | null>(null);
   const [asking, setAsking] = useState<"save" | "back" | null>(null);
-  const [busy, setBusy] = useState(false);
   const [done, setDone] = useState("");
-  const [trouble, setTrouble] = useState("");
+  const { busy, trouble, act } = useAct();
   const w = t.rules;
 
-  async function act(what: () => Promise<void>): Promise<void> {
-    setBusy(true);
-    setTrouble("");
-    setDone("");
-    try {
-      await what();
-    } catch (error) {
-      if (!sentOut(error)) setTrouble(error instanceof Error ? error.message : String(error));
-    } finally {
-      setBusy(false);
-    }
-  }
-  const load = (): Promise<void> =>
-    act(async () => {
+  useEffect(() => {
+    void act(async () => {
       const now = await api.rulesText();
       setText(now.text);
       setIsOwn(now.is_own);
     });
-  useEffect(() => void load(), []);
+  }, []);
 
-  async function save(rules: string | null): Promise<void> {
+  function rehearse(): void {
+    setDone("");
+    void act(async () => setTold(await api.rehearse(text ?? "", HOURS)));
+  }
+
+  function save(rules: string | null): void {
     setAsking(null);
-    await act(async () => {
+    void act(async () => {
       await api.saveRules(rules);
       setTold(null);
       setDone(w.saved);
@@ -79,11 +72,11 @@ export function Rules() {
               class="button"
               data-testid="rules-try"
               disabled={busy}
-              onClick={() => void act(async () => setTold(await api.rehearse(text, HOURS)))}
+              onClick={rehearse}
             >
               {w.attempt(HOURS)}
             </button>
-            {mayRule.value && (
+            {isAdmin.value && (
               <button
                 type="button"
                 class="button primary"
@@ -94,7 +87,7 @@ export function Rules() {
                 {w.save}
               </button>
             )}
-            {mayRule.value && isOwn && (
+            {isAdmin.value && isOwn && (
               <button type="button" class="button" data-testid="rules-back" disabled={busy} onClick={() => setAsking("back")}>
                 {w.back}
               </button>
@@ -112,7 +105,7 @@ export function Rules() {
           yes={asking === "save" ? w.save : w.back}
           no={t.cancel}
           testid="rules"
-          onYes={() => void save(asking === "save" ? text : null)}
+          onYes={() => save(asking === "save" ? text : null)}
           onNo={() => setAsking(null)}
         >
           <p>{w.restarts}</p>

@@ -2,32 +2,24 @@
 import { useState } from "preact/hooks";
 import { api } from "../api.ts";
 import { moment } from "../format.ts";
-import { applyArm, arm, inputs, mayOperate, rules, sentOut, serverNow } from "../store.ts";
+import { applyArm, arm, inputs, mayOperate, rules, serverNow } from "../store.ts";
 import { t } from "../words.ts";
+import { useAct } from "./act.ts";
 import { Confirm } from "./confirm.tsx";
 import { Trouble } from "./small.tsx";
 
 export function ArmCard() {
   const [asking, setAsking] = useState(false);
-  const [busy, setBusy] = useState(false);
-  const [trouble, setTrouble] = useState("");
+  const { busy, trouble, act } = useAct();
   const now = arm.value;
   // With no rule to hold back and no key-switch to turn it would say nothing.
   if (!now || !(rules.value?.length || inputs.value?.length)) return null;
   const { armed, since_ms: since, by } = now;
   const w = t.arm;
 
-  async function change(): Promise<void> {
+  function change(): void {
     setAsking(false);
-    setBusy(true);
-    setTrouble("");
-    try {
-      applyArm(await api.setArmed(!armed));
-    } catch (error) {
-      if (!sentOut(error)) setTrouble(error instanceof Error ? error.message : String(error));
-    } finally {
-      setBusy(false);
-    }
+    void act(async () => applyArm(await api.setArmed(!armed)));
   }
 
   return (
@@ -53,7 +45,7 @@ export function ArmCard() {
           no={t.cancel}
           testid="arm"
           calm={!armed}
-          onYes={() => void change()}
+          onYes={change}
           onNo={() => setAsking(false)}
         >
           <p>{armed ? w.disarmBody : w.armBody}</p>

@@ -2,9 +2,10 @@
 import { useState } from "preact/hooks";
 import { api } from "../api.ts";
 import { bytes, hm, shortDay } from "../format.ts";
-import { cameraName, mayOperate, sentOut } from "../store.ts";
+import { cameraName, mayOperate } from "../store.ts";
 import type { Hold, Holds } from "../types.ts";
 import { t } from "../words.ts";
+import { useAct } from "./act.ts";
 import { Confirm } from "./confirm.tsx";
 import { Budget, Trouble } from "./small.tsx";
 
@@ -16,17 +17,12 @@ interface HoldListProps {
 
 export function HoldList({ all, onGo, onChange }: HoldListProps) {
   const [asking, setAsking] = useState<Hold | null>(null);
-  const [trouble, setTrouble] = useState("");
+  const { trouble, act } = useAct();
   if (all.holds.length === 0) return null;
 
   async function letGo({ id }: Hold): Promise<void> {
     setAsking(null);
-    setTrouble("");
-    try {
-      await api.release(id);
-    } catch (error) {
-      if (!sentOut(error)) setTrouble(error instanceof Error ? error.message : String(error));
-    }
+    await act(async () => void (await api.release(id)));
     onChange();
   }
 

@@ -1,10 +1,10 @@
 // A stretch of a camera's day → the sheet that keeps it: from, to, note, this camera or all.
 import { useState } from "preact/hooks";
 import { api } from "../api.ts";
-import { sentOut } from "../store.ts";
 import { inputTime, timeFromInput, type Range } from "../timeline.ts";
 import type { CameraStatus, Hold } from "../types.ts";
 import { t } from "../words.ts";
+import { useAct } from "./act.ts";
 import { Confirm } from "./confirm.tsx";
 import { Segments, Trouble } from "./small.tsx";
 
@@ -24,19 +24,13 @@ export function KeepSheet({ camera, more, moment, shown, onKept, onClose }: Keep
   const [range, setRange] = useState(moment ?? shown);
   const [note, setNote] = useState("");
   const [whose, setWhose] = useState<"one" | "all">("one");
-  const [busy, setBusy] = useState(false);
-  const [trouble, setTrouble] = useState("");
+  const { busy, trouble, setTrouble, act } = useAct();
 
-  async function keep(): Promise<void> {
-    setTrouble("");
+  function keep(): void {
     if (range.from >= range.to) return setTrouble(t.keep.wrong);
-    setBusy(true);
-    try {
-      onKept(await api.hold(whose === "one" ? [camera.id] : [], Math.round(range.from), Math.round(range.to), note));
-    } catch (error) {
-      if (!sentOut(error)) setTrouble(error instanceof Error ? error.message : String(error));
-      setBusy(false);
-    }
+    void act(async () =>
+      onKept(await api.hold(whose === "one" ? [camera.id] : [], Math.round(range.from), Math.round(range.to), note)),
+    );
   }
 
   const edge = (name: "from" | "to") => (
@@ -62,7 +56,7 @@ export function KeepSheet({ camera, more, moment, shown, onKept, onClose }: Keep
       testid="keep"
       calm
       busy={busy}
-      onYes={() => void keep()}
+      onYes={keep}
       onNo={onClose}
     >
       <p class="hint">{t.keep.lead}</p>

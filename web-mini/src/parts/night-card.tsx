@@ -6,6 +6,7 @@ import { cameraName, cameras, health, mayOperate, sentOut, serverNow } from "../
 import { inputTime, timeFromInput } from "../timeline.ts";
 import type { Night } from "../types.ts";
 import { labelWord, t } from "../words.ts";
+import { useAct } from "./act.ts";
 import { Confirm } from "./confirm.tsx";
 import { Chip, Trouble } from "./small.tsx";
 
@@ -76,7 +77,7 @@ function Ask({ onClose }: { onClose: () => void }) {
   const [camera, setCamera] = useState(cameras.value?.[0]?.id ?? "");
   const [range, setRange] = useState(() => ({ from: serverNow() - HOUR_MS, to: serverNow() }));
   const [label, setLabel] = useState("");
-  const [trouble, setTrouble] = useState("");
+  const { trouble, act } = useAct();
   const edge = (name: "from" | "to") => (
     <label class="field">
       <span>{t.keep[name]}</span>
@@ -112,8 +113,9 @@ function Ask({ onClose }: { onClose: () => void }) {
       testid="night"
       calm
       onYes={() =>
-        void api.lookAgain(camera, Math.round(range.from), Math.round(range.to), label || null).then(onClose, (e) => {
-          if (!sentOut(e)) setTrouble(e instanceof Error ? e.message : String(e));
+        void act(async () => {
+          await api.lookAgain(camera, Math.round(range.from), Math.round(range.to), label || null);
+          onClose();
         })
       }
       onNo={onClose}

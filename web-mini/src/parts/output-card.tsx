@@ -2,9 +2,10 @@
 import { useState } from "preact/hooks";
 import { api } from "../api.ts";
 import { duration, moment } from "../format.ts";
-import { applyOutput, mayOperate, sentOut, serverNow } from "../store.ts";
+import { applyOutput, mayOperate, serverNow } from "../store.ts";
 import type { OutputStatus } from "../types.ts";
 import { t } from "../words.ts";
+import { useAct } from "./act.ts";
 import { Confirm } from "./confirm.tsx";
 import { Fact, Facts, Segments, Trouble } from "./small.tsx";
 import { useTick } from "./visible.ts";
@@ -14,27 +15,20 @@ const PULSES_MS = [500, 1000, 2000, 5000] as const;
 export function OutputCard({ output }: { output: OutputStatus }) {
   const { id, line, on, until_ms: until } = output;
   const [asking, setAsking] = useState(false);
-  const [busy, setBusy] = useState(false);
+  const { busy, trouble, act } = useAct();
   const [pulse, setPulse] = useState(1000);
   const [done, setDone] = useState("");
-  const [trouble, setTrouble] = useState("");
   useTick(250, on && until !== null);
   const now = serverNow();
   const simulated = output.driver === "sim";
 
-  async function act(ask: () => Promise<OutputStatus>, done: string): Promise<void> {
+  function move(ask: () => Promise<OutputStatus>, done: string): void {
     setAsking(false);
-    setBusy(true);
     setDone("");
-    setTrouble("");
-    try {
+    void act(async () => {
       applyOutput(await ask());
       setDone(done);
-    } catch (error) {
-      if (!sentOut(error)) setTrouble(error instanceof Error ? error.message : String(error));
-    } finally {
-      setBusy(false);
-    }
+    });
   }
 
   return (
@@ -70,7 +64,7 @@ export function OutputCard({ output }: { output: OutputStatus }) {
             class="button danger"
             data-testid={`output-off-${id}`}
             disabled={busy || !mayOperate.value}
-            onClick={() => void act(() => api.switchOff(id), t.outputs.isSafe(id))}
+            onClick={() => move(() => api.switchOff(id), t.outputs.isSafe(id))}
           >
             {t.outputs.toSafe(output.safe_on)}
           </button>
@@ -93,7 +87,7 @@ export function OutputCard({ output }: { output: OutputStatus }) {
           yes={t.outputs.yes(id, duration(pulse))}
           no={t.cancel}
           testid="output"
-          onYes={() => void act(() => api.testOutput(id, pulse), t.outputs.done(id, duration(pulse)))}
+          onYes={() => move(() => api.testOutput(id, pulse), t.outputs.done(id, duration(pulse)))}
           onNo={() => setAsking(false)}
         >
           <p>{simulated ? t.outputs.simBody(t.outputs.on, duration(pulse)) : t.outputs.askBody(line, t.outputs.on, duration(pulse))}</p>

@@ -2,9 +2,10 @@
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../api.ts";
 import { bytes, duration, moment, number } from "../format.ts";
-import { cameraName, knock, sentOut, serverNow, session } from "../store.ts";
+import { cameraName, isAdmin, knock, sentOut, serverNow } from "../store.ts";
 import type { StorageState, StorageStatus, StorageView } from "../types.ts";
 import { t } from "../words.ts";
+import { useAct } from "./act.ts";
 import { Budget, Chip, Fact, Facts, Trouble, type Tone } from "./small.tsx";
 
 const FRESH_MS = 30_000;
@@ -102,19 +103,15 @@ export function StorageCard({ storage: s, more }: { storage: StorageStatus; more
 
 /** Only when nothing vouches for the recorder's clock and it is off: then this device knows better. */
 export function ClockCard({ seen: { storage, ahead }, onSet }: { seen: Seen; onSet: () => Promise<void> }) {
-  const [trouble, setTrouble] = useState("");
+  const { trouble, act } = useAct();
   if (storage.clock.is_sure || Math.abs(ahead) <= OFF_MS) return null;
   const now = Date.now();
-  const set = async (): Promise<void> => {
-    setTrouble("");
-    try {
+  const set = (): Promise<void> =>
+    act(async () => {
       await api.setClock(Date.now());
       await knock(true);
       await onSet();
-    } catch (error) {
-      if (!sentOut(error)) setTrouble(error instanceof Error ? error.message : String(error));
-    }
-  };
+    });
   return (
     <section class="card" data-testid="clock">
       <header>
@@ -125,9 +122,9 @@ export function ClockCard({ seen: { storage, ahead }, onSet }: { seen: Seen; onS
         </Chip>
       </header>
       <p>{t.health.clockOff(moment(now + ahead, now), moment(now, now))}</p>
-      <p class="hint">{session.value?.role === "admin" ? t.health.clockThen : t.health.clockAdmin}</p>
+      <p class="hint">{isAdmin.value ? t.health.clockThen : t.health.clockAdmin}</p>
       {trouble && <Trouble>{trouble}</Trouble>}
-      {session.value?.role === "admin" && (
+      {isAdmin.value && (
         <button type="button" class="button wide" data-testid="clock-set" onClick={() => void set()}>
           {t.health.clockSet}
         </button>

@@ -2,10 +2,11 @@
 import { useState } from "preact/hooks";
 import { api } from "../api.ts";
 import { percent } from "../format.ts";
-import { rules, sentOut } from "../store.ts";
+import { rules } from "../store.ts";
 import { propose, type Proposal } from "../threshold.ts";
 import type { EventView } from "../types.ts";
 import { labelWord, t } from "../words.ts";
+import { useAct } from "./act.ts";
 import { Trouble } from "./small.tsx";
 
 /** Events of the same kind that a proposal is weighed against. */
@@ -13,20 +14,16 @@ const OTHERS = 200;
 
 export function WhyCard({ event }: { event: EventView }) {
   const [weighed, setWeighed] = useState<{ proposal: Proposal | null; of: number } | null>(null);
-  const [trouble, setTrouble] = useState("");
+  const { busy, trouble, act } = useAct();
   const w = t.why;
   const sentence = (id: string): string => rules.value?.find((rule) => rule.id === id)?.sentence ?? w.gone;
 
-  async function weigh(): Promise<void> {
-    setTrouble("");
-    try {
+  const weigh = (): Promise<void> =>
+    act(async () => {
       const { events } = await api.events({ camera: event.camera, label: event.label, limit: OTHERS });
       const others = events.filter((other) => other.id !== event.id).map((other) => other.score);
       setWeighed({ proposal: propose(event.score, others), of: others.length });
-    } catch (error) {
-      if (!sentOut(error)) setTrouble(error instanceof Error ? error.message : String(error));
-    }
-  }
+    });
 
   return (
     <section class="card why" data-testid="why">
@@ -44,7 +41,7 @@ export function WhyCard({ event }: { event: EventView }) {
       </ul>
       <p class="faint">{w.seen(labelWord(event.label), percent(event.score))}</p>
       {weighed === null && (
-        <button type="button" class="button" data-testid="false-alarm" onClick={() => void weigh()}>
+        <button type="button" class="button" data-testid="false-alarm" disabled={busy} onClick={() => void weigh()}>
           {w.falseAlarm}
         </button>
       )}
