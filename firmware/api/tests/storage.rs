@@ -3,24 +3,18 @@
 
 mod common;
 
-use common::{Answer, Bench};
+use common::{Bench, with_token};
 use nightjar_api::{Role, TlsMode};
 use serde_json::{Value, json};
 
 const FROM: i64 = 1_795_255_200_000;
 
-/// A request with a token, as scripts send it.
-async fn with(bench: &Bench, role: Role, method: &str, path: &str, body: Value) -> Answer {
-    let bearer = format!("Bearer {}", bench.token(role));
-    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
-    bench.ask(method, path, &headers, &body.to_string()).await
-}
-
 #[tokio::test]
 async fn a_hold_is_made_listed_and_let_go_by_operators_and_audited() {
     let bench = Bench::start(TlsMode::Auto).await;
     let form = json!({ "cameras": ["front"], "from_ms": FROM, "to_ms": FROM + 60_000, "note": "parcel" });
-    let ask = async |role, method, path, body: &Value| with(&bench, role, method, path, body.clone()).await;
+    let ask =
+        async |role, method, path, body: &Value| with_token(&bench, role, method, path, body.clone()).await;
     let viewer = ask(Role::Viewer, "POST", "/api/v1/holds", &form).await;
     assert_eq!(viewer.status, 403, "{}", viewer.text());
     let made = ask(Role::Operator, "POST", "/api/v1/holds", &form).await;
@@ -79,8 +73,9 @@ async fn the_cookie_works_from_our_own_page_only() {
 #[tokio::test]
 async fn the_clock_is_set_by_admins_to_a_time_that_can_be() {
     let bench = Bench::start(TlsMode::Auto).await;
-    let set =
-        async |role, now: Value| with(&bench, role, "POST", "/api/v1/clock", json!({ "now_ms": now })).await;
+    let set = async |role, now: Value| {
+        with_token(&bench, role, "POST", "/api/v1/clock", json!({ "now_ms": now })).await
+    };
     assert_eq!(set(Role::Operator, FROM.into()).await.status, 403);
     for nonsense in [json!(0), json!(-1), json!(1_735_689_599_999_i64), json!(4_102_444_800_000_i64)] {
         let refused = set(Role::Admin, nonsense).await;
@@ -98,7 +93,7 @@ async fn the_clock_is_set_by_admins_to_a_time_that_can_be() {
         ("token kit", "set the clock from 2026-11-21T10:00:00.000Z to 2026-11-21T10:00:00.000Z")
     );
     let sure = Bench::start_with(tempfile::tempdir().unwrap(), TlsMode::Auto, true).await;
-    let refused = with(&sure, Role::Admin, "POST", "/api/v1/clock", json!({ "now_ms": FROM })).await;
+    let refused = with_token(&sure, Role::Admin, "POST", "/api/v1/clock", json!({ "now_ms": FROM })).await;
     assert!(refused.status == 409 && refused.text().contains("right already"), "{}", refused.text());
 }
 

@@ -56,12 +56,14 @@ pub(crate) fn codec_name(codec: VideoCodec) -> &'static str {
 pub(crate) fn prepare() -> Result<(), Error> {
     gst::init().map_err(|e| Error::Gstreamer(e.to_string()))?;
     let chain = ["appsrc", "h264parse", "h265parse", "videoconvert", "appsink"];
-    let hardware = DECODERS.iter().filter(|d| d.hardware).map(|d| d.element);
-    let first = [VideoCodec::H264, VideoCodec::H265].into_iter().filter_map(|codec| {
-        let software = DECODERS.iter().filter(|d| !d.hardware && d.codec == codec);
-        software.map(|d| d.element).find(|element| gst::ElementFactory::find(element).is_some())
+    // A codec without any is named when a stream wants it.
+    let installed =
+        [VideoCodec::H264, VideoCodec::H265].into_iter().filter_map(|codec| installed(codec).ok());
+    let ahead = installed.flat_map(|all| {
+        let software = all.iter().position(|d| !d.hardware).unwrap_or(all.len());
+        all.into_iter().take(software + 1).map(|d| d.element)
     });
-    for name in chain.into_iter().chain(hardware).chain(first) {
+    for name in chain.into_iter().chain(ahead) {
         // One that is not there, or does not load, is named when a stream wants it.
         if let Some(factory) = gst::ElementFactory::find(name) {
             let _ = factory.load();

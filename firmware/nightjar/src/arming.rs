@@ -5,6 +5,7 @@
 use anyhow::Context;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use nightjar_io::storage::disk;
 use nightjar_rules::{Present, Schedule};
 use nightjar_types::Wall;
 use nightjar_types::config::{Config, InputKind};
@@ -187,10 +188,7 @@ impl Arming {
 }
 
 fn save(file: &Path, kept: &Kept) -> std::io::Result<()> {
-    let new = file.with_extension("new");
-    std::fs::write(&new, serde_json::to_vec_pretty(kept)?)?;
-    std::fs::File::open(&new)?.sync_all()?;
-    std::fs::rename(&new, file)
+    disk::replace(file, &serde_json::to_vec_pretty(kept)?, disk::READABLE)
 }
 
 #[cfg(test)]

@@ -71,8 +71,13 @@ impl Gauges {
 
     /// The whole device.
     pub(crate) fn health(&self) -> Health {
-        let (storage, eye, cameras) = (self.library.status(), self.eye(), self.cameras());
-        let problems: Vec<String> = self.problems(&cameras).into_iter().map(|p| p.words).collect();
+        self.health_with(self.problems(&self.cameras()))
+    }
+
+    /// The whole device, with the problems as just looked for.
+    pub(crate) fn health_with(&self, problems: Vec<Problem>) -> Health {
+        let (storage, eye) = (self.library.status(), self.eye());
+        let problems: Vec<String> = problems.into_iter().map(|p| p.words).collect();
         let damaged = self.library.damaged();
         let (dropped, faults) = self.library.counters();
         let (alarms_dropped, alarms_failed) = self.world.lost();

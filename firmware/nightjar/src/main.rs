@@ -25,6 +25,8 @@ mod problems;
 mod rehearse;
 mod relays;
 mod reload;
+#[cfg(test)]
+mod seed;
 mod sight;
 mod stage;
 mod story;

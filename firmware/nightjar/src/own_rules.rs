@@ -7,10 +7,10 @@ use crate::{journal, load, story};
 use anyhow::{Context, bail};
 use nightjar_api::{MoveView, Rehearsal, RulesText};
 use nightjar_io::clock;
+use nightjar_io::storage::disk;
 use nightjar_types::config::Config;
-use nightjar_types::status::RuleView;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Moves that one answer holds.
@@ -80,10 +80,9 @@ impl OwnRules {
         let config = self.with(rules)?;
         let to = clock::wall();
         let from = to.plus_micros(-i64::from(hours) * 3_600_000_000);
-        let told =
-            rehearse::told(&config, LocalTime::of(&config)?, journal::read(&self.state_dir), from, to)?;
-        let since_ms =
-            journal::read(&self.state_dir).next().map(|record| record.wall.as_ms().max(from.as_ms()));
+        let mut records = journal::read(&self.state_dir).peekable();
+        let since_ms = records.peek().map(|first| first.wall.max(from).as_ms());
+        let told = rehearse::told(&config, LocalTime::of(&config)?, records, from, to)?;
         let left_out = told.len().saturating_sub(MOVES);
         let view = |(fate, edge): (Fate, rehearse::Edge)| MoveView {
             at_ms: edge.at.as_ms(),
@@ -92,13 +91,7 @@ impl OwnRules {
             fate: fate.name(),
             cause: edge.cause,
         };
-        let rule = |r: &nightjar_types::config::Rule| RuleView {
-            id: r.id.to_string(),
-            sentence: story::sentence(&config, r),
-            fired: 0,
-            fired_ms: None,
-        };
-        let rules = config.rules.iter().map(rule).collect();
+        let rules = config.rules.iter().map(|r| story::view(&config, r)).collect();
         Ok(Rehearsal {
             rules,
             moves: told.into_iter().skip(left_out).map(view).collect(),
@@ -115,23 +108,12 @@ impl OwnRules {
             Config::from_toml(&text, &name)?;
             return Ok(match fs::remove_file(&own) {
                 Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
-                _ => sync(&self.state_dir),
+                _ => disk::sync_folder(&own),
             });
         };
         self.with(rules)?;
-        let fresh = own.with_extension("new");
-        let written = File::create(&fresh).and_then(|mut file| {
-            file.write_all(rules.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&fresh, &own)?;
-            sync(&self.state_dir)
-        });
-        Ok(written)
+        Ok(disk::replace(&own, rules.as_bytes(), disk::READABLE))
     }
-}
-
-fn sync(folder: &Path) -> std::io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 /// The lines of every `[[rule]]` and what is below it, with the comments between them.

@@ -69,7 +69,15 @@ pub(crate) fn run(config: &Path, rules: &Path, from: Option<&str>, to: Option<&s
         bail!("--from must be before --to");
     }
     let begun = clock::mono();
-    let told = told(&new, local, records(&load::state_dir(&new))?, from, to)?;
+    let state_dir = load::state_dir(&new);
+    if !journal::is_there(&state_dir) {
+        bail!(
+            "there is no journal in {}: the recorder keeps one while it has a rule, an input or an output; with a rule that only tells \
+             something, or one with dry_run = true, it keeps one and moves nothing",
+            state_dir.display()
+        );
+    }
+    let told = told(&new, local, journal::read(&state_dir), from, to)?;
     let count = |fate| told.iter().filter(|(f, _)| *f == fate).count();
     for (fate, edge) in &told {
         let level = if edge.on { "on" } else { "off" };
@@ -91,18 +99,6 @@ pub(crate) fn run(config: &Path, rules: &Path, from: Option<&str>, to: Option<&s
         to.micros_since(from) as f64 / 1e6 / took
     );
     Ok(())
-}
-
-/// What was seen and heard by the recorder of a state folder.
-pub(crate) fn records(state_dir: &Path) -> anyhow::Result<impl Iterator<Item = Record>> {
-    if !journal::is_there(state_dir) {
-        bail!(
-            "there is no journal in {}: the recorder keeps one while it has a rule, an input or an output; with a rule that only tells \
-             something, or one with dry_run = true, it keeps one and moves nothing",
-            state_dir.display()
-        );
-    }
-    Ok(journal::read(state_dir))
 }
 
 /// What became of every move between two moments under the rules of `config`.

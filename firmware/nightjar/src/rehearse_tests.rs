@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::relays::words;
+use crate::seed::Seed;
 use nightjar_rules::{CameraIx, Cause, ClassId};
 
 const S: u64 = 1_000_000;
@@ -43,19 +44,6 @@ const RULES: &str = r#"
 
 fn config(rules: &str) -> Config {
     Config::with_rules_of((CONFIG, "config"), (rules, "rules")).unwrap()
-}
-
-/// SplitMix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014.
-struct Seed(u64);
-
-impl Seed {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % n
-    }
 }
 
 /// A recorder that goes round every second or when something comes, some milliseconds late, as `stage.rs` does.

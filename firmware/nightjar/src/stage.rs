@@ -146,13 +146,7 @@ impl Stage {
         updates: Updates,
     ) -> anyhow::Result<Self> {
         let Compiled { mut names, book, sights } = compile(config)?;
-        let view = |r: &nightjar_types::config::Rule| RuleView {
-            id: r.id.to_string(),
-            sentence: crate::story::sentence(config, r),
-            fired: 0,
-            fired_ms: None,
-        };
-        let rules = config.rules.iter().map(view).collect();
+        let rules = config.rules.iter().map(|r| crate::story::view(config, r)).collect();
         let notice = |r: &nightjar_types::config::Rule| {
             let text = r.actions.iter().find_map(|a| match a {
                 RuleAction::Notify { text } => Some(text.clone()),

@@ -3,7 +3,13 @@
 use nightjar_types::Name;
 use nightjar_types::config::{Config, InputKind, Rule, RuleAction, Way};
 use nightjar_types::scene::TAMPER_CLASS;
+use nightjar_types::status::RuleView;
 use std::time::Duration;
+
+/// A rule that has not fired, for the page.
+pub(crate) fn view(config: &Config, rule: &Rule) -> RuleView {
+    RuleView { id: rule.id.to_string(), sentence: sentence(config, rule), fired: 0, fired_ms: None }
+}
 
 /// `When a person is seen on front in path for 1.5 s (score 60 % or more), switch siren on for 3 s and tell "…". At most every
 /// 10 s.` The pause is that of things of one class on one camera.

@@ -71,7 +71,8 @@ pub(crate) async fn run(
             keeping::tell_deletions(&gauges.library, &audit);
         }
         let cameras = gauges.cameras();
-        for problem in ongoing.take(clock::mono(), clock::wall(), gauges.problems(&cameras)) {
+        let problems = gauges.problems(&cameras);
+        for problem in ongoing.take(clock::mono(), clock::wall(), problems.clone()) {
             audit.record("nightjar", &in_words(&problem));
             updates.send(Update::Problem(problem));
         }
@@ -82,6 +83,6 @@ pub(crate) async fn run(
             updates.send(Update::Camera(camera.clone()));
         }
         last = cameras;
-        updates.send(Update::Health(gauges.health()));
+        updates.send(Update::Health(gauges.health_with(problems)));
     }
 }

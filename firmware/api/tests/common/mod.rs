@@ -178,6 +178,19 @@ where
     sender.send_request(request.body(Full::new(Bytes::from(body.to_owned()))).unwrap()).await.unwrap()
 }
 
+/// A request with a token, as scripts send it.
+pub async fn with_token(
+    bench: &Bench,
+    role: Role,
+    method: &str,
+    path: &str,
+    body: serde_json::Value,
+) -> Answer {
+    let bearer = format!("Bearer {}", bench.token(role));
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    bench.ask(method, path, &headers, &body.to_string()).await
+}
+
 pub async fn ask<S>(
     stream: S,
     host: &str,

@@ -12,12 +12,7 @@ use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsPar
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use nightjar_types::config::{self, MailTls};
-use std::time::Duration;
 
-/// Bytes of messages that may wait.
-const ROOM: usize = 256 << 10;
-/// The longest pause between two tries.
-const LONGEST: Duration = Duration::from_secs(300);
 /// A mail takes a handful of answers.
 const ANSWERS: u32 = 3;
 /// Answers that mean the login: RFC 4954, section 6.
@@ -49,8 +44,8 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Vec<Alarm>, String> {
         id: "email".into(),
         target: address,
         offline: "Needs the internet, or a mail server on the local network: without it messages wait for up to a day.",
-        room: ROOM,
-        longest: LONGEST,
+        room: message::ROOM,
+        longest: message::LONGEST,
         scribe: Box::new(Writer::new(opening, email.tells)),
         courier: message::courier(courier, opening.deadline * ANSWERS),
     }])
@@ -91,10 +86,7 @@ impl Post for Email {
     fn post<'a>(&'a mut self, letter: &'a Letter) -> BoxFuture<'a, Result<String, Failure>> {
         Box::pin(async move {
             let message = Message::read(letter)?;
-            let jpeg = match &self.pictures {
-                Some(pictures) => picture(pictures, letter).await,
-                None => None,
-            };
+            let jpeg = picture(self.pictures.as_ref(), letter).await;
             let mut mail = lettre::Message::builder()
                 .from(self.from.clone())
                 .message_id(Some(format!("<{}@{}>", message.id, self.from.email.domain())))

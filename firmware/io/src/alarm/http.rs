@@ -1,6 +1,6 @@
 //! One request → one answer, over a connection of its own to an address that the guard let pass. Redirects are not followed.
 
-use super::{Ended, guard};
+use super::{Ended, guard, tls};
 use crate::source::Retry;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
@@ -54,6 +54,12 @@ impl Target {
     ) -> Result<Self, String> {
         let url = Url::parse(url).map_err(|e| format!("{what}: url: {e}"))?;
         Ok(Self { what: what.into(), url, lan, tls })
+    }
+
+    /// One that is asked again and again: whom TLS trusts, `ca_file` or the system's, is read now.
+    pub(super) fn open(what: &str, url: &str, lan: bool, ca_file: Option<&str>) -> Result<Self, String> {
+        let tls = url.starts_with("https:").then(|| tls::client(what, ca_file)).transpose()?;
+        Self::new(what, url, lan, tls)
     }
 
     /// Scheme, host and port: what may be shown. The path of many a hook is its only secret.

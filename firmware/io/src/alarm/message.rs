@@ -18,6 +18,11 @@ const SCHEMA: u32 = 1;
 /// Events that are remembered as begun: as many as may go on, and some.
 const BEGUN: usize = 256;
 
+/// Bytes of messages that may wait for one alarm.
+pub(super) const ROOM: usize = 256 << 10;
+/// The longest pause between two tries of a target that fails.
+pub(super) const LONGEST: Duration = Duration::from_secs(300);
+
 /// How often, and after how long again, a picture is asked for.
 const PICTURE_TRIES: u32 = 4;
 const PICTURE_EVERY: Duration = Duration::from_millis(500);
@@ -181,9 +186,9 @@ impl Message {
     }
 }
 
-/// The picture of a letter's event. It is made a moment after the event begins.
-pub(super) async fn picture(pictures: &Pictures, letter: &Letter) -> Option<Bytes> {
-    let event = letter.event?;
+/// The picture of a letter's event, where `pictures` are to go along. It is made a moment after the event begins.
+pub(super) async fn picture(pictures: Option<&Pictures>, letter: &Letter) -> Option<Bytes> {
+    let (pictures, event) = pictures.zip(letter.event)?;
     for _ in 0..PICTURE_TRIES {
         if let Some(jpeg) = pictures(event).await {
             return Some(jpeg);

@@ -2,19 +2,14 @@
 
 use super::http::{Failure, Target};
 use super::message::{Message, Post, Writer, picture};
-use super::{Alarm, Letter, Opening, Pictures, message, tls};
+use super::{Alarm, Letter, Opening, Pictures, message};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use nightjar_types::Secret;
-use std::time::Duration;
 
-/// Bytes of messages that may wait.
-const ROOM: usize = 256 << 10;
-/// The longest pause between two tries.
-const LONGEST: Duration = Duration::from_secs(300);
 const TITLE: HeaderName = HeaderName::from_static("title");
 const MESSAGE: HeaderName = HeaderName::from_static("message");
 const FILE_NAME: HeaderName = HeaderName::from_static("filename");
@@ -28,10 +23,7 @@ struct Ntfy {
 
 pub(super) fn open(opening: &Opening<'_>) -> Result<Vec<Alarm>, String> {
     let Some(ntfy) = &opening.config.world.ntfy else { return Ok(Vec::new()) };
-    let what = "[ntfy]";
-    let tls =
-        ntfy.url.starts_with("https:").then(|| tls::client(what, ntfy.ca_file.as_deref())).transpose()?;
-    let target = Target::new(what, &ntfy.url, ntfy.lan, tls)?;
+    let target = Target::open("[ntfy]", &ntfy.url, ntfy.lan, ntfy.ca_file.as_deref())?;
     let token = ntfy.token.as_ref().map(|token| (opening.reveal)("[ntfy] token", token)).transpose()?;
     let bearer = |token: Secret<String>| {
         let header = HeaderValue::from_str(&format!("Bearer {}", token.reveal()));
@@ -46,8 +38,8 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Vec<Alarm>, String> {
         } else {
             "Needs the internet: without it messages wait for up to a day."
         },
-        room: ROOM,
-        longest: LONGEST,
+        room: message::ROOM,
+        longest: message::LONGEST,
         scribe: Box::new(Writer::new(opening, ntfy.tells)),
         courier: message::courier(
             Ntfy { target, token, pictures: ntfy.picture.then(|| opening.pictures.clone()) },
@@ -67,10 +59,7 @@ impl Post for Ntfy {
             {
                 headers.push((PRIORITY, HeaderValue::from_static("high")));
             }
-            let jpeg = match &self.pictures {
-                Some(pictures) => picture(pictures, letter).await,
-                None => None,
-            };
+            let jpeg = picture(self.pictures.as_ref(), letter).await;
             let body = match jpeg {
                 Some(jpeg) => {
                     headers.push((FILE_NAME, HeaderValue::from_static("event.jpg")));

@@ -17,12 +17,7 @@ use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderName, HeaderValue};
 use nightjar_types::status::Update;
 use rustls::ClientConfig;
 use std::sync::Arc;
-use std::time::Duration;
 
-/// Bytes of messages that may wait.
-const ROOM: usize = 256 << 10;
-/// The longest pause between two tries.
-const LONGEST: Duration = Duration::from_secs(300);
 /// As in the configuration.
 const NAME: &str = "[push]";
 const TTL: HeaderName = HeaderName::from_static("ttl");
@@ -60,8 +55,8 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Vec<Alarm>, String> {
         id: "push".into(),
         target: "browsers that asked for it".into(),
         offline: "Needs the internet, here and on the phone: the messages go through the browser's maker.",
-        room: ROOM,
-        longest: LONGEST,
+        room: message::ROOM,
+        longest: message::LONGEST,
         scribe: Box::new(Asked { book: book.clone(), writer: Writer::new(opening, push.tells) }),
         courier: message::courier(
             Push { book, contact: push.contact.clone(), lan: push.lan, ca_file: push.ca_file.clone(), tls },

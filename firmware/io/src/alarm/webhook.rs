@@ -5,18 +5,13 @@
 
 use super::http::{Failure, Target};
 use super::message::{Post, Writer};
-use super::{Alarm, Letter, Opening, message, tls};
+use super::{Alarm, Letter, Opening, message};
 use crate::clock;
 use futures_util::future::BoxFuture;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use nightjar_types::config;
 use ring::hmac;
-use std::time::Duration;
 
-/// Bytes of messages that may wait for one hook.
-const ROOM: usize = 256 << 10;
-/// The longest pause between two tries of a target that fails.
-const LONGEST: Duration = Duration::from_secs(300);
 const SIGNATURE: HeaderName = HeaderName::from_static("nightjar-signature");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -31,9 +26,7 @@ pub(super) fn open(opening: &Opening<'_>) -> Result<Vec<Alarm>, String> {
 
 fn one(opening: &Opening<'_>, hook: &config::Webhook) -> Result<Alarm, String> {
     let what = format!("webhook \"{}\"", hook.id);
-    let tls =
-        hook.url.starts_with("https:").then(|| tls::client(&what, hook.ca_file.as_deref())).transpose()?;
-    let target = Target::new(&what, &hook.url, hook.lan, tls)?;
+    let target = Target::open(&what, &hook.url, hook.lan, hook.ca_file.as_deref())?;
     let key = hook.key.as_ref().map(|key| (opening.reveal)(&format!("{what}: key"), key)).transpose()?;
     let key = key.map(|key| hmac::Key::new(hmac::HMAC_SHA256, key.reveal().as_bytes()));
     Ok(Alarm {
@@ -44,8 +37,8 @@ fn one(opening: &Opening<'_>, hook: &config::Webhook) -> Result<Alarm, String> {
         } else {
             "Needs the internet: without it messages wait for up to a day."
         },
-        room: ROOM,
-        longest: LONGEST,
+        room: message::ROOM,
+        longest: message::LONGEST,
         scribe: Box::new(Writer::new(opening, hook.tells)),
         courier: message::courier(Hook { target, key }, opening.deadline),
     })

@@ -5,7 +5,7 @@ use rustix::fs::{Advice, FallocateFlags, FlockOperation, fadvise, fallocate, flo
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, Write as _};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -76,6 +76,26 @@ pub trait Place: Send + Sync {
     fn mount(&self) -> io::Result<Arc<dyn Disk>>;
     /// As a person knows it.
     fn path(&self) -> &Path;
+}
+
+/// Mode of a file that anybody on the board may read.
+pub const READABLE: u32 = 0o644;
+/// Mode of a file that is the recorder's alone.
+pub const PRIVATE: u32 = 0o600;
+
+/// Puts a file in place of another: at every moment, also after a power cut, the one or the other is there, whole.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let part = path.with_extension("part");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&part)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&part, path)?;
+    sync_folder(path)
+}
+
+/// Makes it durable which file stands under a path, or that none does.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
 }
 
 /// A folder of this machine.
@@ -152,13 +172,7 @@ impl Disk for RealDisk {
     }
 
     fn write_small(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
-        let path = self.base.join(path);
-        let part = path.with_extension("part");
-        let mut file = File::create(&part)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&part, &path)?;
-        path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+        replace(&self.base.join(path), bytes, READABLE)
     }
 
     fn sync(&self) -> io::Result<()> {

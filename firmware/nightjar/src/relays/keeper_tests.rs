@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::relays::{InputPlan, OutputPlan};
+use crate::seed::Seed;
 use nightjar_board::Pull;
 use nightjar_board::driver::sim;
 use nightjar_rules::{Answer, Ask, LEASE_US, Limits, OutputIx};
@@ -118,19 +119,6 @@ fn an_input_settles_and_what_nobody_heard_is_told_as_a_level() {
     assert_eq!(inputs(&mut keeper), [], "nobody lives");
     keeper.take(ToKeeper::Beat, at(20 * S));
     assert_eq!(inputs(&mut keeper), [(false, false)]);
-}
-
-/// SplitMix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014.
-struct Seed(u64);
-
-impl Seed {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % n
-    }
 }
 
 /// What a relay may do by what was asked: worked out here by other means than in the rules.

@@ -5,8 +5,8 @@ use crate::journal::{Person, Record, SeenThing, What};
 use crate::relays::{FromKeeper, Heard, InputEdge, words};
 use nightjar_io::clock;
 use nightjar_rules::{CameraIx, InputIx, Micros, Thing};
-use nightjar_types::Mono;
 use nightjar_types::status::Update;
+use nightjar_types::{Mono, Wall};
 use std::sync::PoisonError;
 
 impl Stage {
@@ -41,28 +41,28 @@ impl Stage {
 
     /// Puts into the journal what happened now.
     pub(super) fn note(&self, what: What) {
+        self.note_at(clock::wall(), what);
+    }
+
+    fn note_at(&self, wall: Wall, what: What) {
         if let Some(journal) = &self.books.journal {
-            journal.add(Record { mono: clock::mono(), wall: clock::wall(), what });
+            journal.add(Record { mono: clock::mono(), wall, what });
         }
     }
 
     pub(super) fn heard(&mut self, heard: Heard) {
         let why = &self.why;
         let why = |rule: u8| why.get(usize::from(rule)).cloned().unwrap_or_default();
-        let note = |wall, output, on, cause| {
-            if let Some(journal) = &self.books.journal {
-                let what = What::Moved { output, on, cause };
-                journal.add(Record { mono: clock::mono(), wall, what });
-            }
-        };
         match &heard {
             Heard::Said(FromKeeper::Moved(moved)) if moved.error.is_none() => {
                 let output = self.names.outputs[usize::from(moved.output.0)].to_string();
-                note(moved.at, output, moved.on, words(moved.cause, why));
+                let (on, cause) = (moved.on, words(moved.cause, why));
+                self.note_at(moved.at, What::Moved { output, on, cause });
             }
             Heard::Down(why) => {
-                let away = self.outputs.away().into_iter();
-                away.for_each(|(output, on)| note(clock::wall(), output, !on, why.clone()));
+                for (output, on) in self.outputs.away() {
+                    self.note(What::Moved { output, on: !on, cause: why.clone() });
+                }
             }
             _ => {}
         }

@@ -1,12 +1,11 @@
 //! The state folder → who asked for messages, and the key that signs them. Written when it changes, whole or not at all.
 
 use super::vapid::SenderKey;
+use crate::storage::disk;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -149,14 +148,8 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, BookError> {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), BookError> {
-    let part = path.with_extension("part");
-    let written = || {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&part, path)
-    };
-    written().map_err(|source| BookError::File { doing: "write", path: path.into(), source })
+    let written = disk::replace(path, bytes, disk::PRIVATE);
+    written.map_err(|source| BookError::File { doing: "write", path: path.into(), source })
 }
 
 #[cfg(test)]
