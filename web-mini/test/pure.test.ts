@@ -1,15 +1,17 @@
 // Routes, boxes, pace, events, words and numbers.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { since } from "../src/arm.ts";
 import { BoxBuffer } from "../src/boxes.ts";
 import { backOff, chase } from "../src/chase.ts";
 import { byDay, mergeEvents } from "../src/events.ts";
 import { bitrate, bytes, duration, hours } from "../src/format.ts";
 import { pickLanguage } from "../src/language.ts";
-import { added, FIRST, isCrossed, moved, removed, toToml } from "../src/polygon.ts";
+import { added, FIRST, isCrossed, moved, removed, toToml } from "../src/seldom/polygon.ts";
 import { linkTo, parseRoute } from "../src/route.ts";
-import { propose } from "../src/threshold.ts";
+import { propose } from "../src/seldom/threshold.ts";
 import type { Detections, EventView } from "../src/types.ts";
+import { seldom } from "../src/seldom/words.ts";
 import { gapWord, labelWord, t } from "../src/words.ts";
 
 test("routes go both ways", () => {
@@ -80,7 +82,7 @@ test("languages: the first one that is known, else English", () => {
 
 test("every state of the storage and every cause has words", () => {
   for (const state of ["slow", "missing", "foreign", "read-only", "full", "failing"] as const) {
-    assert.ok(t.health.storageState[state] && t.health.storageMend[state].endsWith("."), state);
+    assert.ok(seldom.health.storageState[state] && seldom.health.storageMend[state].endsWith("."), state);
   }
   for (const cause of ["quiet", "lost"] as const) assert.notEqual(gapWord(cause, "?"), "?");
 });
@@ -125,4 +127,12 @@ test("numbers are short", () => {
   assert.equal(duration(125_000), "2 min 5 s");
   assert.equal(duration(93_784_000), "1 d 2 h");
   assert.equal(hours(24 * 3_600_000), "24 h");
+});
+
+test("who armed the device is said in words, also when nobody did", () => {
+  assert.equal(since("10:00", "nobody yet"), t.arm.nobody);
+  assert.equal(since("10:00", "user ada"), "since 10:00, by ada");
+  assert.equal(since("10:00", "input key"), "since 10:00, by key-switch key");
+  assert.equal(since("10:00", "schedule"), "since 10:00, by the schedule");
+  assert.equal(since("10:00", "something new"), "since 10:00, by something new");
 });

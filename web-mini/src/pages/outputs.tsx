@@ -28,7 +28,7 @@ export function Outputs() {
       <h2>{t.outputs.rules}</h2>
       {mayOperate.value && (
         <a class="button" data-testid="rules-edit" href={linkTo("rules")}>
-          {t.rules.edit}
+          {t.outputs.change}
         </a>
       )}
       {rules.value?.length === 0 && <p class="faint">{t.outputs.noRules}</p>}

@@ -23,7 +23,7 @@ export function Nav() {
         <a key={tab} href={linkTo(tab)} data-testid={`tab-${tab}`} aria-current={tab === page ? "page" : undefined}>
           <span class="nav-icon">
             <Icon name={tab} />
-            {tab === "health" && trouble && <i class="dot" title={t.health.problems(health.value?.problems.length ?? 0)} />}
+            {tab === "health" && trouble && <i class="dot" title={t.problems(health.value?.problems.length ?? 0)} />}
           </span>
           <span>{t.tabs[tab]}</span>
         </a>

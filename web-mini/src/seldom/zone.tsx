@@ -2,13 +2,14 @@
 import { useRef, useState } from "preact/hooks";
 import { urls } from "../api.ts";
 import { Empty, Head, Loading, Trouble } from "../parts/small.tsx";
-import { added, FEWEST, FIRST, isCrossed, MOST, moved, removed, toToml, type Corner } from "../polygon.ts";
+import { added, FEWEST, FIRST, isCrossed, MOST, moved, removed, toToml, type Corner } from "./polygon.ts";
 import { linkTo } from "../route.ts";
 import { cameras } from "../store.ts";
 import type { CameraStatus } from "../types.ts";
 import { t } from "../words.ts";
+import { seldom } from "./words.ts";
 
-export function ZonePage({ id }: { id: string }) {
+export function ZonePage({ id }: { id: string | null }) {
   if (cameras.value === null) return <Loading />;
   const camera = cameras.value.find((c) => c.id === id);
   return camera ? <Drawing camera={camera} /> : <Empty icon="live" title={t.live.empty} />;
@@ -24,7 +25,7 @@ function Drawing({ camera }: { camera: CameraStatus }) {
   const [corners, setCorners] = useState<readonly Corner[]>(FIRST);
   const [held, setHeld] = useState(0);
   const [name, setName] = useState("zone");
-  const w = t.zone;
+  const w = seldom.zone;
 
   function at(e: PointerEvent): Corner {
     const box = stage.current?.getBoundingClientRect() ?? new DOMRect(0, 0, 1, 1);
@@ -52,7 +53,7 @@ function Drawing({ camera }: { camera: CameraStatus }) {
 
   return (
     <>
-      <Head title={w.title} back={linkTo("live", camera.id)}>
+      <Head title={t.live.draw} back={linkTo("live", camera.id)}>
         <p class="faint">{camera.name || camera.id}</p>
       </Head>
       <p class="faint">{w.how}</p>
@@ -112,7 +113,7 @@ function Drawing({ camera }: { camera: CameraStatus }) {
       ) : (
         <>
           <pre data-testid="zone-toml">{toToml(camera.id, name, corners)}</pre>
-          <p class="faint">{t.why.where}</p>
+          <p class="faint">{seldom.limit.where}</p>
         </>
       )}
     </>

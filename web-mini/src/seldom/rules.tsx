@@ -1,6 +1,5 @@
 // The rules as text: tried on what happened before they are put in force.
 import { useEffect, useState } from "preact/hooks";
-import { api } from "../api.ts";
 import { moment } from "../format.ts";
 import { useAct } from "../parts/act.ts";
 import { Confirm } from "../parts/confirm.tsx";
@@ -9,6 +8,8 @@ import { linkTo } from "../route.ts";
 import { isAdmin, serverNow } from "../store.ts";
 import type { Move, Rehearsal } from "../types.ts";
 import { t } from "../words.ts";
+import { asks } from "./api.ts";
+import { seldom } from "./words.ts";
 
 const HOURS = 24;
 const TONES: Record<Move["fate"], Tone> = { same: "calm", new: "warn", gone: "bad" };
@@ -20,11 +21,11 @@ export function Rules() {
   const [asking, setAsking] = useState<"save" | "back" | null>(null);
   const [done, setDone] = useState("");
   const { busy, trouble, act } = useAct();
-  const w = t.rules;
+  const w = seldom.rules;
 
   useEffect(() => {
     void act(async () => {
-      const now = await api.rulesText();
+      const now = await asks.rulesText();
       setText(now.text);
       setIsOwn(now.is_own);
     });
@@ -32,13 +33,13 @@ export function Rules() {
 
   function rehearse(): void {
     setDone("");
-    void act(async () => setTold(await api.rehearse(text ?? "", HOURS)));
+    void act(async () => setTold(await asks.rehearse(text ?? "", HOURS)));
   }
 
   function save(rules: string | null): void {
     setAsking(null);
     void act(async () => {
-      await api.saveRules(rules);
+      await asks.saveRules(rules);
       setTold(null);
       setDone(w.saved);
       setIsOwn(rules !== null);
@@ -117,7 +118,7 @@ export function Rules() {
 
 /** The rules in sentences, and what they would have done. */
 function Told({ told }: { told: Rehearsal }) {
-  const w = t.rules;
+  const w = seldom.rules;
   const now = serverNow();
   const count = (fate: Move["fate"]): number => told.moves.filter((move) => move.fate === fate).length;
   return (
