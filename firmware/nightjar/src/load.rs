@@ -2,32 +2,39 @@
 
 use crate::arming::LocalTime;
 use crate::compile::compile;
-use crate::{outputs, own_rules};
+use crate::{outputs, own};
 use anyhow::{Context, bail};
 use nightjar_board::Board;
 use nightjar_io::alarm::{self, Alarm, Book, Opening, Pictures};
 use nightjar_io::device_key::DeviceKey;
 use nightjar_io::source::Login;
 use nightjar_io::storage::{Options, StorageError, StreamPlan};
-use nightjar_types::config::{Camera, Config, Password};
+use nightjar_types::config::{Camera, Config, Password, Written};
 use nightjar_types::{Secret, StreamKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The configuration in `file`, or the built-in defaults; with the rules that were written on the page, if any.
+/// The configuration in `file`, or the built-in defaults; with what was saved on the page in place of parts of it.
 pub(crate) fn config(file: Option<&Path>) -> anyhow::Result<Config> {
     let Some(file) = file else { return Ok(Config::default()) };
     let text =
         std::fs::read_to_string(file).with_context(|| format!("{}: cannot be read", file.display()))?;
-    own_rules::read(&text, &file.display().to_string())
+    own::read(&text, &file.display().to_string())
 }
 
 /// Folder for users, keys and audit.
 pub(crate) fn state_dir(config: &Config) -> PathBuf {
-    match &config.device.state_dir {
-        Some(dir) => PathBuf::from(dir),
-        None => Path::new(&config.storage.path).join(".nightjar/state"),
-    }
+    state_folder(config.device.state_dir.as_deref(), &config.storage.path)
+}
+
+/// The same, of a configuration that is not checked yet.
+pub(crate) fn state_dir_of(written: &Written) -> PathBuf {
+    let (state_dir, storage) = written.folders();
+    state_folder(state_dir, storage)
+}
+
+fn state_folder(state_dir: Option<&str>, storage: &str) -> PathBuf {
+    state_dir.map_or_else(|| Path::new(storage).join(".nightjar/state"), PathBuf::from)
 }
 
 /// The storage as configured.
