@@ -6,6 +6,7 @@ pub mod clock;
 pub mod daemon;
 pub mod fake_camera;
 pub mod home;
+pub mod hook;
 pub mod parts;
 pub mod probe;
 pub mod rig;

@@ -28,7 +28,7 @@ export function Seldom({ show }: { show: (all: All) => VNode }) {
   if (all) return show(all);
   if (!failed) return <Loading />;
   return (
-    <div data-testid="seldom-failed">
+    <div class="failed" data-testid="seldom-failed">
       <Trouble>{t.seldom.failed}</Trouble>
       {/* Some browsers remember that a module was not there: only a new page asks again. */}
       <button type="button" class="button wide" data-testid="seldom-again" onClick={() => location.reload()}>

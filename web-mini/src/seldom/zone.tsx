@@ -1,13 +1,18 @@
-// A camera's newest still → a zone drawn with a thumb, as the lines that go into the configuration.
-import { useRef, useState } from "preact/hooks";
-import { urls } from "../api.ts";
+// A camera's newest still → zones, lines and masks drawn with a thumb, tried on what happened before they are put in force.
+import { useEffect, useState } from "preact/hooks";
 import { Empty, Head, Loading, Trouble } from "../parts/small.tsx";
-import { added, FEWEST, FIRST, isCrossed, MOST, moved, removed, toToml, type Corner } from "./polygon.ts";
 import { linkTo } from "../route.ts";
 import { cameras } from "../store.ts";
 import type { CameraStatus } from "../types.ts";
 import { t } from "../words.ts";
+import { asks } from "./api.ts";
+import { Canvas } from "./canvas.tsx";
+import { Draft, KeptHead, useKept } from "./draft.tsx";
+import { FEWEST, isCrossed, MOST, removed } from "./polygon.ts";
+import { asId, begun, nameOf, shapesOf, withShapes, type Kind, type Shape } from "./shapes.ts";
 import { seldom } from "./words.ts";
+
+const KINDS: readonly Kind[] = ["zone", "line", "mask"];
 
 export function ZonePage({ id }: { id: string | null }) {
   if (cameras.value === null) return <Loading />;
@@ -15,107 +20,135 @@ export function ZonePage({ id }: { id: string | null }) {
   return camera ? <Drawing camera={camera} /> : <Empty icon="live" title={t.live.empty} />;
 }
 
-/** An id that the recorder takes. */
-const asId = (text: string): string => text.toLowerCase().replace(/[^a-z0-9_-]/g, "-");
-
 function Drawing({ camera }: { camera: CameraStatus }) {
-  const stage = useRef<HTMLDivElement>(null);
-  const still = urls.snapshot(camera.id);
-  const [blind, setBlind] = useState(false);
-  const [corners, setCorners] = useState<readonly Corner[]>(FIRST);
-  const [held, setHeld] = useState(0);
-  const [name, setName] = useState("zone");
+  const { kept, renew, ...state } = useKept(() => asks.sight(camera.id));
+  const [shapes, setShapes] = useState<readonly Shape[]>([]);
+  const [at, setAt] = useState(0);
+  const [corner, setCorner] = useState(0);
   const w = seldom.zone;
+  const shape = shapes[at];
+  useEffect(() => {
+    const found = kept ? shapesOf(kept.sight) : [];
+    setShapes(found.length > 0 ? found : [begun("zone", [])]);
+    choose(0);
+  }, [kept]);
 
-  function at(e: PointerEvent): Corner {
-    const box = stage.current?.getBoundingClientRect() ?? new DOMRect(0, 0, 1, 1);
-    return [(e.clientX - box.left) / box.width, (e.clientY - box.top) / box.height];
+  function change(next: Shape): void {
+    setShapes(shapes.map((old, n) => (n === at ? next : old)));
   }
-  function change(next: readonly Corner[], n: number): void {
-    setCorners(next);
-    setHeld(Math.min(n, next.length - 1));
+  function choose(n: number): void {
+    setAt(n);
+    setCorner(0);
   }
-  /** A tap beside the corners makes one where the nearest side is. */
-  function tap(e: PointerEvent): void {
-    if (e.target instanceof HTMLButtonElement) return;
-    const spot = at(e);
-    const next = added(corners, spot);
-    change(next, next.indexOf(spot));
+  function add(kind: Kind): void {
+    setShapes([...shapes, begun(kind, shapes)]);
+    choose(shapes.length);
   }
-  /** Arrow keys move a corner by a hundredth. */
-  function key(e: KeyboardEvent, n: number): void {
-    const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[e.key];
-    const corner = corners[n];
-    if (!step || !corner) return;
-    e.preventDefault();
-    setCorners(moved(corners, n, [corner[0] + (step[0] ?? 0) / 100, corner[1] + (step[1] ?? 0) / 100]));
-  }
+  const title = (one: Shape, n: number): string =>
+    nameOf(one) ?? w.maskOf(shapes.slice(0, n + 1).filter((other) => other.kind === "mask").length);
 
+  const head = (
+    <Head title={t.live.draw} back={linkTo("live", camera.id)}>
+      <p class="faint">{camera.name || camera.id}</p>
+    </Head>
+  );
+  if (!kept) {
+    return (
+      <>
+        {head}
+        <KeptHead kept={kept} {...state} />
+      </>
+    );
+  }
+  const crossed = shapes.findIndex((one) => one.kind !== "line" && isCrossed(one.points));
+  const sight = withShapes(kept.sight, shapes);
   return (
     <>
-      <Head title={t.live.draw} back={linkTo("live", camera.id)}>
-        <p class="faint">{camera.name || camera.id}</p>
-      </Head>
-      <p class="faint">{w.how}</p>
-      {blind && <Trouble>{t.live.noPicture}</Trouble>}
-      <div class="canvas" ref={stage} data-testid="zone-canvas" onPointerDown={tap}>
-        <img src={still} alt={w.still} draggable={false} onError={() => setBlind(true)} />
-        <svg viewBox="0 0 1 1" preserveAspectRatio="none" aria-hidden="true">
-          <polygon points={corners.map((corner) => corner.join(",")).join(" ")} />
-        </svg>
-        {corners.map(([x, y], n) => (
+      {head}
+      <KeptHead kept={kept} {...state} />
+      <Canvas
+        camera={camera.id}
+        shapes={shapes}
+        at={at}
+        corner={corner}
+        onCorner={setCorner}
+        onPoints={(points) => shape && change({ ...shape, points })}
+      />
+      <div class="toolbar" role="group" aria-label={w.shapes}>
+        {shapes.map((one, n) => (
           <button
             key={n}
             type="button"
-            class={n === held ? "corner held" : "corner"}
-            data-testid="zone-corner"
-            aria-label={w.corner(n + 1)}
-            style={{ left: `${x * 100}%`, top: `${y * 100}%` }}
-            onPointerDown={(e) => {
-              e.currentTarget.setPointerCapture(e.pointerId);
-              setHeld(n);
-            }}
-            onPointerMove={(e) => {
-              if (e.currentTarget.hasPointerCapture(e.pointerId)) setCorners(moved(corners, n, at(e)));
-            }}
-            onKeyDown={(e) => key(e, n)}
-          />
+            class={`button ${one.kind}`}
+            data-testid="zone-shape"
+            aria-pressed={n === at}
+            onClick={() => choose(n)}
+          >
+            {title(one, n)}
+          </button>
+        ))}
+        {KINDS.map((kind) => (
+          <button key={kind} type="button" class="text-button" data-testid={`zone-add-${kind}`} onClick={() => add(kind)}>
+            + {w.kinds[kind]}
+          </button>
         ))}
       </div>
-      <div class="toolbar">
-        <button
-          type="button"
-          class="button"
-          data-testid="zone-remove"
-          disabled={corners.length <= FEWEST}
-          onClick={() => change(removed(corners, held), held)}
-        >
-          {w.remove(held + 1)}
-        </button>
-        <button type="button" class="button" onClick={() => change(FIRST, 0)}>
-          {w.again}
-        </button>
-      </div>
-      <label class="field">
-        <span>{w.name}</span>
-        <input
-          data-testid="zone-name"
-          value={name}
-          maxLength={32}
-          autocapitalize="none"
-          spellcheck={false}
-          onInput={(e) => setName(asId(e.currentTarget.value))}
-        />
-      </label>
-      {corners.length >= MOST && <p class="faint">{w.most(MOST)}</p>}
-      {isCrossed(corners) ? (
-        <Trouble>{w.crossed}</Trouble>
-      ) : (
+      {shape && (
         <>
-          <pre data-testid="zone-toml">{toToml(camera.id, name, corners)}</pre>
-          <p class="faint">{seldom.limit.where}</p>
+          <p class="faint">{w.how[shape.kind]}</p>
+          {shape.kind !== "mask" && (
+            <label class="field">
+              <span>{w.name}</span>
+              <input
+                data-testid="zone-name"
+                value={shape.id}
+                maxLength={32}
+                autocapitalize="none"
+                spellcheck={false}
+                onInput={(e) => change({ ...shape, id: asId(e.currentTarget.value) })}
+              />
+            </label>
+          )}
+          <div class="toolbar">
+            {shape.kind !== "line" && (
+              <button
+                type="button"
+                class="button"
+                data-testid="zone-corner-remove"
+                disabled={shape.points.length <= FEWEST}
+                onClick={() => {
+                  change({ ...shape, points: removed(shape.points, corner) });
+                  setCorner(Math.min(corner, shape.points.length - 2));
+                }}
+              >
+                {w.removeCorner(corner + 1)}
+              </button>
+            )}
+            <button
+              type="button"
+              class="button"
+              data-testid="zone-remove"
+              onClick={() => {
+                setShapes(shapes.filter((_, n) => n !== at));
+                choose(0);
+              }}
+            >
+              {w.remove(title(shape, at))}
+            </button>
+          </div>
+          {shape.kind !== "line" && shape.points.length >= MOST && <p class="faint">{w.most(MOST)}</p>}
         </>
       )}
+      {crossed >= 0 && <Trouble>{w.crossed}</Trouble>}
+      <p class="faint">{w.tried}</p>
+      <Draft
+        draft={JSON.stringify(sight)}
+        name="zone"
+        isBad={crossed >= 0}
+        onTry={(hours) => asks.rehearseSight(camera.id, sight, hours)}
+        onSave={() => asks.saveSight(camera.id, sight)}
+        onBack={kept.is_own ? () => asks.saveSight(camera.id, null).then(renew) : null}
+      />
     </>
   );
 }

@@ -184,6 +184,7 @@ export const en = {
     done: (id: string, time: string) => `${id} was switched for ${time}.`,
     rules: "Rules",
     change: "Change the rules",
+    alarms: "Who is told",
     noRules: "No rule is configured.",
     fired: (n: number) => (n === 0 ? "not fired yet" : n === 1 ? "fired once" : `fired ${n} times`),
     lastFired: (at: string) => `last ${at}`,

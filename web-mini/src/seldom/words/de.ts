@@ -166,11 +166,11 @@ export const de: SeldomWords = {
     wrong: "Der Anfang muss vor dem Ende liegen.",
   },
 
-  rules: {
-    own: "Hier geschrieben, anstelle derer in der nightjar.toml.",
-    configured: "Wie sie in der nightjar.toml stehen.",
+  draft: {
+    own: "Auf dieser Seite gespeichert, anstelle dessen, was die nightjar.toml sagt.",
+    configured: "Wie die nightjar.toml es sagt.",
     attempt: (hours) => `An den letzten ${hours} h proben`,
-    first: "Regeln werden an dem geprobt, was geschah, bevor sie gelten können.",
+    first: "Probe es an dem, was geschah, bevor du es gelten lässt.",
     save: "Gelten lassen",
     back: "Zurück zur nightjar.toml",
     restarts:
@@ -184,20 +184,73 @@ export const de: SeldomWords = {
   },
 
   zone: {
-    how: "Zieh die Ecken. Tippe aufs Bild für eine weitere.",
+    shapes: "Was gezeichnet ist",
+    kinds: { zone: "Zone", line: "Linie", mask: "Maske" },
+    maskOf: (n) => `Maske ${n}`,
+    how: {
+      zone: "Zieh die Ecken. Tippe aufs Bild für eine weitere.",
+      line: "Zieh ihre Enden. Wer sie in Pfeilrichtung überquert, geht „in“, anders herum ist es „out“.",
+      mask: "Wo eine Maske ist, wird nie etwas gesehen. Zieh die Ecken, tippe aufs Bild für eine weitere.",
+    },
     still: "Neuestes Bild",
     corner: (n) => `Ecke ${n}`,
-    remove: (n) => `Ecke ${n} entfernen`,
-    again: "Von vorn",
+    removeCorner: (n) => `Ecke ${n} entfernen`,
+    remove: (name) => `${name} entfernen`,
     name: "Name, wie Regeln sie nennen",
-    most: (n) => `Eine Zone hat höchstens ${n} Ecken.`,
+    most: (n) => `Sie hat höchstens ${n} Ecken.`,
     crossed: "Zwei Seiten kreuzen sich: Verschieb eine Ecke.",
+    tried: "Geprobt wird an dem, was damals zählte: Was maskiert oder ausgefiltert war, wurde nicht behalten.",
   },
 
   limit: {
     proposal: (limit, lost, of) =>
       `Ab ${limit} wäre es nicht gekommen. ${lost === 0 ? "Keines" : lost} der letzten ${of} anderen dieser Art würde ebenfalls fehlen.`,
     none: "Der Detektor war so sicher, wie er sein kann: Keine Grenze hält das ab. Eine Zone oder Maske vielleicht.",
-    where: "Schreib das in die nightjar.toml, unter die Kamera, und starte den Rekorder neu.",
+  },
+
+  alarms: {
+    title: "Wer es erfährt",
+    empty: "Niemand draußen erfährt etwas.",
+    emptyMend: "Füge der Konfiguration des Rekorders [mqtt], [[webhook]], [ntfy], [email] oder [push] hinzu und starte ihn neu.",
+    kind: { mqtt: "MQTT", webhook: "Webhook", ntfy: "ntfy", email: "E-Mail", push: "Web Push" },
+    state: { idle: "Noch nichts gemeldet", working: "Geht", retrying: "Neuer Versuch", broken: "Kommt nicht an" },
+    target: "Ziel",
+    waiting: "Wartet",
+    delivered: "Angekommen",
+    failed: "Aufgegeben",
+    dropped: "Verloren: Schlange voll",
+    boxes: "Verlorene Rahmen von Bildern",
+    test: "Probe senden",
+    tested: "Die Probe ist unterwegs.",
+    again: "Noch einmal senden",
+    failures: "Nicht angekommen",
+    arrived: "Zuletzt angekommen",
+    outcome: {
+      delivered: "angekommen",
+      refused: "abgelehnt",
+      "too-old": "zu alt",
+      "pushed-out": "aus voller Schlange verdrängt",
+    },
+    tries: (n) => (n === 1 ? "1 Versuch" : `${n} Versuche`),
+  },
+
+  push: {
+    title: "Meldungen auf diesem Gerät",
+    off: "Web Push ist aus: füge der Konfiguration des Rekorders [push] mit einem contact hinzu.",
+    browsers: (n) => (n === 1 ? "1 Browser erfährt es." : `${n} Browser erfahren es.`),
+    ask: "Diesem Gerät melden",
+    stop: "Nicht mehr melden",
+    on: "Dieses Gerät erfährt es.",
+    way: {
+      ready: "Meldungen kommen auch, wenn die Seite zu ist. Sie gehen durch den Hersteller des Browsers, der sie nicht lesen kann.",
+      insecure: "Browser nehmen Meldungen nur von einer Seite, die über https mit einem Zertifikat kam, dem sie trauen.",
+      "home-screen":
+        "Auf iPhone und iPad kommen Meldungen nur zu einer Seite auf dem Home-Bildschirm: tippe auf „Teilen“, dann „Zum Home-Bildschirm“, öffne Nightjar dort und bitte noch einmal darum.",
+      unable: "Dieser Browser kann keine Meldungen annehmen.",
+      denied: "Diesem Browser wurde gesagt, von dieser Seite keine Meldungen zu zeigen: erlaube sie in seinen Einstellungen.",
+    },
+    refused: "Ohne die Erlaubnis, sie zu zeigen, gibt es keine Meldungen.",
+    silent: "er antwortet nicht",
+    failed: (why) => `Der Browser konnte den Push-Dienst seines Herstellers nicht fragen: ${why}`,
   },
 };

@@ -1,5 +1,6 @@
 // English, for what is opened seldom. The table that gives every other its shape.
-import type { CardLife, Forecast, NightState, Role, StorageState } from "../../types.ts";
+import type { AlarmState, CardLife, Forecast, NightState, Outcome, Role, StorageState } from "../../types.ts";
+import type { PushWay } from "../push.ts";
 
 export const en = {
   setup: {
@@ -159,15 +160,15 @@ export const en = {
     wrong: "The begin has to be before the end.",
   },
 
-  rules: {
-    own: "Written here, in place of those in nightjar.toml.",
-    configured: "As nightjar.toml has them.",
+  draft: {
+    own: "Saved on this page, in place of what nightjar.toml says.",
+    configured: "As nightjar.toml says.",
     attempt: (hours: number) => `Try on the last ${hours} h`,
-    first: "Rules are tried on what happened before they can be put in force.",
+    first: "Try it on what happened before you put it in force.",
     save: "Put in force",
     back: "Back to nightjar.toml",
     restarts: "Outputs go to their safe level, and the recorder starts again. Nothing is recorded for a second or two.",
-    saved: "Kept. The recorder starts again with them.",
+    saved: "Kept. The recorder starts again with it.",
     moves: "What outputs would have done",
     counts: (same: number, fresh: number, gone: number) => `${same} moves as they were, ${fresh} new, ${gone} no more.`,
     since: (at: string) => `since ${at}`,
@@ -176,21 +177,77 @@ export const en = {
   },
 
   zone: {
-    how: "Drag the corners. Tap the picture for another one.",
+    shapes: "What is drawn",
+    kinds: { zone: "Zone", line: "Line", mask: "Mask" },
+    maskOf: (n: number) => `Mask ${n}`,
+    how: {
+      zone: "Drag the corners. Tap the picture for another one.",
+      line: "Drag its ends. Who crosses it along the arrow goes “in”, the other way is “out”.",
+      mask: "Nothing is ever seen where a mask is. Drag the corners, tap the picture for another one.",
+    },
     still: "Newest picture",
     corner: (n: number) => `Corner ${n}`,
-    remove: (n: number) => `Remove corner ${n}`,
-    again: "Start again",
+    removeCorner: (n: number) => `Remove corner ${n}`,
+    remove: (name: string) => `Remove ${name}`,
     name: "Name, as rules call it",
-    most: (n: number) => `A zone has at most ${n} corners.`,
+    most: (n: number) => `It has at most ${n} corners.`,
     crossed: "Two sides cross: move a corner.",
+    tried: "It is tried on what counted then: what was masked or filtered out was not kept.",
   },
 
   limit: {
     proposal: (limit: string, lost: number, of: number) =>
       `From ${limit} on it would not have come. ${lost === 0 ? "None" : lost} of the last ${of} others of its kind would be missing as well.`,
     none: "The detector was as sure as it can be: no limit keeps this away. A zone or a mask may.",
-    where: "Put this into nightjar.toml, below its camera, and start the recorder again.",
+  },
+
+  alarms: {
+    title: "Who is told",
+    empty: "Nobody outside is told anything.",
+    emptyMend: "Add [mqtt], [[webhook]], [ntfy], [email] or [push] to the recorder's configuration and start it again.",
+    kind: { mqtt: "MQTT", webhook: "Webhook", ntfy: "ntfy", email: "E-mail", push: "Web Push" },
+    state: { idle: "Nothing told yet", working: "Works", retrying: "Trying again", broken: "Does not get through" } satisfies Record<
+      AlarmState,
+      string
+    >,
+    target: "Target",
+    waiting: "Waiting",
+    delivered: "Delivered",
+    failed: "Given up",
+    dropped: "Lost: queue full",
+    boxes: "Pictures' boxes lost",
+    test: "Send a test",
+    tested: "The test is on its way.",
+    again: "Try again",
+    failures: "Not delivered",
+    arrived: "Delivered last",
+    outcome: {
+      delivered: "delivered",
+      refused: "refused",
+      "too-old": "too old",
+      "pushed-out": "pushed out of a full queue",
+    } satisfies Record<Outcome, string>,
+    tries: (n: number) => (n === 1 ? "1 try" : `${n} tries`),
+  },
+
+  push: {
+    title: "Messages on this device",
+    off: "Web Push is off: add [push] with a contact to the recorder's configuration.",
+    browsers: (n: number) => (n === 1 ? "1 browser is told." : `${n} browsers are told.`),
+    ask: "Tell this device",
+    stop: "Tell it no more",
+    on: "This device is told.",
+    way: {
+      ready: "Messages come also while the page is closed. They go through the browser's maker, who cannot read them.",
+      insecure: "Browsers take messages only from a page that came over https with a certificate they trust.",
+      "home-screen":
+        "On an iPhone or iPad messages come only to a page on the home screen: tap Share, then “Add to Home Screen”, open Nightjar there and ask again.",
+      unable: "This browser cannot take messages.",
+      denied: "This browser was told to show no messages of this page: allow them in its settings.",
+    } satisfies Record<PushWay, string>,
+    refused: "Without the permission to show them there are no messages.",
+    silent: "it does not answer",
+    failed: (why: string) => `The browser could not ask its maker's push service: ${why}`,
   },
 };
 
