@@ -8,6 +8,7 @@ pub mod daemon;
 pub mod fake_camera;
 pub mod home;
 pub mod hostile;
+pub mod hook;
 pub mod parts;
 pub mod probe;
 pub mod rig;

@@ -1,6 +1,6 @@
 // A labelled input for the account forms; passwords can be looked at.
 import { useId, useState } from "preact/hooks";
-import { t } from "../words.ts";
+import { seldom } from "./words.ts";
 
 interface FieldProps {
   label: string;
@@ -37,7 +37,7 @@ export function Field({ label, value, onValue, testid, type = "text", autocomple
         />
         {type === "password" && (
           <button type="button" class="text-button" aria-pressed={open} onClick={() => setOpen(!open)}>
-            {open ? t.hidePassword : t.showPassword}
+            {open ? seldom.hidePassword : seldom.showPassword}
           </button>
         )}
       </div>

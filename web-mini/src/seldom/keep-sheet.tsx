@@ -1,12 +1,13 @@
 // A stretch of a camera's day → the sheet that keeps it: from, to, note, this camera or all.
 import { useState } from "preact/hooks";
-import { api } from "../api.ts";
 import { inputTime, timeFromInput, type Range } from "../timeline.ts";
 import type { CameraStatus, Hold } from "../types.ts";
 import { t } from "../words.ts";
-import { useAct } from "./act.ts";
-import { Confirm } from "./confirm.tsx";
-import { Segments, Trouble } from "./small.tsx";
+import { asks } from "./api.ts";
+import { seldom } from "./words.ts";
+import { useAct } from "../parts/act.ts";
+import { Confirm } from "../parts/confirm.tsx";
+import { Segments, Trouble } from "../parts/small.tsx";
 
 interface KeepSheetProps {
   camera: CameraStatus;
@@ -27,15 +28,15 @@ export function KeepSheet({ camera, more, moment, shown, onKept, onClose }: Keep
   const { busy, trouble, setTrouble, act } = useAct();
 
   function keep(): void {
-    if (range.from >= range.to) return setTrouble(t.keep.wrong);
+    if (range.from >= range.to) return setTrouble(seldom.keep.wrong);
     void act(async () =>
-      onKept(await api.hold(whose === "one" ? [camera.id] : [], Math.round(range.from), Math.round(range.to), note)),
+      onKept(await asks.hold(whose === "one" ? [camera.id] : [], Math.round(range.from), Math.round(range.to), note)),
     );
   }
 
   const edge = (name: "from" | "to") => (
     <label class="field">
-      <span>{t.keep[name]}</span>
+      <span>{seldom.keep[name]}</span>
       <input
         type="datetime-local"
         step="1"
@@ -50,7 +51,7 @@ export function KeepSheet({ camera, more, moment, shown, onKept, onClose }: Keep
   );
   return (
     <Confirm
-      title={t.keep.title}
+      title={seldom.keep.title}
       yes={t.keep.keep}
       no={t.cancel}
       testid="keep"
@@ -59,14 +60,14 @@ export function KeepSheet({ camera, more, moment, shown, onKept, onClose }: Keep
       onYes={keep}
       onNo={onClose}
     >
-      <p class="hint">{t.keep.lead}</p>
+      <p class="hint">{seldom.keep.lead}</p>
       {moment && (
         <Segments
-          label={t.keep.what}
+          label={seldom.keep.what}
           value={what}
           choices={[
-            ["moment", t.keep.moment],
-            ["shown", t.keep.shown],
+            ["moment", seldom.keep.moment],
+            ["shown", seldom.keep.shown],
           ]}
           onChoose={(next) => {
             setWhat(next);
@@ -77,22 +78,22 @@ export function KeepSheet({ camera, more, moment, shown, onKept, onClose }: Keep
       {edge("from")}
       {edge("to")}
       <label class="field">
-        <span>{t.keep.note}</span>
+        <span>{seldom.keep.note}</span>
         <input
           data-testid="keep-note"
           maxLength={200}
-          placeholder={t.keep.noteHint}
+          placeholder={seldom.keep.noteHint}
           value={note}
           onInput={(e) => setNote(e.currentTarget.value)}
         />
       </label>
       {more && (
         <Segments
-          label={t.keep.cameras}
+          label={seldom.keep.cameras}
           value={whose}
           choices={[
             ["one", camera.name || camera.id],
-            ["all", t.keep.all],
+            ["all", seldom.keep.all],
           ]}
           onChoose={setWhose}
         />

@@ -1,11 +1,12 @@
 // The one-time code and a first account → a session.
 import { useState } from "preact/hooks";
-import { api, ApiError } from "../api.ts";
-import { Field } from "../parts/field.tsx";
+import { ApiError } from "../api.ts";
+import { asks } from "./api.ts";
+import { Field } from "./field.tsx";
 import { Trouble } from "../parts/small.tsx";
 import { enter, gate, gateNote, route } from "../store.ts";
-import { t } from "../words.ts";
-import { Door } from "./door.tsx";
+import { seldom } from "./words.ts";
+import { Door } from "../pages/door.tsx";
 
 const SHORTEST = 8;
 
@@ -19,18 +20,18 @@ export function Setup() {
 
   async function submit(e: SubmitEvent): Promise<void> {
     e.preventDefault();
-    if (!code.trim() || !user.trim()) return setTrouble(t.setup.missing);
-    if ([...password].length < SHORTEST) return setTrouble(t.setup.short);
-    if (password !== again) return setTrouble(t.setup.different);
+    if (!code.trim() || !user.trim()) return setTrouble(seldom.setup.missing);
+    if ([...password].length < SHORTEST) return setTrouble(seldom.setup.short);
+    if (password !== again) return setTrouble(seldom.setup.different);
     setBusy(true);
     setTrouble("");
     try {
-      const who = await api.setup(code.trim(), user.trim(), password);
+      const who = await asks.setup(code.trim(), user.trim(), password);
       location.hash = "#/live";
       enter(who);
     } catch (error) {
       if (error instanceof ApiError && error.status === 409) {
-        gateNote.value = t.setup.done;
+        gateNote.value = seldom.setup.done;
         gate.value = "login";
         return;
       }
@@ -41,28 +42,28 @@ export function Setup() {
   }
 
   return (
-    <Door title={t.setup.title} lead={t.setup.lead}>
+    <Door title={seldom.setup.title} lead={seldom.setup.lead}>
       <form noValidate onSubmit={(e) => void submit(e)}>
-        <Field label={t.setup.code} value={code} onValue={setCode} testid="setup-code" autocomplete="one-time-code" autofocus={!code} />
-        <Field label={t.setup.user} value={user} onValue={setUser} testid="setup-user" autocomplete="username" autofocus={!!code} />
+        <Field label={seldom.setup.code} value={code} onValue={setCode} testid="setup-code" autocomplete="one-time-code" autofocus={!code} />
+        <Field label={seldom.setup.user} value={user} onValue={setUser} testid="setup-user" autocomplete="username" autofocus={!!code} />
         <Field
-          label={t.setup.password}
+          label={seldom.setup.password}
           value={password}
           onValue={setPassword}
           testid="setup-password"
           type="password"
           autocomplete="new-password"
-          hint={t.setup.passwordHint}
+          hint={seldom.setup.passwordHint}
           minLength={SHORTEST}
         />
-        <Field label={t.setup.again} value={again} onValue={setAgain} testid="setup-password2" type="password" autocomplete="new-password" />
+        <Field label={seldom.setup.again} value={again} onValue={setAgain} testid="setup-password2" type="password" autocomplete="new-password" />
         {trouble && <Trouble>{trouble}</Trouble>}
         <button class="button primary wide" type="submit" data-testid="setup-submit" disabled={busy} aria-busy={busy}>
-          {t.setup.submit}
+          {seldom.setup.submit}
         </button>
       </form>
       <button class="text-button" type="button" onClick={() => (gate.value = "login")}>
-        {t.setup.toLogin}
+        {seldom.setup.toLogin}
       </button>
     </Door>
   );

@@ -1,8 +1,8 @@
 // One camera's streams in numbers.
 import { bitrate, number } from "../format.ts";
 import type { CameraStatus, StreamStatus } from "../types.ts";
-import { t } from "../words.ts";
-import { Fact, Facts, StateChip, Trouble } from "./small.tsx";
+import { seldom } from "./words.ts";
+import { Fact, Facts, StateChip, Trouble } from "../parts/small.tsx";
 
 export function CameraHealth({ camera }: { camera: CameraStatus }) {
   return (
@@ -23,20 +23,20 @@ function Stream({ stream: s }: { stream: StreamStatus }) {
   return (
     <div class="stream">
       <h4>
-        {t.health.streamName[s.kind] ?? s.kind}
+        {seldom.health.streamName[s.kind] ?? s.kind}
         {s.state !== "recording" && <StateChip state={s.state} />}
       </h4>
       {s.error && <Trouble>{s.error}</Trouble>}
       <Facts>
-        <Fact name={t.health.codec}>
+        <Fact name={seldom.health.codec}>
           <code>{s.codecs || "–"}</code>
         </Fact>
-        <Fact name={t.health.size}>{s.width > 0 ? `${s.width} × ${s.height}` : "–"}</Fact>
-        <Fact name={t.health.fps}>{number(s.fps, 1)}</Fact>
-        <Fact name={t.health.bitrate}>{bitrate(s.bitrate)}</Fact>
-        <Fact name={t.health.gop}>{s.gop_s > 0 ? `${number(s.gop_s, 1)} s` : "–"}</Fact>
-        <Fact name={t.health.sessions}>{number(s.sessions)}</Fact>
-        <Fact name={t.health.drops}>
+        <Fact name={seldom.health.size}>{s.width > 0 ? `${s.width} × ${s.height}` : "–"}</Fact>
+        <Fact name={seldom.health.fps}>{number(s.fps, 1)}</Fact>
+        <Fact name={seldom.health.bitrate}>{bitrate(s.bitrate)}</Fact>
+        <Fact name={seldom.health.gop}>{s.gop_s > 0 ? `${number(s.gop_s, 1)} s` : "–"}</Fact>
+        <Fact name={seldom.health.sessions}>{number(s.sessions)}</Fact>
+        <Fact name={seldom.health.drops}>
           <span class={s.dropped_units > 0 ? "nonzero" : ""}>{number(s.dropped_units)}</span>
         </Fact>
       </Facts>

@@ -1,13 +1,15 @@
 // Holds → a list with sizes and the budget; a tap goes there, "let go" asks first.
 import { useState } from "preact/hooks";
-import { api } from "../api.ts";
 import { bytes, hm, shortDay } from "../format.ts";
 import { cameraName, mayOperate } from "../store.ts";
 import type { Hold, Holds } from "../types.ts";
 import { t } from "../words.ts";
-import { useAct } from "./act.ts";
-import { Confirm } from "./confirm.tsx";
-import { Budget, Trouble } from "./small.tsx";
+import { asks } from "./api.ts";
+import { Budget } from "./budget.tsx";
+import { seldom } from "./words.ts";
+import { useAct } from "../parts/act.ts";
+import { Confirm } from "../parts/confirm.tsx";
+import { Trouble } from "../parts/small.tsx";
 
 interface HoldListProps {
   all: Holds;
@@ -18,18 +20,17 @@ interface HoldListProps {
 export function HoldList({ all, onGo, onChange }: HoldListProps) {
   const [asking, setAsking] = useState<Hold | null>(null);
   const { trouble, act } = useAct();
-  if (all.holds.length === 0) return null;
 
   async function letGo({ id }: Hold): Promise<void> {
     setAsking(null);
-    await act(async () => void (await api.release(id)));
+    await act(async () => void (await asks.release(id)));
     onChange();
   }
 
   return (
     <details class="gap-list holds" data-testid="holds" open>
-      <summary>{t.keep.list(all.holds.length)}</summary>
-      <Budget label={t.health.kept} used={all.used_bytes} of={all.budget_bytes} />
+      <summary>{seldom.keep.list(all.holds.length)}</summary>
+      <Budget label={seldom.health.kept} used={all.used_bytes} of={all.budget_bytes} />
       {trouble && <Trouble>{trouble}</Trouble>}
       <ul>
         {[...all.holds].reverse().map((hold) => (
@@ -39,7 +40,7 @@ export function HoldList({ all, onGo, onChange }: HoldListProps) {
               <span class="faint">
                 {[
                   hold.note && when(hold),
-                  hold.cameras.map(cameraName).join(", ") || t.keep.all,
+                  hold.cameras.map(cameraName).join(", ") || seldom.keep.all,
                   bytes(hold.bytes),
                   hold.by.replace(/^\w+ /, ""),
                 ]
@@ -49,7 +50,7 @@ export function HoldList({ all, onGo, onChange }: HoldListProps) {
             </button>
             {mayOperate.value && (
               <button type="button" class="text-button" data-testid="hold-release" onClick={() => setAsking(hold)}>
-                {t.keep.letGo}
+                {seldom.keep.letGo}
               </button>
             )}
           </li>
@@ -57,14 +58,14 @@ export function HoldList({ all, onGo, onChange }: HoldListProps) {
       </ul>
       {asking && (
         <Confirm
-          title={t.keep.ask}
-          yes={t.keep.letGo}
+          title={seldom.keep.ask}
+          yes={seldom.keep.letGo}
           no={t.cancel}
           testid="release"
           onYes={() => void letGo(asking)}
           onNo={() => setAsking(null)}
         >
-          <p>{t.keep.askBody(asking.note || when(asking))}</p>
+          <p>{seldom.keep.askBody(asking.note || when(asking))}</p>
         </Confirm>
       )}
     </details>

@@ -1,14 +1,15 @@
 // The night shift → its card: what is looked at again and how far it is; a sheet that asks for a range.
 import { useEffect, useState } from "preact/hooks";
-import { api } from "../api.ts";
 import { duration, hm, shortDay } from "../format.ts";
 import { cameraName, cameras, health, mayOperate, sentOut, serverNow } from "../store.ts";
 import { inputTime, timeFromInput } from "../timeline.ts";
 import type { Night } from "../types.ts";
 import { labelWord, t } from "../words.ts";
-import { useAct } from "./act.ts";
-import { Confirm } from "./confirm.tsx";
-import { Chip, Trouble } from "./small.tsx";
+import { asks } from "./api.ts";
+import { seldom } from "./words.ts";
+import { useAct } from "../parts/act.ts";
+import { Confirm } from "../parts/confirm.tsx";
+import { Chip, Trouble } from "../parts/small.tsx";
 
 const FRESH_MS = 5_000;
 const HOUR_MS = 3_600_000;
@@ -16,14 +17,14 @@ const HOUR_MS = 3_600_000;
 export function NightCard() {
   const [night, setNight] = useState<Night | null>(null);
   const [asking, setAsking] = useState(false);
-  const look = (): void => void (document.hidden || api.night().then(setNight).catch(sentOut));
+  const look = (): void => void (document.hidden || asks.night().then(setNight).catch(sentOut));
   useEffect(() => {
     look();
     const timer = setInterval(look, FRESH_MS);
     return () => clearInterval(timer);
   }, []);
   if (!night) return null;
-  const w = t.night;
+  const w = seldom.night;
   return (
     <section class="card" data-testid="night" data-state={night.state}>
       <header>
@@ -48,7 +49,7 @@ export function NightCard() {
                 type="button"
                 class="text-button"
                 data-testid="night-drop"
-                onClick={() => void api.dropJob(job.id).catch(sentOut).then(look)}
+                onClick={() => void asks.dropJob(job.id).catch(sentOut).then(look)}
               >
                 {w.drop}
               </button>
@@ -80,7 +81,7 @@ function Ask({ onClose }: { onClose: () => void }) {
   const { trouble, act } = useAct();
   const edge = (name: "from" | "to") => (
     <label class="field">
-      <span>{t.keep[name]}</span>
+      <span>{seldom.keep[name]}</span>
       <input
         type="datetime-local"
         step="1"
@@ -107,20 +108,20 @@ function Ask({ onClose }: { onClose: () => void }) {
   );
   return (
     <Confirm
-      title={t.night.again}
-      yes={t.night.again}
+      title={seldom.night.again}
+      yes={seldom.night.again}
       no={t.cancel}
       testid="night"
       calm
       onYes={() =>
         void act(async () => {
-          await api.lookAgain(camera, Math.round(range.from), Math.round(range.to), label || null);
+          await asks.lookAgain(camera, Math.round(range.from), Math.round(range.to), label || null);
           onClose();
         })
       }
       onNo={onClose}
     >
-      <p class="hint">{t.night.lead}</p>
+      <p class="hint">{seldom.night.lead}</p>
       {choice(t.events.camera, camera, setCamera, cameras.value?.map((c) => [c.id, c.name || c.id]) ?? [])}
       {edge("from")}
       {edge("to")}

@@ -1,11 +1,12 @@
 // User name and password → a session.
 import { useState } from "preact/hooks";
-import { api, ApiError } from "../api.ts";
-import { Field } from "../parts/field.tsx";
+import { ApiError } from "../api.ts";
+import { asks } from "./api.ts";
+import { Field } from "./field.tsx";
 import { Trouble } from "../parts/small.tsx";
 import { enter, gate, gateNote, route } from "../store.ts";
-import { t } from "../words.ts";
-import { Door } from "./door.tsx";
+import { seldom } from "./words.ts";
+import { Door } from "../pages/door.tsx";
 
 export function Login() {
   const [user, setUser] = useState("");
@@ -19,7 +20,7 @@ export function Login() {
     setBusy(true);
     setTrouble("");
     try {
-      const who = await api.login(user.trim(), password);
+      const who = await asks.login(user.trim(), password);
       if (route.value.page === "setup" || route.value.page === "login") location.hash = "#/live";
       enter(who);
     } catch (error) {
@@ -32,16 +33,16 @@ export function Login() {
   }
 
   return (
-    <Door title={t.login.title} lead={t.login.lead}>
+    <Door title={seldom.login.title} lead={seldom.login.lead}>
       {gateNote.value && (
         <p class="note" role="status">
           {gateNote.value}
         </p>
       )}
       <form onSubmit={(e) => void submit(e)}>
-        <Field label={t.login.user} value={user} onValue={setUser} testid="login-user" autocomplete="username" autofocus />
+        <Field label={seldom.login.user} value={user} onValue={setUser} testid="login-user" autocomplete="username" autofocus />
         <Field
-          label={t.login.password}
+          label={seldom.login.password}
           value={password}
           onValue={setPassword}
           testid="login-password"
@@ -50,12 +51,12 @@ export function Login() {
         />
         {trouble && <Trouble>{trouble}</Trouble>}
         <button class="button primary wide" type="submit" data-testid="login-submit" disabled={busy} aria-busy={busy}>
-          {t.login.submit}
+          {seldom.login.submit}
         </button>
       </form>
       {setupNeeded && (
         <button class="text-button" type="button" onClick={() => (gate.value = "setup")}>
-          {t.login.toSetup}
+          {seldom.login.toSetup}
         </button>
       )}
     </Door>

@@ -1,6 +1,5 @@
-// Corners that a thumb draws on a still → a zone as nightjar.toml writes it. Fractions of the picture, origin top left. Pure.
-
-export type Corner = readonly [x: number, y: number];
+// Corners that a thumb draws on a still: moved, added, taken away. Fractions of the picture, origin top left. Pure.
+import type { Corner } from "../types.ts";
 
 /** What the recorder takes. */
 export const FEWEST = 3;
@@ -50,10 +49,4 @@ export function isCrossed(corners: readonly Corner[]): boolean {
       return turn(a, b, c) * turn(a, b, d) < 0 && turn(c, d, a) * turn(c, d, b) < 0;
     }),
   );
-}
-
-/** Lines for nightjar.toml, below the camera's. */
-export function toToml(camera: string, id: string, corners: readonly Corner[]): string {
-  const points = corners.map((corner) => `[${corner.map((n) => n.toFixed(3)).join(", ")}]`).join(", ");
-  return `# [[camera]] id = "${camera}"\n[[camera.zone]]\nid = "${id}"\npoints = [${points}]`;
 }

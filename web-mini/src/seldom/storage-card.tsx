@@ -1,12 +1,14 @@
 // The storage → its card: state with the mend, how long footage stays, how the card lives; and its clock, when that is off.
 import { useEffect, useState } from "preact/hooks";
-import { api } from "../api.ts";
 import { bytes, duration, moment, number } from "../format.ts";
 import { cameraName, isAdmin, knock, sentOut, serverNow } from "../store.ts";
 import type { StorageState, StorageStatus, StorageView } from "../types.ts";
 import { t } from "../words.ts";
-import { useAct } from "./act.ts";
-import { Budget, Chip, Fact, Facts, Trouble, type Tone } from "./small.tsx";
+import { asks } from "./api.ts";
+import { Budget } from "./budget.tsx";
+import { seldom } from "./words.ts";
+import { useAct } from "../parts/act.ts";
+import { Chip, Fact, Facts, Trouble, type Tone } from "../parts/small.tsx";
 
 const FRESH_MS = 30_000;
 /** A clock that is off by less is not worth a question, ms. */
@@ -22,7 +24,7 @@ export function useStorage(): [Seen | null, () => Promise<void>] {
   const [seen, set] = useState<Seen | null>(null);
   const get = async (): Promise<void> => {
     const asked = Date.now();
-    const storage = await api.storage();
+    const storage = await asks.storage();
     set({ storage, ahead: storage.clock.now_ms - (asked + Date.now()) / 2 });
   };
   useEffect(() => {
@@ -45,7 +47,7 @@ const tones: Record<StorageState, Tone> = {
 };
 
 export function StorageCard({ storage: s, more }: { storage: StorageStatus; more: StorageView | null }) {
-  const w = t.health;
+  const w = seldom.health;
   return (
     <section class="card" data-testid="storage" data-state={s.state}>
       <header>
@@ -108,25 +110,25 @@ export function ClockCard({ seen: { storage, ahead }, onSet }: { seen: Seen; onS
   const now = Date.now();
   const set = (): Promise<void> =>
     act(async () => {
-      await api.setClock(Date.now());
+      await asks.setClock(Date.now());
       await knock(true);
       await onSet();
     });
   return (
     <section class="card" data-testid="clock">
       <header>
-        <h2>{t.health.clock}</h2>
+        <h2>{seldom.health.clock}</h2>
         <Chip tone="warn">
           {ahead > 0 ? "+" : "−"}
           {duration(Math.abs(ahead))}
         </Chip>
       </header>
-      <p>{t.health.clockOff(moment(now + ahead, now), moment(now, now))}</p>
-      <p class="hint">{isAdmin.value ? t.health.clockThen : t.health.clockAdmin}</p>
+      <p>{seldom.health.clockOff(moment(now + ahead, now), moment(now, now))}</p>
+      <p class="hint">{isAdmin.value ? seldom.health.clockThen : seldom.health.clockAdmin}</p>
       {trouble && <Trouble>{trouble}</Trouble>}
       {isAdmin.value && (
         <button type="button" class="button wide" data-testid="clock-set" onClick={() => void set()}>
-          {t.health.clockSet}
+          {seldom.health.clockSet}
         </button>
       )}
     </section>
