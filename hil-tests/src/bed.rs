@@ -65,6 +65,9 @@ pub(crate) trait Bed {
     /// Takes the card out, flashes it, and puts it back; the power is off after it.
     fn flash(&mut self) -> Result<()>;
 
+    /// Lets the tests in again on a card whose keys were wiped; the power is off before and after it.
+    fn admit(&mut self) -> Result<()>;
+
     fn power_on(&mut self) -> Result<()>;
 
     /// As if somebody pulled the plug.

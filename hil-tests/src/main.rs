@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use suite::Lab;
 
-const USAGE: &str = "nightjar-hil --bed qemu|ssh://USER@HOST --folder FOLDER --workspace FOLDER [--only WORDS] [--seed N] [--cuts N] \
+const USAGE: &str = "nightjar-hil --bed qemu|ssh://USER@HOST --folder FOLDER --workspace FOLDER [--only WORDS] [--seed N] [--cuts N] [--slow yes] \
                      [--power COMMAND] [--network COMMAND] [--console FILE]";
 
 fn main() -> ExitCode {
@@ -44,7 +44,8 @@ fn run() -> Result<bool> {
     let folder: PathBuf = take("folder").context(USAGE)?.into();
     let workspace: PathBuf = take("workspace").context(USAGE)?.into();
     let plugged = Plugged { power: take("power"), network: take("network"), console: take("console") };
-    let bed = open(&take("bed").context(USAGE)?, plugged, &folder)?;
+    let is_slow = take("slow").is_some_and(|word| word == "yes");
+    let bed = open(&take("bed").context(USAGE)?, plugged, &folder, is_slow)?;
     let number = |text: Option<String>, otherwise: u64| match text {
         Some(text) => text.parse().with_context(|| format!("`{text}` is no number")),
         None => Ok(otherwise),
@@ -66,9 +67,9 @@ fn run() -> Result<bool> {
     Ok(suite::run(&mut lab, tests::TESTS, &only))
 }
 
-fn open(bed: &str, plugged: Plugged, folder: &Path) -> Result<Box<dyn Bed>> {
+fn open(bed: &str, plugged: Plugged, folder: &Path, is_slow: bool) -> Result<Box<dyn Bed>> {
     if bed == "qemu" {
-        return Ok(Box::new(Qemu::new(&folder.join("board.img"), &folder.join("key"), folder)?));
+        return Ok(Box::new(Qemu::new(&folder.join("board.img"), &folder.join("key"), folder, is_slow)?));
     }
     match bed.strip_prefix("ssh://") {
         Some(address) => Ok(Box::new(Real::new(address, plugged)?)),

@@ -13,12 +13,14 @@ pub(crate) const CONFIG: &str = "/etc/nightjar/nightjar.toml";
 pub(crate) struct Page {
     base: String,
     token: String,
+    /// By how much the board's clock is ahead of this machine's, ms.
+    ahead: i64,
 }
 
 impl Page {
     /// Without a token: only the page itself is open.
     pub(crate) fn open(bed: &dyn Bed) -> Self {
-        Self { base: bed.page(), token: String::new() }
+        Self { base: bed.page(), token: String::new(), ahead: 0 }
     }
 
     /// With a token for everything, made on the board as its owner would.
@@ -27,7 +29,10 @@ impl Page {
             "setpriv --reuid=nightjar --regid=nightjar --init-groups \
              nightjar token new --config {CONFIG} --role admin --ttl 1d --label board-tests"
         );
-        Ok(Self { base: bed.page(), token: bed.run(&words)?.lines().last().unwrap_or_default().to_owned() })
+        let token = bed.run(&words)?.lines().last().unwrap_or_default().to_owned();
+        let mut page = Self { base: bed.page(), token, ahead: 0 };
+        page.ahead = milliseconds(&bed.run("date +%s")?)? - page.now()?;
+        Ok(page)
     }
 
     /// The body of an answer with a good status.
@@ -76,7 +81,7 @@ impl Page {
     /// Pieces of footage of a camera in the last day.
     fn spans(&self, camera: &str) -> Result<Vec<(u64, u64)>> {
         let now = self.now()?;
-        let from = now.saturating_sub(86_400_000);
+        let from = now - 86_400_000;
         let path =
             format!("/api/v1/cameras/{camera}/coverage?stream=main&from={from}&to={}", now + 3_600_000);
         let coverage = self.json(&path)?;
@@ -93,19 +98,23 @@ impl Page {
         Ok(holes.sum::<u64>() as f64 / 1e3)
     }
 
-    /// The board's clock, which is this machine's: QEMU's and a real one's come from NTP.
-    fn now(&self) -> Result<u64> {
+    /// The board's clock, ms since 1970 UTC.
+    fn now(&self) -> Result<i64> {
         let text = Command::new("date").arg("+%s").output().context("can't start date")?.stdout;
-        let seconds: u64 = String::from_utf8_lossy(&text).trim().parse().context("date gives no number")?;
-        Ok(seconds * 1000)
+        Ok(milliseconds(&String::from_utf8_lossy(&text))? + self.ahead)
     }
+}
+
+/// What `date +%s` printed.
+fn milliseconds(text: &str) -> Result<i64> {
+    Ok(text.trim().parse::<i64>().with_context(|| format!("date gives no number: {text}"))? * 1000)
 }
 
 /// Waits until the page answers.
 pub(crate) fn answers(bed: &dyn Bed, seconds: u64) -> Result<()> {
     let page = Page::open(bed);
     clock::until("the page answers over TLS", seconds, || {
-        Ok(page.get("/healthz").ok().filter(|text| text == "ok"))
+        Ok(page.get("/healthz").ok().filter(|text| text.trim() == "ok"))
     })?;
     Ok(())
 }

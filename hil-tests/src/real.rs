@@ -86,6 +86,10 @@ impl Bed for Real {
         bail!(Need::Flash.mend())
     }
 
+    fn admit(&mut self) -> Result<()> {
+        bail!(Need::Flash.mend())
+    }
+
     fn power_on(&mut self) -> Result<()> {
         self.switch(self.power.as_ref(), Need::Power, "on")
     }

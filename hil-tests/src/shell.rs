@@ -28,7 +28,13 @@ impl Shell {
     pub(crate) fn new(address: &str, port: u16, key: Option<&Path>) -> Self {
         // Beneath a socket's 108 letters, wherever the work tree lies.
         let control = std::env::temp_dir().join(format!("nightjar-hil-{}-{port}", std::process::id()));
-        Self { address: address.to_owned(), port, key: key.map(Path::to_owned), control, lent: RefCell::default() }
+        Self {
+            address: address.to_owned(),
+            port,
+            key: key.map(Path::to_owned),
+            control,
+            lent: RefCell::default(),
+        }
     }
 
     pub(crate) fn ask(&self, words: &str, seconds: u64) -> Result<Answer> {

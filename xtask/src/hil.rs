@@ -59,6 +59,9 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
             tests.args([format!("--{key}"), value.to_owned()]);
         }
     }
+    if options.has("slow") {
+        tests.args(["--slow", "yes"]);
+    }
     let is_good = tests.status().context("can't start nightjar-hil")?.success();
     if !is_good {
         bail!(

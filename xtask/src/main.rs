@@ -101,6 +101,7 @@ const VERBS: &[Verb] = &[
             ("network", "the same for its network"),
             ("console", "the file that its serial line is logged to"),
             ("as-built!", "take the image and the bundles of the last run"),
+            ("slow!", "this machine is busy: QEMU's time goes by instructions, one emulated core"),
         ],
         run: hil::run,
     },

@@ -1,7 +1,7 @@
 //! From a flashed card to footage; what is on the board; a camera on it; a factory reset.
 
-use super::setting::{self, CAMERAS, PATIENCE, configure, fresh, recording, running};
-use crate::clock::{self, Stopwatch};
+use super::setting::{self, PATIENCE, configure, fresh, recording, running};
+use crate::clock::Stopwatch;
 use crate::page::{self, CONFIG};
 use crate::qemu::awake;
 use crate::suite::Lab;
@@ -71,10 +71,7 @@ pub(super) fn is_as_designed(lab: &mut Lab) -> Result<String> {
 /// The kernel's made-up camera, or one that is plugged in.
 pub(super) fn local_camera(lab: &mut Lab) -> Result<String> {
     running(lab)?;
-    lab.bed.run("ls /dev/video* > /dev/null 2>&1 || modprobe vivid n_devs=1 node_types=0x1")?;
-    let device = lab.bed.run("ls /dev/video* | head -1")?;
-    let name = device.trim_start_matches("/dev/");
-    let camera = format!("[[camera]]\nid = \"local\"\nmain = \"v4l2:{name}?size=320x180&fps=5\"\n");
+    let camera = setting::local_camera(lab.bed.as_ref())?;
     configure(lab, &camera)?;
     let page = recording(lab)?;
     page::records(&page, &["local"], PATIENCE)?;
@@ -83,7 +80,7 @@ pub(super) fn local_camera(lab: &mut Lab) -> Result<String> {
     let stream = local.map(|camera| camera["streams"][0].clone()).unwrap_or_default();
     configure(lab, "")?;
     Ok(format!(
-        "{device}: {} {}×{}, {:.1} pictures/s",
+        "{} {}×{}, {:.1} pictures/s",
         stream["codecs"],
         stream["width"],
         stream["height"],
@@ -91,37 +88,36 @@ pub(super) fn local_camera(lab: &mut Lab) -> Result<String> {
     ))
 }
 
-/// Settings go and footage stays; then both go.
+/// Settings, users and keys go and footage stays; then footage goes too.
 pub(super) fn factory_reset(lab: &mut Lab) -> Result<String> {
     fresh(lab)?;
+    let recordings = |lab: &Lab| lab.bed.run("find /data/footage -name '*.mp4' | wc -l");
     let mut figures = Vec::new();
     for word in ["state", "all"] {
-        lab.bed.run(&format!(
-            "echo {word} > /state/factory-reset && cp -a /state/ssh /data/ssh-of-the-test && sync"
-        ))?;
-        let files = lab.bed.run("find /data/footage -name '*.mp4' | wc -l")?;
-        // The key that lets the test in is wiped as well: it is put back by the board's next boot, from the serial line's view
-        // there is none. So the reset is carried out here, by the same program that the boot runs.
-        lab.bed.run("systemctl stop nightjar && /usr/libexec/nightjar/nightjar-state")?;
-        lab.bed.run(&format!("! grep -q board-test {CONFIG} && test ! -e /state/factory-reset"))?;
-        let left = lab.bed.run("find /data/footage -name '*.mp4' | wc -l")?;
-        let is_right = if word == "all" { left == "0" } else { left == files && files != "0" };
-        if !is_right {
-            bail!("reset \"{word}\": {files} recordings before, {left} after");
+        let before = recordings(lab)?;
+        lab.bed.run(&format!("echo {word} > /state/factory-reset && sync"))?;
+        lab.bed.power_cut()?;
+        lab.bed.power_on()?;
+        page::answers(lab.bed.as_ref(), PATIENCE)?;
+        if lab.bed.ask("true", 30).is_ok() {
+            bail!("reset \"{word}\": the key that was wiped still lets the tests in");
         }
-        figures.push(format!("\"{word}\": {files} recordings, {left} left"));
+        lab.bed.power_cut()?;
+        lab.bed.admit()?;
+        lab.bed.power_on()?;
+        awake(lab.bed.as_ref(), PATIENCE)?;
+        lab.bed.run(&format!("! grep -q board-test {CONFIG} && test ! -e /state/factory-reset"))?;
+        let after = recordings(lab)?;
+        // No camera is configured now, so nothing is recorded that was not there.
+        let is_right = if word == "all" { after == "0" } else { after == before && before != "0" };
+        if !is_right {
+            bail!("reset \"{word}\": {before} recordings before, {after} after");
+        }
+        figures.push(format!("\"{word}\": settings gone, {after} of {before} recordings left"));
         if word == "state" {
             configure(lab, "")?;
             recording(lab)?;
         }
     }
-    let _ = (setting::slot(lab.bed.as_ref())?, CAMERAS);
-    clock::until("the recorder starts with the image's settings", PATIENCE, || {
-        Ok(lab
-            .bed
-            .ask("systemctl start nightjar && systemctl is-active nightjar", 200)
-            .ok()
-            .filter(|answer| answer.code == 0))
-    })?;
     Ok(figures.join("; "))
 }

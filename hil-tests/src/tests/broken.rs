@@ -1,6 +1,6 @@
 //! Updates that are signed, installed and bad: the board goes back by itself and says why.
 
-use super::setting::{PATIENCE, configure, fresh, recording, version};
+use super::setting::{PATIENCE, configure, fresh, local_camera, recording, version};
 use crate::agent;
 use crate::bed::Need;
 use crate::clock::Stopwatch;
@@ -31,8 +31,8 @@ pub(super) fn footage(lab: &mut Lab) -> Result<String> {
 /// Its kernel has lost the driver of the camera on the board.
 pub(super) fn camera(lab: &mut Lab) -> Result<String> {
     fresh(lab)?;
-    lab.bed.run("mkdir -p /state/nightjar && modprobe vivid n_devs=1 node_types=0x1")?;
-    configure(lab, "[[camera]]\nid = \"local\"\nmain = \"v4l2:video0?size=320x180&fps=5\"\n")?;
+    let camera = local_camera(lab.bed.as_ref())?;
+    configure(lab, &camera)?;
     let page = recording(lab)?;
     page::records(&page, &["local"], PATIENCE)?;
     goes_back(lab, "camera-lost.raucb", &["local"])

@@ -36,7 +36,7 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test {
         name: "update with no network and a dead camera",
-        needs: &[Need::Flash, Need::Slots, Need::Network],
+        needs: &[Need::Flash, Need::Slots, Need::Network, Need::Console],
         run: update::alone,
     },
     Test { name: "kernel that panics is rolled back", needs: broken::NEEDS, run: broken::kernel },

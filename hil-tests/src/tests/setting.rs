@@ -84,3 +84,13 @@ pub(super) fn slot(bed: &dyn Bed) -> Result<String> {
 pub(super) fn version(bed: &dyn Bed) -> Result<String> {
     bed.run(". /etc/os-release && echo $IMAGE_VERSION")
 }
+
+/// A `[[camera]]` for the first camera on the board itself, by the name that the eye gives it.
+pub(super) fn local_camera(bed: &dyn Bed) -> Result<String> {
+    bed.run("ls /dev/video* > /dev/null 2>&1 || modprobe vivid n_devs=1 node_types=0x1; udevadm settle")?;
+    let listed = bed.run("nightjar-eye cameras")?;
+    match listed.split_whitespace().find(|word| word.starts_with("v4l2:")) {
+        Some(address) => Ok(format!("[[camera]]\nid = \"local\"\nmain = \"{address}?size=320x180&fps=5\"\n")),
+        None => bail!("the eye finds no camera on the board: {listed}"),
+    }
+}

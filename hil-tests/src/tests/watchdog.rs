@@ -1,6 +1,6 @@
 //! A recorder that hangs is ended by systemd, a system that hangs by the board.
 
-use super::setting::{PATIENCE, boot_id, other_boot, recording, running};
+use super::setting::{boot_id, other_boot, recording, running};
 use crate::clock::{self, Stopwatch};
 use crate::suite::Lab;
 use anyhow::{Context, Result, bail};
@@ -45,7 +45,6 @@ pub(super) fn of_the_board(lab: &mut Lab) -> Result<String> {
     }
     other_boot(lab.bed.as_ref(), &before)?;
     recording(lab)?;
-    let _ = PATIENCE;
     Ok(format!(
         "reset {bitten:.0} s after process 1 froze, {panicked:.0} s after a kernel panic; recording after both"
     ))

@@ -6,7 +6,8 @@ use super::recipe::{LEFT_OUT, PACKAGES, PICKED, SUITE};
 use super::{EPOCH, QEMU};
 use crate::place::{Place, make_dir, read, write};
 use crate::run;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -44,15 +45,16 @@ pub(super) fn picked(place: &Place) -> Result<PathBuf> {
         std::fs::remove_dir_all(&dir).context("can't clear the picked files")?;
     }
     make_dir(&dir)?;
-    for (package, suite, files) in PICKED {
-        let archive = Archive::open(place, suite)?;
-        for deb in archive.download(&[package])? {
+    for suite in [SUITE, "sid"] {
+        let rows: Vec<_> = PICKED.iter().filter(|(_, of, _)| *of == suite).collect();
+        let names: Vec<&str> = rows.iter().map(|(package, _, _)| *package).collect();
+        let debs = Archive::open(place, suite)?.download(&names)?;
+        for ((package, _, files), deb) in rows.into_iter().zip(debs) {
             let inner = place.target("image/picked.tar");
-            let out =
-                std::fs::File::create(&inner).with_context(|| format!("can't write {}", inner.display()))?;
+            let out = File::create(&inner).with_context(|| format!("can't write {}", inner.display()))?;
             let status = Command::new("dpkg-deb").arg("--fsys-tarfile").arg(&deb).stdout(out).status();
             if !status.is_ok_and(|status| status.success()) {
-                anyhow::bail!("dpkg-deb can't read {}: remove it and run this again", deb.display());
+                bail!("dpkg-deb can't read {}: remove it and run this again", deb.display());
             }
             let mut tar = Command::new("tar");
             tar.arg("xpf").arg(&inner).arg("-C").arg(&dir).arg("--wildcards").args(*files);

@@ -28,7 +28,8 @@ const PARTITIONS: &[Partition] = &[
     Partition { label: "uboot-env", mib: 1, code: "8301" },
     Partition { label: "rootfs-a", mib: SLOT_MIB, code: "8305" },
     Partition { label: "rootfs-b", mib: SLOT_MIB, code: "8305" },
-    Partition { label: "state", mib: 64, code: "8300" },
+    // Settings are small; a bundle that is sent from a phone must fit beside them.
+    Partition { label: "state", mib: 512, code: "8300" },
     Partition { label: "data", mib: 8, code: "8300" },
 ];
 
@@ -75,7 +76,7 @@ pub(crate) fn make_with(place: &Place, root_slot: &Path, settings: &Path, image:
     make_dir(dir)?;
     let boot = boot(place, dir)?;
     let state = dir.join("state.ext4");
-    slot::file_system(settings, "state", &slot::uuid("state"), PARTITIONS[4].mib, &state)?;
+    slot::file_system(settings, ("state", &slot::uuid("state")), PARTITIONS[4].mib, "has_journal", &state)?;
 
     let mut disk = File::create(image).with_context(|| format!("can't write {}", image.display()))?;
     disk.set_len(size()).context("can't set the disk's size")?;

@@ -41,16 +41,9 @@ pub(crate) fn file(place: &Place, name: &str) -> PathBuf {
     place.at(FILES).join(name)
 }
 
-/// Installs the entries of a part, and masks units.
+/// Installs the files among `entries`.
 pub(crate) fn install(place: &Place, entries: &[&Entry], filling: &Filling, root: &Path) -> Result<()> {
-    for entry in entries {
-        if entry.file == "-" {
-            let units = root.join("etc/systemd/system");
-            make_dir(&units)?;
-            symlink("/dev/null", units.join(&entry.place))
-                .with_context(|| format!("can't mask {}", entry.place))?;
-            continue;
-        }
+    for entry in entries.iter().filter(|entry| entry.file != "-") {
         let from = file(place, &entry.file);
         let to = root.join(entry.place.trim_start_matches('/'));
         make_dir(to.parent().with_context(|| format!("{} is no file", entry.place))?)?;
@@ -64,6 +57,17 @@ pub(crate) fn install(place: &Place, entries: &[&Entry], filling: &Filling, root
         let mode = if text.starts_with("#!") { 0o755 } else { 0o644 };
         std::fs::set_permissions(&to, std::fs::Permissions::from_mode(mode))
             .with_context(|| format!("can't set the mode of {}", to.display()))?;
+    }
+    Ok(())
+}
+
+/// Masks the units among `entries`.
+pub(crate) fn mask(entries: &[Entry], root: &Path) -> Result<()> {
+    let units = root.join("etc/systemd/system");
+    make_dir(&units)?;
+    for entry in entries.iter().filter(|entry| entry.file == "-") {
+        symlink("/dev/null", units.join(&entry.place))
+            .with_context(|| format!("can't mask {}", entry.place))?;
     }
     Ok(())
 }

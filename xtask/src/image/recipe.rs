@@ -90,6 +90,7 @@ pub(super) const MODULES: &[&str] = &[
     "virtio_blk",
     "virtio_net",
     "virtio_rng",
+    "rtc-pl031",
     "i6300esb",
     "softdog",
     // file systems of slots, card and USB sticks; RAUC's verity bundles over the network

@@ -12,20 +12,22 @@ pub(crate) const SLOT_MIB: u64 = 448;
 
 /// A root slot of `version`.
 pub(super) fn make(root: &Path, version: &str, out: &Path) -> Result<()> {
-    file_system(root, "rootfs", &uuid(version), SLOT_MIB, out)
+    // No journal: it is written once, by an updater that checks every block.
+    file_system(root, ("rootfs", &uuid(version)), SLOT_MIB, "^has_journal", out)
 }
 
-/// Without a journal and without checksums: it is written once, by an updater that checks every block.
-pub(super) fn file_system(root: &Path, label: &str, uuid: &str, mib: u64, out: &Path) -> Result<()> {
+/// With `name` and UUID. Without checksums, which would cover the times that are set afterwards.
+pub(super) fn file_system(root: &Path, id: (&str, &str), mib: u64, journal: &str, out: &Path) -> Result<()> {
+    let (label, uuid) = id;
     let file = File::create(out).with_context(|| format!("can't write {}", out.display()))?;
     file.set_len(mib << 20).context("can't set its size")?;
     let mut command = Command::new("mkfs.ext4");
     command
         .env("E2FSPROGS_FAKE_TIME", EPOCH.to_string())
-        .args(["-q", "-F", "-m", "0", "-L", label, "-U", uuid]);
+        .args(["-q", "-F", "-b", "4096", "-I", "256", "-m", "0", "-L", label, "-U", uuid]);
     command.args([
         "-O",
-        "^has_journal,^metadata_csum,^orphan_file",
+        &format!("{journal},^metadata_csum,^orphan_file"),
         "-E",
         &format!("hash_seed={uuid},root_owner=0:0"),
     ]);

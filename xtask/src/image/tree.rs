@@ -71,6 +71,8 @@ pub(super) fn make(place: &Place, parts: &Parts, variant: &Variant, root: &Path)
     users(root)?;
     trim_udev(root)?;
     presets(root)?;
+    // After the presets, which would take masks of instances away.
+    firmware::mask(&entries, root)?;
     if !variant.changes.is_empty() {
         let words = &variant.changes;
         let status =
