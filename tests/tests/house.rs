@@ -20,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("firmware/nightjar", &["types", "media", "record", "rules", "io", "api", "board"]),
     ("tests", &["types", "media", "record", "detect", "rules", "io", "api", "board", "models"]),
     ("tests/fuzz", &["types", "media", "record", "io", "api"]),
+    ("hil-tests", &[]),
     ("xtask", &[]),
 ];
 
