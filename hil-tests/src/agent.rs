@@ -38,14 +38,14 @@ fn first(history: &Value) -> Option<Entry> {
 
 /// Begins an update in the background of the board; what the agent does with it is in its status and history.
 pub(crate) fn begin(bed: &dyn Bed, url: &str) -> Result<()> {
-    idle(bed)?;
+    idle(bed, 300)?;
     bed.run(&format!("systemd-run --quiet --collect --unit=wish nightjar-ota install {url}")).map(|_| ())
 }
 
-/// Waits until the agent has nothing to do.
-pub(crate) fn idle(bed: &dyn Bed) -> Result<()> {
-    clock::until("the update agent is idle", 300, || {
-        let answer = bed.ask("nightjar-ota status --json", 60)?;
+/// Waits until the agent has nothing to do, across restarts of the board.
+pub(crate) fn idle(bed: &dyn Bed, seconds: u64) -> Result<()> {
+    clock::until("the update agent is idle", seconds, || {
+        let Ok(answer) = bed.ask("nightjar-ota status --json", 60) else { return Ok(None) };
         let status: Value = serde_json::from_str(&answer.text).unwrap_or_default();
         Ok((status["step"] == "idle").then_some(()))
     })

@@ -50,7 +50,7 @@ fn run() -> Result<bool> {
         Some(text) => text.parse().with_context(|| format!("`{text}` is no number")),
         None => Ok(otherwise),
     };
-    let (seed, cuts) = (number(take("seed"), 1)?, number(take("cuts"), 20)?);
+    let (seed, cuts) = (number(take("seed"), 1)?, number(take("cuts"), 4)?);
     let only = take("only").unwrap_or_default();
     if let Some(key) = words.keys().next() {
         bail!("there is no option --{key}\n{USAGE}");

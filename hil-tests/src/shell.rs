@@ -38,11 +38,13 @@ impl Shell {
     }
 
     pub(crate) fn ask(&self, words: &str, seconds: u64) -> Result<Answer> {
-        let output = self.send(words, &[], seconds)?;
+        // A connection that does not answer may be that of a board which has gone: the next one is begun anew.
+        let output = self.send(words, &[], seconds).inspect_err(|_| self.forget())?;
         let code = output.status.code().context("ssh was killed")?;
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text).into_owned();
         if code == NOT_REACHED {
+            self.forget();
             bail!("the board is not reached: {}", text.trim());
         }
         Ok(Answer { code, text })

@@ -100,7 +100,7 @@ fn things(place: &Place, dir: &Path) -> Result<()> {
 /// Bundles that no board may take. Those that are whole carry a small system: nobody will read it.
 fn refused(place: &Place, keys: &Keys, work: &Path, at: &dyn Fn(&str) -> PathBuf) -> Result<()> {
     let small = work.join("small.ext4");
-    File::create(&small).and_then(|file| file.set_len(4 << 20)).context("can't write a small slot")?;
+    std::fs::write(&small, noise(4 << 20)).context("can't write a small slot")?;
     let good = || Manifest::of(QEMU, NEXT);
     let rows: [(&str, Manifest, Signer); 4] = [
         ("foreign-key", good(), keys.foreign()),
@@ -119,8 +119,19 @@ fn refused(place: &Place, keys: &Keys, work: &Path, at: &dyn Fn(&str) -> PathBuf
     copy("truncated")?.set_len(whole / 2).context("can't cut it")?;
     flip(&copy("bit-flipped")?, whole - 200)?;
     flip(&copy("bit-flipped-content")?, 40)?;
-    let noise: Vec<u8> = (0..1u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    std::fs::write(at("garbage"), noise).context("can't write garbage")
+    std::fs::write(at("garbage"), noise(1 << 20)).context("can't write garbage")
+}
+
+/// Bytes that nothing can make smaller, the same each time (xorshift64).
+fn noise(bytes: usize) -> Vec<u8> {
+    let mut x: u64 = 0x9E37_79B9_7F4A_7C15;
+    let words = std::iter::repeat_with(|| {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        x.to_le_bytes()
+    });
+    words.flatten().take(bytes).collect()
 }
 
 fn flip(file: &File, offset: u64) -> Result<()> {
@@ -146,4 +157,21 @@ fn settings(dir: &Path) -> Result<PathBuf> {
     std::fs::set_permissions(settings.join("ssh"), std::fs::Permissions::from_mode(0o700))
         .context("can't protect it")?;
     Ok(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_is_the_same_each_time_and_nothing_repeats() {
+        let bytes = noise(4096);
+        assert_eq!((bytes.len(), &bytes), (4096, &noise(4096)));
+        assert!(bytes.chunks(8).collect::<std::collections::BTreeSet<_>>().len() == 512);
+    }
+
+    #[test]
+    fn the_next_version_is_later() {
+        assert!(NEXT > image::version(), "{NEXT} is no update of {}", image::version());
+    }
 }

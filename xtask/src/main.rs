@@ -96,7 +96,7 @@ const VERBS: &[Verb] = &[
             ("bed", "qemu (the default), or ssh://USER@HOST for a real board (hil-tests/WIRING.md)"),
             ("only", "tests whose name contains these words (all)"),
             ("seed", "which moments power is cut at (1)"),
-            ("cuts", "how often (20)"),
+            ("cuts", "how often (4; 20 take most of an hour)"),
             ("power", "of a real board: a command that takes \"on\" and \"off\""),
             ("network", "the same for its network"),
             ("console", "the file that its serial line is logged to"),

@@ -13,19 +13,19 @@ pub(super) const NEEDS: &[Need] = &[Need::Flash, Need::Slots];
 /// Its first stage finds no root.
 pub(super) fn kernel(lab: &mut Lab) -> Result<String> {
     fresh(lab)?;
-    goes_back(lab, "kernel-panics.raucb", &["did not come up", "boot", "never"])
+    goes_back(lab, "kernel-panics.raucb", &["boot loader went back"])
 }
 
 /// It dies as soon as it starts.
 pub(super) fn recorder(lab: &mut Lab) -> Result<String> {
     fresh(lab)?;
-    goes_back(lab, "recorder-crashes.raucb", &["recorder", "page", "camera"])
+    goes_back(lab, "recorder-crashes.raucb", &["recorder", "page", "camera", "boot loader went back"])
 }
 
 /// It answers and writes nothing.
 pub(super) fn footage(lab: &mut Lab) -> Result<String> {
     fresh(lab)?;
-    goes_back(lab, "nothing-recorded.raucb", &["record", "written", "footage", "slab"])
+    goes_back(lab, "nothing-recorded.raucb", &["does not record", "read back"])
 }
 
 /// Its kernel has lost the driver of the camera on the board.

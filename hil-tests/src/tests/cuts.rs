@@ -2,7 +2,7 @@
 //! Whatever the moment, the board records again, and the update is kept or undone, never half there.
 
 use super::setting::{PATIENCE, fresh, recording, slot, version};
-use crate::agent;
+use crate::agent::{self, Entry};
 use crate::clock;
 use crate::qemu::awake;
 use crate::suite::Lab;
@@ -21,37 +21,48 @@ pub(super) fn all(lab: &mut Lab) -> Result<String> {
         if version(lab.bed.as_ref())? != super::update_from() {
             fresh(lab)?;
         }
-        let seconds = random.below(SPREAD * 1000) as f64 / 1e3;
+        let seconds = random.moment(cut, lab.cuts);
         let before = agent::newest(lab.bed.as_ref())?;
         agent::begin(lab.bed.as_ref(), &lab.shelf.url(lab.bed.as_ref(), "good.raucb"))?;
         clock::pass(Duration::from_secs_f64(seconds));
         lab.bed.power_cut()?;
         lab.bed.power_on()?;
-        awake(lab.bed.as_ref(), PATIENCE)
+        let (entry, slot, version) = settled(lab, before.as_ref())
             .with_context(|| format!("cut {cut} at {seconds:.1} s (seed {})", lab.seed))?;
-        recording(lab).with_context(|| format!("cut {cut} at {seconds:.1} s (seed {})", lab.seed))?;
-        let entry = agent::over(lab.bed.as_ref(), before.as_ref(), 3 * PATIENCE)
-            .with_context(|| format!("cut {cut} at {seconds:.1} s (seed {})", lab.seed))?;
-        recording(lab)?;
-        let (slot, version) = (slot(lab.bed.as_ref())?, version(lab.bed.as_ref())?);
-        let is_new = version != super::update_from();
-        if (entry.result == "kept") != is_new {
-            bail!("cut {cut} at {seconds:.1} s: entered as {}, and {version} runs in {slot}", entry.result);
-        }
-        println!(
-            "   cut {cut} after {seconds:.1} s: {} ({}), {version} in {slot} records",
-            entry.result, entry.reason
-        );
-        *ends.entry(entry.result).or_default() += 1;
+        println!("   cut {cut} after {seconds:.1} s: {entry}, {version} in {slot} records");
+        *ends.entry(entry).or_default() += 1;
     }
     let ends = ends.iter().map(|(end, count)| format!("{count} {end}")).collect::<Vec<_>>();
     Ok(format!("{} cuts (seed {}), recording after each: {}", lab.cuts, lab.seed, ends.join(", ")))
+}
+
+/// Waits until the board records and its agent has made up its mind; gives what became of the update, the slot and the version.
+fn settled(lab: &Lab, before: Option<&Entry>) -> Result<(String, String, String)> {
+    let bed = lab.bed.as_ref();
+    awake(bed, PATIENCE)?;
+    recording(lab)?;
+    agent::idle(bed, 3 * PATIENCE)?;
+    recording(lab)?;
+    let entry = agent::newest(bed)?.filter(|entry| before.is_none_or(|before| before.action != entry.action));
+    // A wish that the cut came before is nobody's any more.
+    let result = entry.map_or("never begun".to_owned(), |entry| entry.result);
+    let (slot, version) = (slot(bed)?, version(bed)?);
+    if (result == "kept") != (version != super::update_from()) {
+        bail!("it is entered as {result}, and {version} runs in {slot}");
+    }
+    Ok((result, slot, version))
 }
 
 /// xorshift64*: the same moments for the same seed.
 struct Random(u64);
 
 impl Random {
+    /// A moment in part `cut` of `cuts` equal parts of the update, so that few cuts meet all of it.
+    fn moment(&mut self, cut: u32, cuts: u32) -> f64 {
+        let part = SPREAD as f64 / f64::from(cuts);
+        part * (f64::from(cut - 1) + self.below(1000) as f64 / 1e3)
+    }
+
     fn below(&mut self, end: u64) -> u64 {
         let mut x = self.0.max(1);
         x ^= x >> 12;
@@ -75,5 +86,9 @@ mod tests {
         assert_eq!(moments(7), moments(7));
         assert_ne!(moments(7), moments(8));
         assert!(moments(0).iter().all(|moment| *moment < 1000));
+        let moments: Vec<f64> = (1..=4).map(|cut| Random(3).moment(cut, 4)).collect();
+        assert!(
+            moments.is_sorted() && moments[0] < SPREAD as f64 / 4.0 && moments[3] >= SPREAD as f64 * 0.75
+        );
     }
 }

@@ -8,22 +8,20 @@ use anyhow::{Context, Result, bail};
 const BUNDLES: &[(&str, &[&str])] = &[
     ("foreign-key.raucb", &["signature"]),
     ("leaked-key.raucb", &["revoked"]),
-    ("wrong-board.raucb", &["ompatible", "board"]),
-    ("too-old.raucb", &["older", "min-bundle-version", "floor", "lower"]),
-    ("truncated.raucb", &["signature", "size", "truncated", "length", "small"]),
-    ("bit-flipped.raucb", &["signature", "verity", "digest", "root hash"]),
-    ("bit-flipped-content.raucb", &["squashfs", "mount", "verity", "superblock", "Invalid"]),
-    ("garbage.raucb", &["signature", "size", "identifier", "bundle"]),
+    ("wrong-board.raucb", &["compatible"]),
+    ("too-old.raucb", &["older", "lower", "minimum", "min-bundle-version"]),
+    ("truncated.raucb", &["signature", "size"]),
+    ("bit-flipped.raucb", &["signature", "cms"]),
+    ("bit-flipped-content.raucb", &["squashfs", "mount", "verity", "superblock"]),
+    ("garbage.raucb", &["signature", "size", "identifier"]),
 ];
 
 pub(super) fn all(lab: &mut Lab) -> Result<String> {
     running(lab)?;
     let other = if slot(lab.bed.as_ref())? == "A" { "rootfs-b" } else { "rootfs-a" };
-    let sum = || {
-        lab.bed.run(&format!(
-            "sha256sum < /dev/disk/by-partlabel/{other}; cat /dev/disk/by-partlabel/uboot-env | sha256sum"
-        ))
-    };
+    // The whole slot, and what decides which one boots.
+    let words = format!("cd /dev/disk/by-partlabel && sha256sum {other} uboot-env");
+    let sum = || Ok::<_, anyhow::Error>(lab.bed.ask(&words, 600)?.text);
     let before = sum()?;
     let mut figures = Vec::new();
     for (bundle, reasons) in BUNDLES {
@@ -36,7 +34,7 @@ pub(super) fn all(lab: &mut Lab) -> Result<String> {
             lab.bed.run_badly(&format!("rauc install {url}"), 300).with_context(|| (*bundle).to_owned())?;
         let reason =
             words.lines().find_map(|line| line.strip_prefix("LastError: ")).unwrap_or(&words).to_owned();
-        if !reasons.iter().any(|word| reason.contains(word)) {
+        if !reasons.iter().any(|word| reason.to_lowercase().contains(word)) {
             bail!("{bundle} was refused with other words than one of {reasons:?}: {reason}");
         }
         println!("   {bundle}: {reason}");
