@@ -6,6 +6,7 @@ mod crash;
 mod cross;
 mod demo;
 mod faults;
+mod fleet;
 mod fmt;
 mod fuzz;
 mod lanes;
@@ -34,7 +35,7 @@ const VERBS: &[Verb] = &[
     Verb {
         name: "setup",
         help: "find what is missing on this machine and install it",
-        options: &[("for", "only what this verb needs: demo, test, web, lint, cross or bench")],
+        options: &[("for", "only what this verb needs: demo, test, web, lint, cross, bench or fleet")],
         run: setup::run,
     },
     Verb {
@@ -88,6 +89,18 @@ const VERBS: &[Verb] = &[
         help: "seeded kills, hangs, exhausted memory and garbage answers of the eye while it records",
         options: &[("runs", "faults (1000)"), ("seed", "which (1)")],
         run: faults::run,
+    },
+    Verb {
+        name: "fleet",
+        help: "simulated boards and rollouts at a real hawkBit server",
+        options: &[
+            ("boards", "how many (50)"),
+            ("jar", "a server that is built; else it is built"),
+            ("source", "hawkBit's repository, an address or a folder (its own)"),
+            ("port", "port of the server (a free one)"),
+            ("serve!", "only run the server, for a board from outside"),
+        ],
+        run: fleet::run,
     },
     Verb {
         name: "fuzz",

@@ -41,8 +41,8 @@ const STEPS: &[Step] = &[
     Step { name: "clips", verbs: &["demo", "test", "bench"], run: |place, _| clips::make(place) },
 ];
 
-/// The verbs that need something set up. `cross` is left to `setup --for cross`: its tool chain is large.
-const VERBS: &[&str] = &["demo", "test", "web", "lint", "cross", "bench"];
+/// The verbs that need something set up. `cross` and `fleet` are left to `setup --for …`: their tool chains are large.
+const VERBS: &[&str] = &["demo", "test", "web", "lint", "cross", "bench", "fleet"];
 
 pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
     match options.text("for") {

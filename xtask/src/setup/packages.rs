@@ -37,6 +37,7 @@ const RUN: &[&str] = &["demo", "test", "bench"];
 const TEST: &[&str] = &["test", "bench"];
 const BENCH: &[&str] = &["bench"];
 const CROSS: &[&str] = &["cross"];
+const FLEET: &[&str] = &["fleet"];
 
 macro_rules! packages {
     ($($name:literal, $verbs:expr, $probe:ident $(($arg:literal))?, $why:literal;)*) => {
@@ -72,6 +73,8 @@ pub(super) const PACKAGES: &[Package] = packages! {
     "g++-aarch64-linux-gnu",              CROSS, Program("aarch64-linux-gnu-g++"), "C++ parts of dependencies";
     "qemu-user-static",                   CROSS, Program("qemu-aarch64-static"), "runs the result";
     "mmdebstrap",                         CROSS, Program("mmdebstrap"), "makes the folder of arm64 libraries";
+    "default-jdk-headless",               FLEET, Program("javac"), "builds and runs hawkBit, the fleet server";
+    "maven",                              FLEET, Program("mvn"), "builds hawkBit";
 };
 
 impl Package {
