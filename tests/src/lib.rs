@@ -7,7 +7,6 @@ pub mod clock;
 pub mod daemon;
 pub mod fake_camera;
 pub mod home;
-pub mod hostile;
 pub mod hook;
 pub mod parts;
 pub mod probe;

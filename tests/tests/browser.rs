@@ -5,7 +5,7 @@
 use nightjar_tests::clock;
 use nightjar_tests::daemon::{ADMIN, ADMIN_PASSWORD, coverage, covered_ms};
 use nightjar_tests::home::{Camera, Home};
-use nightjar_tests::hook;
+use nightjar_tests::hook::{Manner, Target};
 use nightjar_tests::parts;
 use nightjar_tests::rtsp_server::RtspServer;
 use nightjar_tests::skip::skip;
@@ -36,7 +36,7 @@ fn a_phone_sets_up_watches_plays_tests_the_relay_draws_and_is_told() {
     );
     home.item(&format!(
         "[[webhook]]\nid = \"barn\"\nurl = \"http://127.0.0.1:{}/hook\"\nlan = true\ntells = [\"problems\"]\n",
-        hook::start()
+        Target::start(Manner::RefusesOnce("Test by")).port
     ));
     home.section("push", "contact = \"mailto:me@example.org\"");
     home.item("[[input]]\nid = \"door\"\nline = \"sim:5\"\nkind = \"door\"\n");

@@ -6,7 +6,7 @@ use nightjar_tests::api::Api;
 use nightjar_tests::broker::Broker;
 use nightjar_tests::clock;
 use nightjar_tests::home::{Camera, Home, free_port};
-use nightjar_tests::hostile::{Manner, Server};
+use nightjar_tests::hook::{Manner, Target};
 use nightjar_tests::probe::{self, Track};
 use nightjar_tests::rtsp_server::{RtspServer, served};
 use nightjar_tests::wires::Wires;
@@ -48,10 +48,10 @@ fn alarm(admin: &Api, id: &str) -> Value {
 fn a_broker_that_dies_and_targets_that_mean_ill_cost_neither_a_message_nor_a_picture() {
     let camera = RtspServer::start(1);
     let mut broker = Broker::start("nightjar/test/notices");
-    let inside = Server::start(Manner::Talks(0));
-    let silent = Server::start(Manner::Silent);
-    let redirects = Server::start(Manner::Redirects(format!("http://127.0.0.1:{}/", inside.port)));
-    let talks = Server::start(Manner::Talks(TOO_MUCH));
+    let inside = Target::start(Manner::Talks(0));
+    let silent = Target::start(Manner::Silent);
+    let redirects = Target::start(Manner::Redirects(format!("http://127.0.0.1:{}/", inside.port)));
+    let talks = Target::start(Manner::Talks(TOO_MUCH));
     let hooks = [
         ("silent", silent.port, true),
         ("refuses", free_port(), true),

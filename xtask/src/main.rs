@@ -8,6 +8,7 @@ mod cross;
 mod deb;
 mod demo;
 mod faults;
+mod fleet;
 mod fmt;
 mod fuzz;
 mod hil;
@@ -41,7 +42,7 @@ const VERBS: &[Verb] = &[
         help: "find what is missing on this machine and install it",
         options: &[(
             "for",
-            "only what this verb needs: demo, test, web, lint, cross, cross-armv7, image, hil or bench",
+            "only what this verb needs: demo, test, web, lint, cross, cross-armv7, image, hil, bench or fleet",
         )],
         run: setup::run,
     },
@@ -136,6 +137,18 @@ const VERBS: &[Verb] = &[
         help: "seeded kills, hangs, exhausted memory and garbage answers of the eye while it records",
         options: &[("runs", "faults (1000)"), ("seed", "which (1)")],
         run: faults::run,
+    },
+    Verb {
+        name: "fleet",
+        help: "simulated boards and rollouts at a real hawkBit server",
+        options: &[
+            ("boards", "how many (50)"),
+            ("jar", "a server that is built; else it is built"),
+            ("source", "hawkBit's repository, an address or a folder (its own)"),
+            ("port", "port of the server (a free one)"),
+            ("serve!", "only run the server, for a board from outside"),
+        ],
+        run: fleet::run,
     },
     Verb {
         name: "fuzz",

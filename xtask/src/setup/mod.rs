@@ -45,8 +45,9 @@ const STEPS: &[Step] = &[
     Step { name: "clips", verbs: &["demo", "test", "bench", "hil"], run: |place, _| clips::make(place) },
 ];
 
-/// The verbs that need something set up. What builds for boards is left to `setup --for cross` and so on: it is large.
-const VERBS: &[&str] = &["demo", "test", "web", "lint", "cross", "cross-armv7", "image", "hil", "bench"];
+/// The verbs that need something set up. What builds for boards, and `fleet`, are left to `setup --for …`: they are large.
+const VERBS: &[&str] =
+    &["demo", "test", "web", "lint", "cross", "cross-armv7", "image", "hil", "bench", "fleet"];
 
 pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
     match options.text("for") {

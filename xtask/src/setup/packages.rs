@@ -39,6 +39,7 @@ const BENCH: &[&str] = &["bench"];
 const CROSS: &[&str] = &["cross", "cross-armv7"];
 const IMAGE: &[&str] = &["image", "hil"];
 const HIL: &[&str] = &["hil"];
+const FLEET: &[&str] = &["fleet"];
 
 macro_rules! packages {
     ($($name:literal, $verbs:expr, $probe:ident $(($arg:literal))?, $why:literal;)*) => {
@@ -92,6 +93,8 @@ pub(super) const PACKAGES: &[Package] = packages! {
     "u-boot-qemu",                        HIL, File("/usr/lib/u-boot/qemu_arm64/u-boot.bin"), "its boot loader";
     "openssh-client",                     HIL, Program("ssh"), "a shell on a board";
     "curl",                               HIL, Program("curl"), "asks its page over TLS";
+    "default-jdk-headless",               FLEET, Program("javac"), "builds and runs hawkBit, the fleet server";
+    "maven",                              FLEET, Program("mvn"), "builds hawkBit";
 };
 
 impl Package {

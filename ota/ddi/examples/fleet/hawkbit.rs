@@ -107,7 +107,8 @@ impl Hawkbit {
 
     /// Actions that are open and were made before `until_ms`: of boards that never came back, most likely.
     pub(crate) async fn open_since(&self, until_ms: u64) -> Result<Vec<u64>> {
-        let found = self.get(&format!("actions?q=status==pending;createdat=lt={until_ms}&limit=500")).await?;
+        let found =
+            self.get(&format!("actions?q=active%3D%3Dtrue%3Bcreatedat%3Dlt%3D{until_ms}&limit=500")).await?;
         found["content"].as_array().into_iter().flatten().map(id).collect()
     }
 
@@ -133,7 +134,7 @@ impl Hawkbit {
 
     /// Boards whose id begins with `start`: id, `updateStatus`, installed version.
     pub(crate) async fn boards(&self, start: &str) -> Result<Vec<(String, String, String)>> {
-        let found = self.get(&format!("targets?q=controllerId=={start}*&limit=500")).await?;
+        let found = self.get(&format!("targets?q=controllerId%3D%3D{start}*&limit=500")).await?;
         let mut all = Vec::new();
         for board in found["content"].as_array().context("no list of targets")? {
             let id = board["controllerId"].as_str().unwrap_or_default().to_owned();

@@ -303,6 +303,7 @@ impl Bench {
         let begin = Instant::now();
         let way = Cutter::new(self.port()?).await?;
         let board = self.board("alone-dark", &format!("http://127.0.0.1:{}", way.port)).await?;
+        board.state().restart = Duration::from_secs(10);
         tokio::spawn(board.clone().run());
         let action = self.hawkbit.assign(&board.id, self.good, json!({})).await?;
         until("it restarts", async || Ok((board.state().restarts == 1).then_some(()))).await?;
