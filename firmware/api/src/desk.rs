@@ -7,6 +7,7 @@ use crate::sight::SightView;
 use crate::storage::{ClockView, HoldForm, HoldView, HoldsView, StorageView};
 use bytes::Bytes;
 pub use futures_util::future::BoxFuture;
+use nightjar_types::gate::GateReport;
 pub use nightjar_types::live::LiveMessage;
 use nightjar_types::status::{
     ArmView, CameraStatus, Coverage, EventView, Health, InputStatus, OutputStatus, RuleView, Update,
@@ -41,6 +42,8 @@ pub trait Desk: Send + Sync + 'static {
     fn save(&self, draft: Draft) -> BoxFuture<'_, Result<(), DeskError>>;
     /// The whole device.
     fn health(&self) -> Health;
+    /// How all is, for programs of this board; with `since`, also what footage is missing from then on.
+    fn gate(&self, since: Option<Wall>) -> BoxFuture<'_, Result<GateReport, DeskError>>;
     /// All that changes from now on. A reader that lags loses the oldest and is told so by the channel.
     fn updates(&self) -> broadcast::Receiver<Update>;
     /// Begins a live feed; dropping it ends it. The web asks for `Sub` only of a camera that has a sub stream.

@@ -5,7 +5,8 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::gate::{Gate, gate, outer};
 use crate::{
-    Role, alarms, arm, hls, live, metrics, night, page, rules, session, sight, sse, storage, video, views,
+    Role, alarms, arm, hls, live, metrics, night, page, rules, session, sight, sse, storage, update, video,
+    views,
 };
 use axum::Router;
 use axum::extract::Request;
@@ -66,6 +67,7 @@ impl Route {
 
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
+const PUT: Method = Method::PUT;
 const DELETE: Method = Method::DELETE;
 use Least::{Admin, Open, Operator, Viewer};
 
@@ -127,6 +129,12 @@ pub static ROUTES: &[Route] = rows! {
     DELETE "/api/v1/night/{id}"                  Operator night::drop_job;
     POST "/api/v1/clock"                         Admin    storage::set_clock;
     GET  "/api/v1/audit"                         Admin    views::audit;
+    GET  "/api/v1/update/status"                 Admin    update::status;
+    GET  "/api/v1/update/history"                Admin    update::history;
+    POST "/api/v1/update/install"                Admin    update::install;
+    PUT  "/api/v1/update/bundle"                 Admin    update::bundle;
+    POST "/api/v1/update/cancel"                 Admin    update::cancel;
+    POST "/api/v1/update/reboot"                 Admin    update::reboot;
     GET  "/api/v1/device-key"                    Viewer   views::device_key;
     GET  "/api/v1/health"                        Viewer   views::health;
     GET  "/api/v1/updates"                       Viewer   sse::updates;
@@ -139,7 +147,8 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
     let behind = |least| from_fn_with_state(Gate { app: Arc::clone(app), least }, gate);
     let mut router = Router::new();
     for route in ROUTES {
-        let filter = MethodFilter::try_from(route.method.clone()).expect("GET, POST and DELETE are filters");
+        let filter =
+            MethodFilter::try_from(route.method.clone()).expect("GET, POST, PUT and DELETE are filters");
         router = router.route(route.path, (route.bind)(filter).layer(behind(route.least)));
     }
     router

@@ -167,8 +167,10 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<End> {
         },
         names: vec![config.device.name.clone(), format!("{}.local", config.device.name)],
         ips: vec![console::lan_ip()],
+        update_agent: config.device.update_agent.clone().into(),
     };
-    let web = Web { options, desk, auth: Arc::new(auth), audit: audit.clone(), clock: wall };
+    let board = nightjar_api::bind_board(Path::new(&config.device.socket));
+    let web = Web { options, desk, auth: Arc::new(auth), audit: audit.clone(), clock: wall, board };
     let server = Server::open(listener, web)?;
     let address = console::address(server.scheme(), server.addr());
 

@@ -24,6 +24,7 @@ use nightjar_io::storage::{Library, StorageError, StreamId};
 use nightjar_record::evidence;
 use nightjar_rules::{Ask, OutputIx};
 use nightjar_types::config::Config;
+use nightjar_types::gate::GateReport;
 use nightjar_types::status::*;
 use nightjar_types::world::{AlarmView, Told};
 use nightjar_types::{EventId, StreamKind, Wall};
@@ -135,6 +136,14 @@ impl Desk for Counter {
 
     fn health(&self) -> Health {
         self.gauges.health()
+    }
+
+    fn gate(&self, since: Option<Wall>) -> BoxFuture<'_, Result<GateReport, DeskError>> {
+        let gauges = self.gauges.clone();
+        Box::pin(async move {
+            let looked = tokio::task::spawn_blocking(move || gauges.gate(since)).await;
+            looked.map_err(|e| DeskError::Storage(e.to_string()))
+        })
     }
 
     fn updates(&self) -> broadcast::Receiver<Update> {

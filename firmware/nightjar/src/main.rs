@@ -9,6 +9,7 @@ mod console;
 mod daemon;
 mod desk;
 mod forecast;
+mod gate;
 mod health;
 mod heat;
 mod journal;

@@ -66,6 +66,10 @@ pub(super) const PACKAGES: &[Package] = packages! {
     "gir1.2-gst-rtsp-server-1.0",         TEST,  Python("import gi; gi.require_version('GstRtspServer', '1.0')"), "the RTSP server of the tests, not our code";
     "mosquitto",                          TEST,  File("/usr/sbin/mosquitto"), "the MQTT broker of the tests, not our code";
     "mosquitto-clients",                  TEST,  Program("mosquitto_sub"), "who listens at it";
+    "rauc",                               TEST,  Program("rauc"), "installs the bundles of the update agent's tests, not our code";
+    "squashfs-tools",                     TEST,  File("/usr/bin/mksquashfs"), "packs them";
+    "dbus-daemon",                        TEST,  Program("dbus-daemon"), "the bus between the two";
+    "openssl",                            TEST,  Program("openssl"), "keys that sign them";
     "chromium",                           &["test"], Program("chromium"), "the browser of the page's test";
     "fonts-dejavu-core",                  &["test"], File("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"), "letters in the screenshots";
     "rustc-web",                          CROSS, File("/usr/bin/rustc"), "a compiler that fits the libraries below";

@@ -6,6 +6,7 @@ use nightjar_api::desk::BoxFuture;
 use nightjar_api::*;
 use nightjar_types::config::Sight;
 use nightjar_types::eye::ModelInfo;
+use nightjar_types::gate::{GateCamera, GateReport};
 use nightjar_types::status::*;
 use nightjar_types::world::{AlarmView, Told};
 use nightjar_types::{BBox, EventId, StreamKind, Wall};
@@ -147,6 +148,11 @@ impl Desk for MemoryDesk {
             fired: 0,
             fired_ms: None,
         }]
+    }
+    fn gate(&self, since: Option<Wall>) -> BoxFuture<'_, Result<GateReport, DeskError>> {
+        let missing_ms = since.map(|since| since.as_ms() as u64);
+        let camera = GateCamera { id: "front".into(), recording: true, missing_ms, ..GateCamera::default() };
+        Box::pin(async move { Ok(GateReport { cameras: vec![camera], ..GateReport::default() }) })
     }
     fn health(&self) -> Health {
         Health {

@@ -67,6 +67,10 @@ pub struct Device {
     pub state_dir: Option<String>,
     /// Name of its time zone, e.g. `Europe/Berlin`, or a POSIX rule; `None`: the system's.
     pub timezone: Option<String>,
+    /// Socket at which programs of this board ask how the recorder is.
+    pub socket: String,
+    /// Socket of the update agent.
+    pub update_agent: String,
 }
 
 /// Where footage goes.
@@ -306,6 +310,11 @@ impl Config {
 /// A length of time as configuration and command line write it: `"500ms"`, `"3s"`, `"10min"`, `"2h"`, `"7d"`.
 pub fn duration(text: &str) -> Option<Duration> {
     value::with_unit(text, value::TIMES).map(Duration::from_millis)
+}
+
+/// Bytes as configurations write them: `"64GiB"`, `"500MB"`.
+pub fn size(text: &str) -> Option<u64> {
+    value::with_unit(text, value::SIZES)
 }
 
 /// Bits a second as addresses of local cameras write it: `"500k"`, `"2M"`.

@@ -38,11 +38,19 @@ pub(super) struct Device {
     pub(super) name: String,
     pub(super) state_dir: Option<String>,
     pub(super) timezone: Option<String>,
+    pub(super) socket: String,
+    pub(super) update_agent: String,
 }
 
 impl Default for Device {
     fn default() -> Self {
-        Self { name: "nightjar".into(), state_dir: None, timezone: None }
+        Self {
+            name: "nightjar".into(),
+            state_dir: None,
+            timezone: None,
+            socket: "/run/nightjar/board.sock".into(),
+            update_agent: "/run/nightjar-ota/agent.sock".into(),
+        }
     }
 }
 
