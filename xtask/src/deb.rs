@@ -17,6 +17,8 @@ const DEPENDS: &str = "libc6 (>= 2.36), libgcc-s1, libgstreamer1.0-0 (>= 1.22), 
                        libglib2.0-0 | libglib2.0-0t64, gstreamer1.0-plugins-base, gstreamer1.0-plugins-good, \
                        gstreamer1.0-plugins-bad, systemd";
 const RECOMMENDS: &str = "gstreamer1.0-libav, smartmontools";
+/// Of cameras on a side of their own, which /etc/nightjar/network.env switches on.
+const SUGGESTS: &str = "chrony, dnsmasq-base, nftables";
 
 /// The recorder's file of settings: a person's, so an upgrade asks before it changes it.
 const SETTINGS: &str = "etc/nightjar/nightjar.toml";
@@ -125,7 +127,7 @@ fn control(target: &Target, root: &Path) -> Result<()> {
     make_dir(&dir)?;
     let text = format!(
         "Package: nightjar\nVersion: {}\nArchitecture: {}\nMaintainer: Nightjar <nightjar@example.org>\nInstalled-Size: {kib}\n\
-         Depends: {DEPENDS}\nRecommends: {RECOMMENDS}\nSection: video\nPriority: optional\n\
+         Depends: {DEPENDS}\nRecommends: {RECOMMENDS}\nSuggests: {SUGGESTS}\nSection: video\nPriority: optional\n\
          Homepage: https://github.com/nightjar-nvr/nightjar\n\
          Description: video recorder for single-board computers\n \
          Records the streams of cameras into a ring on the card, looks for people, cars\n \
