@@ -21,6 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ota/ddi", &["types"]),
     ("tests", &["types", "media", "record", "detect", "rules", "io", "api", "board", "models"]),
     ("tests/fuzz", &["types", "media", "record", "io", "api"]),
+    ("hil-tests", &[]),
     ("xtask", &[]),
 ];
 

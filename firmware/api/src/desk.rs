@@ -2,7 +2,8 @@
 
 use crate::alarms::{PushForm, PushView};
 use crate::night::{JobView, NightForm, NightView};
-use crate::rules::{Rehearsal, RulesText};
+use crate::rules::{Draft, Rehearsal, RulesText};
+use crate::sight::SightView;
 use crate::storage::{ClockView, HoldForm, HoldView, HoldsView, StorageView};
 use bytes::Bytes;
 pub use futures_util::future::BoxFuture;
@@ -32,10 +33,12 @@ pub trait Desk: Send + Sync + 'static {
     fn rules(&self) -> Vec<RuleView>;
     /// The rules as they are written.
     fn rules_text(&self) -> BoxFuture<'_, Result<RulesText, DeskError>>;
-    /// Runs other rules over what was seen and heard in the last hours. Moves nothing.
-    fn rehearse(&self, text: String, hours: u32) -> BoxFuture<'_, Result<Rehearsal, DeskError>>;
-    /// Puts other rules in force, or with `None` those of the configuration: the recorder starts again with them soon after.
-    fn save_rules(&self, text: Option<String>) -> BoxFuture<'_, Result<(), DeskError>>;
+    /// What counts in a camera's picture, as it is written.
+    fn sight(&self, camera: &str) -> BoxFuture<'_, Result<SightView, DeskError>>;
+    /// Runs a draft over what was seen and heard in the last hours. Moves nothing.
+    fn rehearse(&self, draft: Draft, hours: u32) -> BoxFuture<'_, Result<Rehearsal, DeskError>>;
+    /// Puts a draft in force: the recorder starts again with it soon after.
+    fn save(&self, draft: Draft) -> BoxFuture<'_, Result<(), DeskError>>;
     /// The whole device.
     fn health(&self) -> Health;
     /// All that changes from now on. A reader that lags loses the oldest and is told so by the channel.

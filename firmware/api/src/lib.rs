@@ -22,6 +22,7 @@ mod routes;
 mod rules;
 mod serve;
 mod session;
+mod sight;
 mod sse;
 mod stall;
 mod state_file;
@@ -42,8 +43,9 @@ pub use page::page_size;
 #[doc(hidden)]
 pub use range::{Asked, Portion, decide};
 pub use routes::{Least, ROUTES, Route};
-pub use rules::{MoveView, Rehearsal, RulesText};
+pub use rules::{Draft, MoveView, Rehearsal, RulesText};
 pub use serve::{Server, bind, serve};
+pub use sight::SightView;
 pub use storage::{
     BudgetView, CLOCK_RANGE_MS, CardView, ChangeView, ClockView, ForecastView, HoldForm, HoldView, HoldsView,
     LifeView, StorageView, StreamForecast, WearView,

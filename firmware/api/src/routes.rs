@@ -4,7 +4,9 @@
 use crate::app::App;
 use crate::error::ApiError;
 use crate::gate::{Gate, gate, outer};
-use crate::{Role, alarms, arm, hls, live, metrics, night, page, rules, session, sse, storage, video, views};
+use crate::{
+    Role, alarms, arm, hls, live, metrics, night, page, rules, session, sight, sse, storage, video, views,
+};
 use axum::Router;
 use axum::extract::Request;
 use axum::handler::Handler;
@@ -94,6 +96,9 @@ pub static ROUTES: &[Route] = rows! {
     GET  "/api/v1/cameras/{id}/timelapse.mp4"    Viewer   video::timelapse;
     GET  "/api/v1/cameras/{id}/still.jpg"        Viewer   views::still;
     POST "/api/v1/cameras/{id}/eye/release"      Operator views::release_camera;
+    GET  "/api/v1/cameras/{id}/sight"            Operator sight::sight;
+    POST "/api/v1/cameras/{id}/sight"            Admin    sight::save;
+    POST "/api/v1/cameras/{id}/sight/rehearse"   Operator sight::rehearse;
     GET  "/api/v1/events"                        Viewer   views::events;
     GET  "/api/v1/events/{id}"                   Viewer   views::event;
     GET  "/api/v1/events/{id}/snapshot.jpg"      Viewer   views::event_snapshot;

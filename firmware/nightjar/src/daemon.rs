@@ -8,7 +8,7 @@ use crate::journal::Journal;
 use crate::names::{self, Names};
 use crate::night::{Night, Parts, Worker};
 use crate::outputs::{self, Outputs};
-use crate::own_rules::OwnRules;
+use crate::own::Own;
 use crate::stage::{Books, Seen, Shown, Stage};
 use crate::updates::Updates;
 use crate::{console, heat, keeping, load, measuring, relays, reload, supervisor};
@@ -39,11 +39,11 @@ const COMMAND_QUEUE: usize = 16;
 pub(crate) enum End {
     /// It was told to.
     Stop,
-    /// Other rules are in force: it is to start again.
+    /// Other rules, zones or limits are in force: it is to start again.
     Again,
 }
 
-/// Runs until SIGTERM, SIGINT or other rules. On SIGHUP `file`, where the configuration came from, is read again.
+/// Runs until SIGTERM, SIGINT, or other rules, zones or limits. On SIGHUP `file`, where the configuration came from, is read again.
 pub(crate) fn run(config: Config, file: Option<PathBuf>) -> anyhow::Result<End> {
     // The right to set the clock, where there is one, is the recorder's: the eye is not to inherit it. A kernel that knows
     // no such set has none.
@@ -151,7 +151,7 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<End> {
         gauges: gauges.clone(),
         clips: Default::default(),
         night,
-        own_rules: OwnRules { config: file.clone(), state_dir: state_dir.clone() },
+        own: Own { config: file.clone(), state_dir: state_dir.clone() },
         again: again.clone(),
         world,
         book,
@@ -234,7 +234,7 @@ impl Signals {
     }
 }
 
-/// Until a signal to end comes, other rules do, or the web server fails.
+/// Until a signal to end comes, other rules, zones or limits do, or the web server fails.
 async fn wait_for_end(
     Signals { mut term, mut int, mut hup }: Signals,
     mut web: JoinHandle<Result<(), nightjar_api::OpenError>>,

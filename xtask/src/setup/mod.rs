@@ -37,12 +37,17 @@ const STEPS: &[Step] = &[
         verbs: &["test"],
         run: |place, _| node::packages(place, "tests/browser"),
     },
-    Step { name: "model", verbs: &["demo", "test", "bench"], run: |place, _| model::prepare(place) },
-    Step { name: "clips", verbs: &["demo", "test", "bench"], run: |place, _| clips::make(place) },
+    Step {
+        name: "model",
+        verbs: &["demo", "test", "bench", "image", "hil"],
+        run: |place, _| model::prepare(place),
+    },
+    Step { name: "clips", verbs: &["demo", "test", "bench", "hil"], run: |place, _| clips::make(place) },
 ];
 
-/// The verbs that need something set up. `cross` and `fleet` are left to `setup --for …`: their tool chains are large.
-const VERBS: &[&str] = &["demo", "test", "web", "lint", "cross", "bench", "fleet"];
+/// The verbs that need something set up. What builds for boards is left to `setup --for cross` and so on: it is large.
+const VERBS: &[&str] =
+    &["demo", "test", "web", "lint", "cross", "cross-armv7", "image", "hil", "bench", "fleet"];
 
 pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
     match options.text("for") {

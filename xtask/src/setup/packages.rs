@@ -31,12 +31,14 @@ enum Probe {
     Venv,
 }
 
-const HOST: &[&str] = &["demo", "test", "lint", "bench", "cross"];
+const HOST: &[&str] = &["demo", "test", "lint", "bench", "cross", "cross-armv7", "image", "hil", "fleet"];
 const BUILD: &[&str] = &["demo", "test", "lint", "bench"];
-const RUN: &[&str] = &["demo", "test", "bench"];
-const TEST: &[&str] = &["test", "bench"];
+const RUN: &[&str] = &["demo", "test", "bench", "hil"];
+const TEST: &[&str] = &["test", "bench", "hil"];
 const BENCH: &[&str] = &["bench"];
-const CROSS: &[&str] = &["cross"];
+const CROSS: &[&str] = &["cross", "cross-armv7"];
+const IMAGE: &[&str] = &["image", "hil"];
+const HIL: &[&str] = &["hil"];
 const FLEET: &[&str] = &["fleet"];
 
 macro_rules! packages {
@@ -58,7 +60,6 @@ pub(super) const PACKAGES: &[Package] = packages! {
     "gstreamer1.0-libav",                 RUN,   Plugin("libgstlibav.so"), "H.264 decoder where no hardware decodes";
     "ffmpeg",                             RUN,   Program("ffmpeg"), "makes the clips; checks recordings; the rival in bench";
     "strace",                             BENCH,  Program("strace"), "counts write-outs and changed files in bench";
-    "e2fsprogs",                          BENCH,  Program("mkfs.ext4"), "the file system that loses its power in bench";
     "python3-venv",                       RUN,   Venv, "prepares the detector's model";
     "python3-gi",                         TEST,  Python("import gi"), "runs the RTSP server of the tests";
     "gir1.2-gst-plugins-base-1.0",        TEST,  Python("import gi; gi.require_version('GstApp', '1.0')"), "the same";
@@ -67,12 +68,31 @@ pub(super) const PACKAGES: &[Package] = packages! {
     "mosquitto-clients",                  TEST,  Program("mosquitto_sub"), "who listens at it";
     "chromium",                           &["test"], Program("chromium"), "the browser of the page's test";
     "fonts-dejavu-core",                  &["test"], File("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"), "letters in the screenshots";
-    "rustc-web",                          CROSS, File("/usr/bin/rustc"), "a compiler that fits the arm64 library below";
-    "libstd-rust-web-dev:arm64",          CROSS, File("/usr/lib/rustlib/aarch64-unknown-linux-gnu/lib"), "Rust's standard library for aarch64";
-    "gcc-aarch64-linux-gnu",              CROSS, Program("aarch64-linux-gnu-gcc"), "cross linker";
-    "g++-aarch64-linux-gnu",              CROSS, Program("aarch64-linux-gnu-g++"), "C++ parts of dependencies";
+    "rustc-web",                          CROSS, File("/usr/bin/rustc"), "a compiler that fits the libraries below";
+    "libstd-rust-web-dev:arm64",          &["cross"], File("/usr/lib/rustlib/aarch64-unknown-linux-gnu/lib"), "Rust's standard library for aarch64";
+    "gcc-aarch64-linux-gnu",              &["cross"], Program("aarch64-linux-gnu-gcc"), "cross linker";
+    "g++-aarch64-linux-gnu",              &["cross"], Program("aarch64-linux-gnu-g++"), "C++ parts of dependencies";
+    "libstd-rust-web-dev:armhf",          &["cross-armv7"], File("/usr/lib/rustlib/armv7-unknown-linux-gnueabihf/lib"), "Rust's standard library for armv7";
+    "gcc-arm-linux-gnueabihf",            &["cross-armv7"], Program("arm-linux-gnueabihf-gcc"), "cross linker";
+    "g++-arm-linux-gnueabihf",            &["cross-armv7"], Program("arm-linux-gnueabihf-g++"), "C++ parts of dependencies";
     "qemu-user-static",                   CROSS, Program("qemu-aarch64-static"), "runs the result";
-    "mmdebstrap",                         CROSS, Program("mmdebstrap"), "makes the folder of arm64 libraries";
+    "mmdebstrap",                         &["cross", "cross-armv7", "image", "hil"], Program("mmdebstrap"), "makes folders of a board's packages";
+    "debian-archive-keyring",             IMAGE, File("/usr/share/keyrings/debian-archive-keyring.gpg"), "whose packages they are";
+    "systemd",                            IMAGE, Program("systemctl"), "enables units in a board's tree";
+    "kmod",                               IMAGE, Program("depmod"), "a board's kernel modules";
+    "cpio",                               IMAGE, Program("cpio"), "the first stage of a board's boot";
+    "gdisk",                              IMAGE, Program("sgdisk"), "partitions of an image";
+    "e2fsprogs",                          &["bench", "image", "hil"], Program("mkfs.ext4"), "file systems of slots; the one that loses its power in bench";
+    "dosfstools",                         IMAGE, Program("mkfs.vfat"), "an image's boot partition";
+    "mtools",                             IMAGE, Program("mcopy"), "files on it";
+    "u-boot-tools",                       IMAGE, Program("mkimage"), "the boot loader's script";
+    "squashfs-tools",                     IMAGE, Program("mksquashfs"), "bundles";
+    "rauc",                               IMAGE, Program("rauc"), "signs bundles";
+    "openssl",                            IMAGE, Program("openssl"), "keys for development";
+    "qemu-system-arm",                    HIL, Program("qemu-system-aarch64"), "the board";
+    "u-boot-qemu",                        HIL, File("/usr/lib/u-boot/qemu_arm64/u-boot.bin"), "its boot loader";
+    "openssh-client",                     HIL, Program("ssh"), "a shell on a board";
+    "curl",                               HIL, Program("curl"), "asks its page over TLS";
     "default-jdk-headless",               FLEET, Program("javac"), "builds and runs hawkBit, the fleet server";
     "maven",                              FLEET, Program("mvn"), "builds hawkBit";
 };

@@ -65,6 +65,7 @@ impl Bench {
             tested: Mutex::default(),
             armed: Mutex::default(),
             rules: Mutex::default(),
+            sight: Mutex::default(),
             footage: (0..300_000u32).map(|n| (n % 251) as u8).collect(),
             events: (0..7).rev().map(MemoryDesk::event).collect(),
             held: Mutex::default(),

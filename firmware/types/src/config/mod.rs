@@ -1,4 +1,4 @@
-//! TOML text → [`Typed`] (what a person wrote) → [`Config`] (ranges checked, names resolved). Pure: files are read elsewhere.
+//! TOML text → [`Written`] (what a person wrote) → [`Config`] (ranges checked, names resolved). Pure: files are read elsewhere.
 
 mod check;
 mod error;
@@ -10,6 +10,7 @@ mod sight;
 mod typed;
 mod value;
 mod world;
+mod written;
 
 pub use check::SCHEMES;
 pub use error::{ConfigError, Fault};
@@ -18,8 +19,8 @@ pub use night::Night;
 pub use recording::{Keep, Limit, Mode, Record, Thin, ThinTo};
 pub use schedule::{Schedule, WEEK_MIN};
 pub use sight::{Filter, Limits, Line, Scores, Way};
-pub use typed::Typed;
 pub use world::{Email, MailTls, Mqtt, Ntfy, Push, Tells, Webhook, World};
+pub use written::{Sight, Sights, Written};
 
 use crate::{CameraId, Name, OutputId, Secret};
 use std::time::Duration;
@@ -291,23 +292,14 @@ pub enum RuleAction {
 
 impl Default for Config {
     fn default() -> Self {
-        check::resolve(Typed::default()).expect("the built-in defaults are valid")
+        check::resolve(typed::Typed::default()).expect("the built-in defaults are valid")
     }
 }
 
 impl Config {
     /// Parses and checks. `file` only names the source in messages.
     pub fn from_toml(text: &str, file: &str) -> Result<Self, ConfigError> {
-        let typed: Typed = toml::from_str(text).map_err(|e| error::from_toml(&e, text, file))?;
-        check::resolve(typed).map_err(|faults| ConfigError { file: file.into(), faults })
-    }
-
-    /// One (text, file) with the rules of another in place of its own.
-    pub fn with_rules_of(whole: (&str, &str), rules: (&str, &str)) -> Result<Self, ConfigError> {
-        let parse =
-            |(text, file)| toml::from_str::<Typed>(text).map_err(|e| error::from_toml(&e, text, file));
-        let typed = Typed { rule: parse(rules)?.rule, ..parse(whole)? };
-        check::resolve(typed).map_err(|faults| ConfigError { file: rules.1.into(), faults })
+        Written::parse(text, file)?.check()
     }
 }
 

@@ -5,13 +5,13 @@ use super::sight::{TypedLimits, TypedLine, TypedMask, TypedScores};
 use super::value::{ByteSize, OneOrMany, Span};
 use super::world::{TypedEmail, TypedMqtt, TypedNtfy, TypedPush, TypedWebhook};
 use crate::Secret;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The whole file.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Typed {
+pub(super) struct Typed {
     pub(super) device: Device,
     pub(super) storage: Storage,
     pub(super) record: Record,
@@ -199,7 +199,7 @@ fn yes() -> bool {
     true
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Zone {
     pub(super) id: String,
