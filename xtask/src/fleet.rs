@@ -23,11 +23,12 @@ const SOURCE: &str = "https://github.com/eclipse-hawkbit/hawkbit";
 /// The module that is the server.
 const MODULE: &str = "hawkbit-monolith/hawkbit-update-server";
 /// What is changed in its build: file, was, is. An older patch of Spring Boot, since not every mirror of Maven Central has all
-/// libraries of the newest; and no module wants another one's tests, which are not built.
+/// libraries of the newest; no module wants another one's tests, which are not built; and devices that speak AMQP stay away.
 const CHANGES: &[(&str, &str, &str)] = &[
     ("pom.xml", "<version>3.5.15</version>", "<version>3.5.7</version>"),
     ("hawkbit-mgmt/hawkbit-mgmt-resource/pom.xml", OF_TESTS, ""),
     ("hawkbit-ddi/hawkbit-ddi-resource/pom.xml", OF_TESTS, ""),
+    ("hawkbit-monolith/hawkbit-starter/pom.xml", "hawkbit-dmf-starter", "hawkbit-ddi-starter"),
 ];
 const OF_TESTS: &str = "            <classifier>tests</classifier>\n            <scope>test</scope>\n";
 /// The Spring Cloud that goes with that Spring Boot.

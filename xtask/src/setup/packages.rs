@@ -31,7 +31,7 @@ enum Probe {
     Venv,
 }
 
-const HOST: &[&str] = &["demo", "test", "lint", "bench", "cross", "cross-armv7", "image", "hil"];
+const HOST: &[&str] = &["demo", "test", "lint", "bench", "cross", "cross-armv7", "image", "hil", "fleet"];
 const BUILD: &[&str] = &["demo", "test", "lint", "bench"];
 const RUN: &[&str] = &["demo", "test", "bench", "hil"];
 const TEST: &[&str] = &["test", "bench", "hil"];
