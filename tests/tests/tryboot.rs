@@ -33,7 +33,7 @@ impl Board {
         let is_trial = self.reboot_word().as_deref() == Some("0 tryboot\n");
         let partition = number(if is_trial { "[tryboot]" } else { "[all]" });
         fs::write(self.0.path().join("chosen/partition"), [0, 0, 0, partition]).unwrap();
-        fs::remove_dir_all(self.0.path().join("run")).unwrap(); // as a reboot does
+        let _ = fs::remove_dir_all(self.0.path().join("run")); // as a reboot does; it may be gone already
     }
 
     fn read(&self, file: &str) -> Option<String> {

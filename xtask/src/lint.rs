@@ -2,7 +2,7 @@
 
 use crate::options::Options;
 use crate::place::Place;
-use crate::{fmt, run, setup, web};
+use crate::{fmt, run, setup, web, yocto};
 use anyhow::{Result, bail};
 use std::process::Command;
 
@@ -15,6 +15,8 @@ const CHECKS: &[(&str, Check)] = &[
     ("clippy", clippy),
     ("licences, bans and sources", deny),
     ("house rules", house),
+    ("sandbox of the units", yocto::units),
+    ("Yocto layer", yocto::check),
 ];
 
 pub(crate) fn run(place: &Place, _: &Options) -> Result<()> {

@@ -22,6 +22,7 @@ mod run;
 mod setup;
 mod test;
 mod web;
+mod yocto;
 
 use anyhow::{Result, bail};
 use options::Options;
@@ -59,10 +60,16 @@ const VERBS: &[Verb] = &[
         run: test::run,
     },
     Verb { name: "web", help: "build the phone page into web-mini/dist", options: &[], run: web::run },
+    Verb {
+        name: "yocto",
+        help: "write the Yocto layer's list of crates from Cargo.lock",
+        options: &[],
+        run: yocto::run,
+    },
     Verb { name: "fmt", help: "format all Rust code", options: &[], run: fmt::run },
     Verb {
         name: "lint",
-        help: "formatting, clippy, licences and bans, house rules, page types",
+        help: "formatting, clippy, licences and bans, house rules, page types, units, Yocto layer",
         options: &[],
         run: lint::run,
     },

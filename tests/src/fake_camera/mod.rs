@@ -13,7 +13,7 @@ pub use auth::{Login, Scheme};
 pub use clip::{Clip, Frame};
 pub use not_a_camera::NotACamera;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -88,11 +88,13 @@ pub struct Settings {
     pub login: Option<Login>,
     /// How long DESCRIBE takes: cameras that start slowly.
     pub start_delay: Duration,
+    /// Where it is; without: 127.0.0.1.
+    pub address: Option<Ipv4Addr>,
 }
 
 /// A running camera; dropping it closes its port and its connections.
 pub struct FakeCamera {
-    port: u16,
+    address: SocketAddrV4,
     shared: Arc<Shared>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -114,25 +116,26 @@ impl FakeCamera {
             command: watch::Sender::new(command),
             log: Mutex::default(),
         });
+        let address = SocketAddrV4::new(settings.address.unwrap_or(Ipv4Addr::LOCALHOST), port);
         let (stop, stopped) = oneshot::channel();
         let (report, bound) = mpsc::channel();
         let ours = Arc::clone(&shared);
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime can be made").block_on(serve(port, ours, report, stopped));
+            runtime.expect("a runtime can be made").block_on(serve(address, ours, report, stopped));
         });
-        let port = bound.recv().expect("the camera's thread binds a port");
-        Self { port, shared, stop: Some(stop), thread: Some(thread) }
+        let address = bound.recv().expect("the camera's thread binds a port");
+        Self { address, shared, stop: Some(stop), thread: Some(thread) }
     }
 
     /// Where it plays.
     pub fn url(&self) -> String {
-        format!("rtsp://127.0.0.1:{}/live", self.port)
+        format!("rtsp://{}/live", self.address)
     }
 
     /// Its port.
     pub fn port(&self) -> u16 {
-        self.port
+        self.address.port()
     }
 
     /// Behaves differently from now on.
@@ -170,14 +173,14 @@ impl Drop for FakeCamera {
 
 /// Takes connections until `stopped`; ending the runtime ends their tasks and closes their sockets.
 async fn serve(
-    port: u16,
+    address: SocketAddrV4,
     shared: Arc<Shared>,
-    report: mpsc::Sender<u16>,
+    report: mpsc::Sender<SocketAddrV4>,
     mut stopped: oneshot::Receiver<()>,
 ) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.expect("the port is free");
-    let address = listener.local_addr().expect("a bound socket has an address");
-    report.send(address.port()).expect("the owner waits for it");
+    let listener = TcpListener::bind(address).await.expect("the port is free");
+    let port = listener.local_addr().expect("a bound socket has an address").port();
+    report.send(SocketAddrV4::new(*address.ip(), port)).expect("the owner waits for it");
     loop {
         let accepted = tokio::select! {
             _ = &mut stopped => return,

@@ -5,6 +5,7 @@ mod clips;
 mod model;
 pub(crate) mod node;
 mod packages;
+pub(crate) mod yocto;
 
 use crate::clock::Stopwatch;
 use crate::options::Options;
@@ -37,6 +38,7 @@ const STEPS: &[Step] = &[
         verbs: &["test"],
         run: |place, _| node::packages(place, "tests/browser"),
     },
+    Step { name: "tools of the Yocto layer", verbs: &["lint"], run: |place, _| yocto::install(place) },
     Step {
         name: "model",
         verbs: &["demo", "test", "bench", "image", "hil"],

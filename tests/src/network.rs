@@ -1,0 +1,145 @@
+//! Names → network namespaces with cables and switches between them; what runs inside one is on that machine's network alone.
+//!
+//! Linux ties a namespace to a thread, and its children and their threads inherit it (setns(2)).
+
+use crate::clock;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+/// A machine's network. Dropping it takes the network with all its cables away.
+pub struct Space {
+    name: String,
+}
+
+impl Space {
+    /// An empty one with a loopback. The name is this process's own.
+    pub fn new(name: &str) -> Result<Self, String> {
+        let space = Self { name: format!("nj{}-{name}", std::process::id()) };
+        ip(&["netns", "add", &space.name])?;
+        space.ip(&["link", "set", "lo", "up"]);
+        Ok(space)
+    }
+
+    /// As `ip netns` knows it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A switch of this name in it, for cables to end at.
+    pub fn switch(&self, name: &str) {
+        self.ip(&["link", "add", name, "type", "bridge"]);
+        self.ip(&["link", "set", name, "up"]);
+    }
+
+    /// A cable from its new interface `port` to `switch` in `room`; gives the interface's hardware address.
+    pub fn plug(&self, port: &str, room: &Space, switch: &str) -> String {
+        let far = format!("{switch}-{}", self.name.rsplit('-').next().unwrap_or_default());
+        let far = &far[..far.len().min(15)]; // IFNAMSIZ
+        let words = ["link", "add", far, "netns", &room.name, "type", "veth"];
+        ip(&[&words[..], &["peer", "name", port, "netns", &self.name]].concat())
+            .expect("a cable can be laid");
+        room.ip(&["link", "set", far, "master", switch]);
+        room.ip(&["link", "set", far, "up"]);
+        self.ip(&["link", "set", port, "up"]);
+        let path = format!("/sys/class/net/{port}/address");
+        // /sys shows the namespace of whoever mounted it: `ip netns exec` mounts its own.
+        self.output(&["cat", &path]).trim().to_owned()
+    }
+
+    /// `ip` with these words in it.
+    #[track_caller]
+    pub fn ip(&self, words: &[&str]) {
+        ip(&[&["-n", &self.name], words].concat()).unwrap_or_else(|why| panic!("ip {words:?}: {why}"));
+    }
+
+    /// Runs `work` with the sockets and children of this network.
+    pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        let file = File::open(format!("/run/netns/{}", self.name)).expect("ip made the namespace's file");
+        std::thread::scope(|scope| {
+            let inside = scope.spawn(|| {
+                move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
+                    .expect("root may enter a namespace");
+                work()
+            });
+            inside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    /// A program in it, with a `/sys` of its own.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.name]).args(words).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a program to its end.
+    pub fn run(&self, words: &[&str]) -> Output {
+        self.command(words).output().unwrap_or_else(|why| panic!("{words:?}: {why}"))
+    }
+
+    /// What a program prints that must succeed.
+    #[track_caller]
+    pub fn output(&self, words: &[&str]) -> String {
+        let out = self.run(words);
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(out.status.success(), "{words:?}: {}: {said}", out.status);
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    }
+}
+
+impl Drop for Space {
+    fn drop(&mut self) {
+        let _ = ip(&["netns", "del", &self.name]);
+    }
+}
+
+/// A program that runs until it is dropped.
+pub struct Service(Child);
+
+impl Service {
+    /// Starts it; what it says goes to this test's stderr.
+    pub fn start(mut command: Command) -> Self {
+        Self(command.stdin(Stdio::null()).spawn().unwrap_or_else(|why| panic!("{command:?}: {why}")))
+    }
+}
+
+impl Service {
+    /// Waits for its own end.
+    #[track_caller]
+    pub fn ends_within(&mut self, seconds: u64) -> ExitStatus {
+        clock::until("the program ends by itself", seconds, || {
+            self.0.try_wait().expect("our own child can be asked")
+        })
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Why this machine lets no test have a network of its own.
+pub fn why_not() -> Option<String> {
+    let space = match Space::new("try") {
+        Ok(space) => space,
+        Err(why) => {
+            return Some(format!(
+                "no network namespace can be made ({why}): run as root, not in a closed container"
+            ));
+        }
+    };
+    let out = space.run(&["nft", "add table inet nightjar_try { chain c { type filter hook forward priority 0; fib daddr type local drop; }; }"]);
+    let why = String::from_utf8_lossy(&out.stderr).into_owned();
+    (!out.status.success()).then(|| format!("the kernel has no nftables ({why})"))
+}
+
+fn ip(words: &[&str]) -> Result<(), String> {
+    let out =
+        Command::new("ip").args(words).stdin(Stdio::null()).output().map_err(|why| format!("ip: {why}"))?;
+    let said = String::from_utf8_lossy(&out.stderr).trim().to_owned();
+    if out.status.success() { Ok(()) } else { Err(said) }
+}

@@ -1,0 +1,4 @@
+# The settings for cameras lie in a folder, as in Debian.
+do_install:append:nightjar() {
+    echo "confdir ${sysconfdir}/chrony/conf.d" >> ${D}${sysconfdir}/chrony.conf
+}
