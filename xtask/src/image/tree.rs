@@ -18,6 +18,7 @@ use std::process::Command;
 const UDEV_RULES: &[&str] = &[
     "50-udev-default.rules",
     "60-block.rules",
+    "60-nightjar-ota.rules",
     "60-nightjar.rules",
     "60-persistent-storage.rules",
     "60-persistent-v4l.rules",
