@@ -25,8 +25,7 @@ pub(crate) fn newest(bed: &dyn Bed) -> Result<Option<Entry>> {
 }
 
 fn first(history: &Value) -> Option<Entry> {
-    let entries = history.as_array().or_else(|| history["entries"].as_array())?;
-    let newest = entries.first()?;
+    let newest = history["entries"].as_array()?.first()?;
     let word = |key: &str| newest[key].as_str().unwrap_or_default().to_owned();
     Some(Entry {
         action: word("action"),
@@ -76,11 +75,11 @@ mod tests {
 
     #[test]
     fn the_newest_line_is_the_first() {
-        let text = r#"[{"action":"b","result":"rolled-back","reason":"gate: camera yard","gap_s":41},{"action":"a","result":"kept"}]"#;
+        let text = r#"{"entries":[{"action":"b","result":"rolled-back","reason":"gate: camera yard","gap_s":41},{"action":"a","result":"kept"}]}"#;
         let entry = first(&serde_json::from_str(text).unwrap()).unwrap();
         assert_eq!((entry.action.as_str(), entry.gap_s), ("b", Some(41)));
         assert!(expect(&entry, "rolled-back", &["yard"]).is_ok());
         assert!(expect(&entry, "rolled-back", &["gate2"]).is_err() && expect(&entry, "kept", &[]).is_err());
-        assert_eq!(first(&serde_json::json!([])), None);
+        assert_eq!(first(&serde_json::json!({"entries": []})), None);
     }
 }
