@@ -280,7 +280,7 @@ const steps = {
     claim((await told("refused").innerText()).includes("400"), "the cause is told");
     await shoot("alarms");
     await told("refused").getByTestId("alarm-again").click();
-    await told("delivered").first().waitFor();
+    await told("delivered").first().waitFor({ state: "attached" }); // what arrived is folded away
     await until("it works", 10, async () => (await id("alarm-barn").getAttribute("data-state")) === "working");
   },
 
