@@ -299,6 +299,7 @@ export const de: Words = {
       door: "Tür",
       panic: "Notruftaste",
       "key-switch": "Schlüsselschalter",
+      "ac-fail": "Netz",
     },
     states: {
       contact: ["offen", "geschlossen"],
@@ -306,6 +307,7 @@ export const de: Words = {
       door: ["zu", "offen"],
       panic: ["nicht gedrückt", "gedrückt"],
       "key-switch": ["unscharf", "scharf"],
+      "ac-fail": ["da", "weg"],
     },
   },
 
