@@ -27,9 +27,9 @@ export async function open(executablePath, base) {
     if (message.type() !== "error" && !message.text().includes("Content Security Policy")) return;
     // The question "am I logged in?" is answered with 401 before the login, which Chromium reports as an error.
     const asksWhoIAm = message.location().url.endsWith("/api/v1/session") && message.text().includes("401");
-    // So is a fault in rules that are tried, which the page tells in words.
-    const triesRules = message.location().url.endsWith("/rules/rehearse") && message.text().includes("422");
-    if (!asksWhoIAm && !triesRules) faults.push(`console: ${message.text()} (${message.location().url})`);
+    // So is a fault in a draft that is tried, which the page tells in words.
+    const triesDraft = message.location().url.endsWith("/rehearse") && message.text().includes("422");
+    if (!asksWhoIAm && !triesDraft) faults.push(`console: ${message.text()} (${message.location().url})`);
   });
   page.on("request", (request) => {
     const url = request.url();
@@ -91,6 +91,18 @@ export async function isDrawnOn(canvas) {
 /** JSON from the API with the page's own login. */
 export async function ask(page, path) {
   return page.evaluate(async (path) => (await fetch(path)).json(), path);
+}
+
+/** Hands a push message to the page's service worker, as the browser does when its maker's push service sends one. */
+export async function deliver(page, origin, data) {
+  const devtools = await page.context().newCDPSession(page);
+  const known = new Promise((done) => {
+    devtools.on("ServiceWorker.workerRegistrationUpdated", ({ registrations }) => registrations[0] && done(registrations[0]));
+  });
+  await devtools.send("ServiceWorker.enable");
+  const { registrationId } = await known;
+  await devtools.send("ServiceWorker.deliverPushMessage", { origin, registrationId, data });
+  await devtools.detach();
 }
 
 /** Whether anything sticks out of the page's width: a phone must not scroll sideways. */

@@ -70,7 +70,10 @@ impl Home {
             items: String::new(),
             environment: Vec::new(),
         };
-        home.section("device", &format!("name = \"test\"\nstate_dir = {:?}", home.path("state")));
+        let [state, socket, agent] = ["state", "board.sock", "agent.sock"].map(|name| home.path(name));
+        let device =
+            format!("name = \"test\"\nstate_dir = {state:?}\nsocket = {socket:?}\nupdate_agent = {agent:?}");
+        home.section("device", &device);
         home.section("storage", &format!("path = {:?}\nquota = \"256MiB\"", home.storage()));
         home.section("web", &format!("listen = \"127.0.0.1:{}\"\ntls = \"off\"", home.port));
         home.section("board", "name = \"sim\"");

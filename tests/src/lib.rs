@@ -2,10 +2,12 @@
 //! and checks by FFmpeg, whose verdict does not depend on our code.
 
 pub mod api;
+pub mod broker;
 pub mod clock;
 pub mod daemon;
 pub mod fake_camera;
 pub mod home;
+pub mod hook;
 pub mod network;
 pub mod parts;
 pub mod probe;

@@ -12,9 +12,10 @@ use nightjar_io::storage::{Options, Storage, StreamId, StreamPlan};
 use nightjar_types::config::SourceUrl;
 use nightjar_types::eye::FromEye;
 use nightjar_types::{Name, StreamKind, Wall};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -33,6 +34,7 @@ pub struct Rig {
     pub eye: Eye,
     stop: watch::Sender<bool>,
     frames: Arc<AtomicU64>,
+    ends: Arc<Mutex<Vec<String>>>,
     streams: Vec<StreamId>,
 }
 
@@ -77,6 +79,7 @@ impl Rig {
             registry: Some(dir.path().join("registry.bin")),
             limits,
         };
+        let ends = Arc::<Mutex<Vec<String>>>::default();
         let (eye, frames) = runtime.block_on(async {
             let (eye, _task) = Eye::start(config, send, stopped);
             let frames = Arc::new(AtomicU64::new(0));
@@ -86,6 +89,7 @@ impl Rig {
                     count.fetch_add(u64::from(matches!(message, FromEye::Frame { .. })), Relaxed);
                 }
             });
+            tokio::spawn(follow_ends(eye.clone(), ends.clone()));
             (eye, frames)
         });
         let text = format!("file:{}", parts::clip(CLIP).display());
@@ -103,7 +107,16 @@ impl Rig {
         };
         let sessions =
             Sessions::start((0..ids.len()).map(stream).collect(), storage.reading()).expect("sessions");
-        Self { dir, runtime, storage, sessions, eye, stop, frames, streams }
+        Self { dir, runtime, storage, sessions, eye, stop, frames, ends, streams }
+    }
+
+    /// How often eyes have ended, by the recorder's words for it.
+    pub fn ends(&self) -> BTreeMap<String, usize> {
+        let mut ends = BTreeMap::new();
+        for words in self.ends.lock().expect("nobody panics while it is held").iter() {
+            *ends.entry(words.clone()).or_default() += 1;
+        }
+        ends
     }
 
     /// Pictures that all eyes have told of.
@@ -205,6 +218,20 @@ impl Rig {
             units.len()
         };
         self.streams.iter().map(count).collect()
+    }
+}
+
+/// An eye stays away for longer than lies between two looks.
+async fn follow_ends(eye: Eye, ends: Arc<Mutex<Vec<String>>>) {
+    let mut known = 0;
+    loop {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let state = eye.state();
+        if state.restarts > known {
+            known = state.restarts;
+            let words = state.error.unwrap_or_else(|| "(not looked at in time)".into());
+            ends.lock().expect("nobody panics while it is held").push(words);
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 use nightjar_tests::clock;
 use nightjar_tests::daemon::{ADMIN, ADMIN_PASSWORD, coverage, covered_ms};
 use nightjar_tests::home::{Camera, Home};
+use nightjar_tests::hook::{Manner, Target};
 use nightjar_tests::parts;
 use nightjar_tests::rtsp_server::RtspServer;
 use nightjar_tests::skip::skip;
@@ -14,7 +15,7 @@ use std::process::{Command, Stdio};
 const CHROMIUM: &str = "/usr/bin/chromium";
 
 #[test]
-fn a_phone_sets_up_watches_plays_and_tests_the_relay() {
+fn a_phone_sets_up_watches_plays_tests_the_relay_draws_and_is_told() {
     if !Path::new(CHROMIUM).exists() {
         skip("browser", "/usr/bin/chromium is missing: apt-get install chromium");
         return;
@@ -33,6 +34,11 @@ fn a_phone_sets_up_watches_plays_and_tests_the_relay() {
         "[[rule]]\nid = \"person-gate\"\nwhen = { class = \"person\", camera = \"cam01\" }\n\
          do = [{ pulse = \"gate\", for = \"1s\" }, { notify = \"Somebody is there\" }]\ncooldown = \"10s\"\n",
     );
+    home.item(&format!(
+        "[[webhook]]\nid = \"barn\"\nurl = \"http://127.0.0.1:{}/hook\"\nlan = true\ntells = [\"problems\"]\n",
+        Target::start(Manner::RefusesOnce("Test by")).port
+    ));
+    home.section("push", "contact = \"mailto:me@example.org\"");
     home.item("[[input]]\nid = \"door\"\nline = \"sim:5\"\nkind = \"door\"\n");
     let daemon = home.start();
     let viewer = daemon.api.with_token(&home.token("viewer"));

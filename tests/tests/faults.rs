@@ -122,13 +122,14 @@ fn kills_hangs_and_exhausted_memory_of_the_real_eye_cost_no_picture() {
     }
     let grown = resident().saturating_sub(before);
     let more = rig.eye.state().restarts - count;
+    let ends = rig.ends();
     let pictures = rig.stop_and_count();
     report("the real eye", &restarts, &pictures, grown);
     println!("lived on with the memory they had: {survived}; restarts that nobody caused: {more}");
     // A machine that gives the eye no time at all makes it look as if it hung.
     assert!(
         std::env::var_os("NIGHTJAR_FAULT_CHECK").is_none() || more == 0,
-        "{more} restarts that nobody caused"
+        "{more} restarts that nobody caused, among: {ends:#?}"
     );
 }
 

@@ -18,8 +18,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("firmware/api", &["types"]),
     ("firmware/eye", &["types", "detect", "models"]),
     ("firmware/nightjar", &["types", "media", "record", "rules", "io", "api", "board"]),
+    ("ota/ddi", &["types"]),
+    ("ota", &["types"]),
     ("tests", &["types", "media", "record", "detect", "rules", "io", "api", "board", "models"]),
     ("tests/fuzz", &["types", "media", "record", "io", "api"]),
+    ("hil-tests", &[]),
     ("xtask", &[]),
 ];
 

@@ -2,22 +2,15 @@
 import type {
   Arm,
   CameraStatus,
-  Clock,
   Coverage,
   EventPage,
   EventView,
   Health,
-  Hold,
   Holds,
   InputStatus,
-  Night,
-  NightJob,
   OutputStatus,
-  Rehearsal,
-  RulesText,
   RuleView,
   Session,
-  StorageView,
   StreamKind,
 } from "./types.ts";
 import { t } from "./words.ts";
@@ -67,7 +60,7 @@ async function refusal(answer: Response): Promise<ApiError> {
   return new ApiError(answer.status, words, body.setup_needed === true);
 }
 
-async function call<T>(method: "GET" | "POST" | "DELETE", path: string, body?: unknown, params?: Params): Promise<T> {
+export async function call<T>(method: "GET" | "POST" | "DELETE", path: string, body?: unknown, params?: Params): Promise<T> {
   const init: RequestInit = { method, headers: { accept: "application/json" } };
   if (body !== undefined) {
     init.body = JSON.stringify(body);
@@ -79,7 +72,7 @@ async function call<T>(method: "GET" | "POST" | "DELETE", path: string, body?: u
   return (await answer.json()) as T;
 }
 
-const id = encodeURIComponent;
+export const id = encodeURIComponent;
 
 export interface EventFilter {
   camera?: string | null;
@@ -92,10 +85,6 @@ export interface EventFilter {
 
 export const api = {
   session: () => call<Session>("GET", "/session"),
-  setup: (code: string, username: string, password: string) =>
-    call<Session>("POST", "/setup", { code, username, password }),
-  login: (username: string, password: string) => call<Session>("POST", "/login", { username, password }),
-  logout: () => call<void>("POST", "/logout"),
   cameras: () => call<CameraStatus[]>("GET", "/cameras"),
   outputs: () => call<OutputStatus[]>("GET", "/outputs"),
   switchOff: (output: string) => call<OutputStatus>("POST", `/outputs/${id(output)}/off`),
@@ -103,10 +92,6 @@ export const api = {
   arm: () => call<Arm>("GET", "/arm"),
   setArmed: (armed: boolean) => call<Arm>("POST", "/arm", { armed }),
   rules: () => call<RuleView[]>("GET", "/rules"),
-  rulesText: () => call<RulesText>("GET", "/rules/text"),
-  rehearse: (text: string, hours: number) => call<Rehearsal>("POST", "/rules/rehearse", { text, hours }),
-  /** Null: those of the configuration again. */
-  saveRules: (text: string | null) => call<void>("POST", "/rules", { text }),
   health: () => call<Health>("GET", "/health"),
   coverage: (camera: string, stream: StreamKind, from: number, to: number) =>
     call<Coverage>("GET", `/cameras/${id(camera)}/coverage`, undefined, { stream, from, to }),
@@ -114,18 +99,7 @@ export const api = {
   event: (event: string) => call<EventView>("GET", `/events/${id(event)}`),
   testOutput: (output: string, ms: number) =>
     call<OutputStatus>("POST", `/outputs/${id(output)}/test`, { confirm: output, ms }),
-  releaseCamera: (camera: string) => call<void>("POST", `/cameras/${id(camera)}/eye/release`),
-  storage: () => call<StorageView>("GET", "/storage"),
   holds: () => call<Holds>("GET", "/holds"),
-  /** No camera means all. */
-  hold: (cameras: string[], from_ms: number, to_ms: number, note: string) =>
-    call<Hold>("POST", "/holds", { cameras, from_ms, to_ms, note }),
-  release: (hold: number) => call<Hold>("DELETE", `/holds/${hold}`),
-  night: () => call<Night>("GET", "/night"),
-  lookAgain: (camera: string, from_ms: number, to_ms: number, label: string | null) =>
-    call<NightJob>("POST", "/night", { camera, from_ms, to_ms, label }),
-  dropJob: (job: number) => call<NightJob>("DELETE", `/night/${job}`),
-  setClock: (now_ms: number) => call<Clock>("POST", "/clock", { now_ms }),
 };
 
 export const urls = {

@@ -2,18 +2,14 @@
 import { useEffect, useRef } from "preact/hooks";
 import { Nav } from "./parts/nav.tsx";
 import { Notices, OfflineBanner } from "./parts/notices.tsx";
+import { Seldom } from "./parts/seldom.tsx";
 import { Door } from "./pages/door.tsx";
 import { EventOne } from "./pages/event-one.tsx";
 import { Events } from "./pages/events.tsx";
-import { Health } from "./pages/health.tsx";
 import { LiveOne } from "./pages/live-one.tsx";
 import { Live } from "./pages/live.tsx";
-import { Login } from "./pages/login.tsx";
 import { Outputs } from "./pages/outputs.tsx";
-import { Rules } from "./pages/rules.tsx";
-import { Setup } from "./pages/setup.tsx";
 import { Timeline } from "./pages/timeline.tsx";
-import { ZonePage } from "./pages/zone.tsx";
 import { gate, knock, route, session } from "./store.ts";
 import { t } from "./words.ts";
 
@@ -30,9 +26,9 @@ export function App() {
         </Door>
       );
     case "setup":
-      return <Setup />;
+      return <Seldom show={({ Setup }) => <Setup />} />;
     case "login":
-      return <Login />;
+      return <Seldom show={({ Login }) => <Login />} />;
     case "in":
       return <Inside />;
   }
@@ -76,13 +72,16 @@ function Page({ page, id }: { page: string; id: string | null }) {
       return id === null ? <Events /> : <EventOne id={id} />;
     case "outputs":
       return <Outputs />;
-    case "health":
-      return <Health />;
-    case "rules":
-      return <Rules />;
-    case "zone":
-      return id === null ? <Live /> : <ZonePage id={id} />;
+    case "live":
+      return id === null ? <Live /> : <LiveOne id={id} />;
     default:
-      return id === null || page !== "live" ? <Live /> : <LiveOne id={id} />;
+      return (
+        <Seldom
+          show={({ pages }) => {
+            const Found = pages[page] ?? Live;
+            return <Found id={id} />;
+          }}
+        />
+      );
   }
 }

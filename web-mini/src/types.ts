@@ -104,6 +104,46 @@ export interface RulesText {
   is_own: boolean;
 }
 
+/** A place in the picture, as fractions of it. */
+export type Corner = readonly [x: number, y: number];
+
+/** What things of a class must be like. */
+export interface SightLimits {
+  min_score?: number;
+  min_width?: number;
+  max_width?: number;
+  min_height?: number;
+  max_height?: number;
+}
+
+export interface SightMask {
+  points: readonly Corner[];
+}
+
+export interface SightLine extends SightMask {
+  id: string;
+}
+
+export interface SightZone extends SightLine {
+  classes: string[];
+  filter: Record<string, SightLimits>;
+}
+
+/** What counts in a camera's picture. */
+export interface Sight {
+  classes: string[];
+  filter: Record<string, SightLimits>;
+  mask: SightMask[];
+  line: SightLine[];
+  zone: SightZone[];
+}
+
+export interface SightView {
+  sight: Sight;
+  /** In place of what the configuration says. */
+  is_own: boolean;
+}
+
 /** One move that was or would have been. */
 export interface Move {
   at_ms: number;
@@ -341,6 +381,42 @@ export interface Notice {
   at_ms: number;
   text: string;
   event: string | null;
+}
+
+export type AlarmState = "idle" | "working" | "retrying" | "broken";
+export type Outcome = "delivered" | "refused" | "too-old" | "pushed-out";
+
+/** What became of a message. */
+export interface Told {
+  id: number;
+  subject: string;
+  at_ms: number;
+  done_ms: number;
+  tries: number;
+  outcome: Outcome;
+  words: string;
+}
+
+/** Who outside is told, and how that goes. */
+export interface AlarmView {
+  id: string;
+  kind: "mqtt" | "webhook" | "ntfy" | "email" | "push";
+  target: string;
+  state: AlarmState;
+  waiting: number;
+  delivered: number;
+  failed: number;
+  dropped: number;
+  dropped_detections: number;
+  error: string | null;
+  offline: string;
+  history: Told[];
+}
+
+/** What a browser needs to ask for messages. */
+export interface PushView {
+  public_key: string;
+  browsers: number;
 }
 
 /** First message of the live socket, and again when the stream's parameters change. */

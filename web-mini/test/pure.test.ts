@@ -1,15 +1,19 @@
 // Routes, boxes, pace, events, words and numbers.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { since } from "../src/arm.ts";
 import { BoxBuffer } from "../src/boxes.ts";
 import { backOff, chase } from "../src/chase.ts";
 import { byDay, mergeEvents } from "../src/events.ts";
 import { bitrate, bytes, duration, hours } from "../src/format.ts";
 import { pickLanguage } from "../src/language.ts";
-import { added, FIRST, isCrossed, moved, removed, toToml } from "../src/polygon.ts";
+import { added, FIRST, isCrossed, moved, removed } from "../src/seldom/polygon.ts";
 import { linkTo, parseRoute } from "../src/route.ts";
-import { propose } from "../src/threshold.ts";
-import type { Detections, EventView } from "../src/types.ts";
+import { isApplePhone, keyBytes, wayOf } from "../src/seldom/push.ts";
+import { asId, begun, shapesOf, wayIn, withLimit, withShapes } from "../src/seldom/shapes.ts";
+import { propose } from "../src/seldom/threshold.ts";
+import type { Corner, Detections, EventView, Sight } from "../src/types.ts";
+import { seldom } from "../src/seldom/words.ts";
 import { gapWord, labelWord, t } from "../src/words.ts";
 
 test("routes go both ways", () => {
@@ -80,7 +84,7 @@ test("languages: the first one that is known, else English", () => {
 
 test("every state of the storage and every cause has words", () => {
   for (const state of ["slow", "missing", "foreign", "read-only", "full", "failing"] as const) {
-    assert.ok(t.health.storageState[state] && t.health.storageMend[state].endsWith("."), state);
+    assert.ok(seldom.health.storageState[state] && seldom.health.storageMend[state].endsWith("."), state);
   }
   for (const cause of ["quiet", "lost"] as const) assert.notEqual(gapWord(cause, "?"), "?");
 });
@@ -101,12 +105,10 @@ test("a tap adds a corner to the nearest side, a drag stays in the picture, thre
   assert.equal(added(full, [0.5, 0.5]).length, 16);
 });
 
-test("sides that cross are known, and a zone is written as the recorder reads it", () => {
+test("sides that cross are known", () => {
   assert.equal(isCrossed(FIRST), false);
   assert.equal(isCrossed(moved(FIRST, 0, [0.95, 0.7])), true);
   assert.equal(isCrossed(removed(FIRST, 0)), false);
-  const toml = toToml("front", "path", removed(FIRST, 1));
-  assert.match(toml, /\[\[camera.zone\]\]\nid = "path"\npoints = \[\[0.100, 0.500\], \[0.900, 0.950\], \[0.100, 0.950\]\]$/);
 });
 
 test("a false alarm's limit lies just above it, and its price is told", () => {
@@ -125,4 +127,65 @@ test("numbers are short", () => {
   assert.equal(duration(125_000), "2 min 5 s");
   assert.equal(duration(93_784_000), "1 d 2 h");
   assert.equal(hours(24 * 3_600_000), "24 h");
+});
+
+test("who armed the device is said in words, also when nobody did", () => {
+  assert.equal(since("10:00", "nobody yet"), t.arm.nobody);
+  assert.equal(since("10:00", "user ada"), "since 10:00, by ada");
+  assert.equal(since("10:00", "input key"), "since 10:00, by key-switch key");
+  assert.equal(since("10:00", "schedule"), "since 10:00, by the schedule");
+  assert.equal(since("10:00", "something new"), "since 10:00, by something new");
+});
+
+const sight = (): Sight => ({
+  classes: ["person"],
+  filter: { person: { min_score: 0.6, min_height: 0.1 } },
+  mask: [{ points: FIRST }],
+  line: [{ id: "gate", points: [[0, 0.5], [1, 0.5]] }],
+  zone: [{ id: "path", points: FIRST, classes: ["person"], filter: { person: { min_score: 0.7 } } }],
+});
+
+test("what is drawn goes back to the recorder with all that is not drawn", () => {
+  assert.deepEqual(withShapes(sight(), shapesOf(sight())), sight());
+  const shapes = shapesOf(sight());
+  assert.deepEqual(shapes.map((shape) => shape.kind), ["zone", "line", "mask"]);
+  const moved = withShapes(sight(), shapes.map((shape) => ({ ...shape, points: shape.points.map(([x, y]): Corner => [x / 3, y]) })));
+  assert.deepEqual(moved.zone[0]?.points[0], [0.033, 0.5], "a thousandth is enough");
+  assert.deepEqual(moved.zone[0]?.filter, sight().zone[0]?.filter);
+  assert.deepEqual(withShapes(sight(), []).zone, []);
+});
+
+test("a new shape has a name that no other has", () => {
+  const zone = begun("zone", []);
+  const second = begun("zone", [zone]);
+  assert.equal(zone.kind !== "mask" && zone.id, "zone");
+  assert.equal(second.kind !== "mask" && second.id, "zone-2");
+  assert.equal(begun("line", []).points.length, 2);
+  assert.equal(asId("Front path"), "front-path");
+});
+
+test("a line's way in is to the right of who looks along it", () => {
+  const [from, to] = wayIn([[0.2, 0.5], [0.8, 0.5]]);
+  assert.deepEqual(from, [0.5, 0.5]);
+  assert.ok(to && to[1] > 0.5, "down the picture for a line from left to right");
+  assert.deepEqual(wayIn([[0.5, 0.5], [0.5, 0.5]]), []);
+});
+
+test("a limit is never lowered, and other limits of the class stay", () => {
+  assert.deepEqual(withLimit(sight(), "person", 0.65).filter, { person: { min_score: 0.65, min_height: 0.1 } });
+  assert.equal(withLimit(sight(), "person", 0.5).filter["person"]?.min_score, 0.6);
+  assert.deepEqual(withLimit(sight(), "car", 0.5).filter["car"], { min_score: 0.5 });
+});
+
+test("what stands between a browser and messages is known", () => {
+  const browser = { isSecure: true, hasPush: true, isApple: false, permission: "default" };
+  assert.equal(wayOf(browser), "ready");
+  assert.equal(wayOf({ ...browser, isSecure: false }), "insecure");
+  assert.equal(wayOf({ ...browser, permission: "denied" }), "denied");
+  assert.equal(wayOf({ ...browser, hasPush: false }), "unable");
+  assert.equal(wayOf({ ...browser, hasPush: false, isApple: true }), "home-screen");
+  assert.ok(isApplePhone("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X)", 5));
+  assert.ok(isApplePhone("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)", 5), "an iPad");
+  assert.ok(!isApplePhone("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)", 0), "a Mac");
+  assert.deepEqual([...keyBytes("BP-_")], [4, 255, 191]);
 });

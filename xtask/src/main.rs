@@ -1,16 +1,22 @@
 //! A verb and its options → the developer action behind it. The table [`VERBS`] is everything `cargo xtask` can do.
 
 mod bench;
+mod bundle;
 mod clock;
 mod crash;
 mod cross;
+mod deb;
 mod demo;
 mod faults;
+mod fleet;
 mod fmt;
 mod fuzz;
+mod hil;
+mod image;
 mod lanes;
 mod lint;
 mod options;
+mod pki;
 mod place;
 mod run;
 mod setup;
@@ -35,7 +41,10 @@ const VERBS: &[Verb] = &[
     Verb {
         name: "setup",
         help: "find what is missing on this machine and install it",
-        options: &[("for", "only what this verb needs: demo, test, web, lint, cross or bench")],
+        options: &[(
+            "for",
+            "only what this verb needs: demo, test, web, lint, cross, cross-armv7, image, hil, bench or fleet",
+        )],
         run: setup::run,
     },
     Verb {
@@ -66,9 +75,49 @@ const VERBS: &[Verb] = &[
     },
     Verb {
         name: "cross",
-        help: "build both programs for another processor and run them under emulation",
-        options: &[("target", "aarch64 (the default)")],
+        help: "build the programs for another processor and run them under emulation",
+        options: &[("target", "aarch64 (the default) or armv7")],
         run: cross::run,
+    },
+    Verb {
+        name: "image",
+        help: "put together the disk of a board: Debian's packages, kernel, our programs (as root)",
+        options: &[("board", "qemu-virt (the default)"), ("check!", "build it twice and compare")],
+        run: image::run,
+    },
+    Verb {
+        name: "bundle",
+        help: "build the signed update of a board (as root)",
+        options: &[
+            ("board", "qemu-virt (the default)"),
+            ("cert", "the signer's certificate (a development key signs without)"),
+            ("key", "its key: a file or a pkcs11: address"),
+            ("authority", "the certificate that signed it"),
+            ("root", "the root above that, which boards trust"),
+        ],
+        run: bundle::run,
+    },
+    Verb {
+        name: "hil",
+        help: "the tests of a whole board: flash, record, update, break, cut its power (as root for --bed qemu)",
+        options: &[
+            ("bed", "qemu (the default), or ssh://USER@HOST for a real board (hil-tests/WIRING.md)"),
+            ("only", "tests whose name contains these words (all)"),
+            ("seed", "which moments power is cut at (1)"),
+            ("cuts", "how often (4; 20 take most of an hour)"),
+            ("power", "of a real board: a command that takes \"on\" and \"off\""),
+            ("network", "the same for its network"),
+            ("console", "the file that its serial line is logged to"),
+            ("as-built!", "take the image and the bundles of the last run"),
+            ("slow!", "this machine is busy: QEMU's time goes by instructions, one emulated core"),
+        ],
+        run: hil::run,
+    },
+    Verb {
+        name: "deb",
+        help: "build a .deb of the programs for Raspberry Pi OS and Debian",
+        options: &[("target", "aarch64 (the default) or armv7")],
+        run: deb::run,
     },
     Verb {
         name: "bench",
@@ -95,6 +144,18 @@ const VERBS: &[Verb] = &[
         help: "seeded kills, hangs, exhausted memory and garbage answers of the eye while it records",
         options: &[("runs", "faults (1000)"), ("seed", "which (1)")],
         run: faults::run,
+    },
+    Verb {
+        name: "fleet",
+        help: "simulated boards and rollouts at a real hawkBit server",
+        options: &[
+            ("boards", "how many (50)"),
+            ("jar", "a server that is built; else it is built"),
+            ("source", "hawkBit's repository, an address or a folder (its own)"),
+            ("port", "port of the server (a free one)"),
+            ("serve!", "only run the server, for a board from outside"),
+        ],
+        run: fleet::run,
     },
     Verb {
         name: "fuzz",

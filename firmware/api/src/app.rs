@@ -6,6 +6,7 @@ use crate::auth::Auth;
 use crate::desk::{BoxFuture, Desk, DeskError, Export};
 use crate::error::ApiError;
 use nightjar_types::{StreamKind, Wall};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -32,6 +33,7 @@ pub(crate) struct App {
     clock: Arc<dyn Fn() -> Wall + Send + Sync>,
     pub(crate) device: String,
     pub(crate) version: String,
+    pub(crate) update_agent: PathBuf,
     pub(crate) viewers: Arc<Semaphore>,
     pub(crate) exports: Arc<Semaphore>,
     pub(crate) readers: Arc<Semaphore>,
@@ -49,6 +51,7 @@ impl App {
             clock: web.clock,
             device: web.options.device,
             version: web.options.version,
+            update_agent: web.options.update_agent,
             viewers: Arc::new(Semaphore::new(MAX_VIEWERS)),
             exports: Arc::new(Semaphore::new(MAX_EXPORTS)),
             readers: Arc::new(Semaphore::new(MAX_READERS)),

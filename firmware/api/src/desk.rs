@@ -2,10 +2,12 @@
 
 use crate::alarms::{PushForm, PushView};
 use crate::night::{JobView, NightForm, NightView};
-use crate::rules::{Rehearsal, RulesText};
+use crate::rules::{Draft, Rehearsal, RulesText};
+use crate::sight::SightView;
 use crate::storage::{ClockView, HoldForm, HoldView, HoldsView, StorageView};
 use bytes::Bytes;
 pub use futures_util::future::BoxFuture;
+use nightjar_types::gate::GateReport;
 pub use nightjar_types::live::LiveMessage;
 use nightjar_types::status::{
     ArmView, CameraStatus, Coverage, EventView, Health, InputStatus, OutputStatus, RuleView, Update,
@@ -32,12 +34,16 @@ pub trait Desk: Send + Sync + 'static {
     fn rules(&self) -> Vec<RuleView>;
     /// The rules as they are written.
     fn rules_text(&self) -> BoxFuture<'_, Result<RulesText, DeskError>>;
-    /// Runs other rules over what was seen and heard in the last hours. Moves nothing.
-    fn rehearse(&self, text: String, hours: u32) -> BoxFuture<'_, Result<Rehearsal, DeskError>>;
-    /// Puts other rules in force, or with `None` those of the configuration: the recorder starts again with them soon after.
-    fn save_rules(&self, text: Option<String>) -> BoxFuture<'_, Result<(), DeskError>>;
+    /// What counts in a camera's picture, as it is written.
+    fn sight(&self, camera: &str) -> BoxFuture<'_, Result<SightView, DeskError>>;
+    /// Runs a draft over what was seen and heard in the last hours. Moves nothing.
+    fn rehearse(&self, draft: Draft, hours: u32) -> BoxFuture<'_, Result<Rehearsal, DeskError>>;
+    /// Puts a draft in force: the recorder starts again with it soon after.
+    fn save(&self, draft: Draft) -> BoxFuture<'_, Result<(), DeskError>>;
     /// The whole device.
     fn health(&self) -> Health;
+    /// How all is, for programs of this board; with `since`, also what footage is missing from then on.
+    fn gate(&self, since: Option<Wall>) -> BoxFuture<'_, Result<GateReport, DeskError>>;
     /// All that changes from now on. A reader that lags loses the oldest and is told so by the channel.
     fn updates(&self) -> broadcast::Receiver<Update>;
     /// Begins a live feed; dropping it ends it. The web asks for `Sub` only of a camera that has a sub stream.

@@ -100,6 +100,9 @@ pub(crate) enum ApiError {
     /// It took too long: 504.
     #[error("{0} took too long; try again")]
     TimedOut(&'static str),
+    /// Nobody updates this board: 503.
+    #[error("{0}")]
+    NoAgent(String),
     /// The state folder does not take it: 500.
     #[error("the recorder cannot store this: {0}")]
     State(String),
@@ -120,7 +123,7 @@ impl ApiError {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Full(_) | Self::NoAgent(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::State(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Desk(error) => match error {

@@ -5,6 +5,7 @@ use crate::auth::{COOKIE, How, SESSION_S, Who};
 use crate::error::ApiError;
 use crate::routes::Least;
 use crate::serve::Peer;
+use crate::update;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
@@ -106,7 +107,9 @@ pub(crate) fn set_cookie(value: &str, tls: bool) -> HeaderValue {
 pub(crate) async fn outer(request: Request, next: Next) -> Response {
     const CSP: &str = "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self'; \
                        style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
-    let mut answer = match tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await {
+    // a bundle comes in whole before anything can be said about it
+    let within = if request.uri().path() == update::BUNDLE { update::BUNDLE_WITHIN } else { ANSWER_WITHIN };
+    let mut answer = match tokio::time::timeout(within, next.run(request)).await {
         Ok(answer) => answer,
         Err(_) => ApiError::TimedOut("the answer").into_response(),
     };

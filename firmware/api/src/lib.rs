@@ -9,6 +9,7 @@ mod arm;
 mod asked;
 mod audit;
 mod auth;
+mod board;
 pub mod desk;
 mod error;
 mod gate;
@@ -22,17 +23,20 @@ mod routes;
 mod rules;
 mod serve;
 mod session;
+mod sight;
 mod sse;
 mod stall;
 mod state_file;
 mod storage;
 mod tls;
+mod update;
 mod video;
 mod views;
 
 pub use alarms::{PushForm, PushKeys, PushView};
 pub use audit::{Audit, AuditView, Verified, verify as verify_audit};
 pub use auth::{Auth, Role, SetupCode, mint_token};
+pub use board::bind as bind_board;
 pub use desk::{
     Desk, DeskError, DeviceKeyView, EventQuery, Export, ExportQuery, Form, LiveFeed, LiveMessage,
 };
@@ -42,8 +46,9 @@ pub use page::page_size;
 #[doc(hidden)]
 pub use range::{Asked, Portion, decide};
 pub use routes::{Least, ROUTES, Route};
-pub use rules::{MoveView, Rehearsal, RulesText};
+pub use rules::{Draft, MoveView, Rehearsal, RulesText};
 pub use serve::{Server, bind, serve};
+pub use sight::SightView;
 pub use storage::{
     BudgetView, CLOCK_RANGE_MS, CardView, ChangeView, ClockView, ForecastView, HoldForm, HoldView, HoldsView,
     LifeView, StorageView, StreamForecast, WearView,
@@ -51,6 +56,7 @@ pub use storage::{
 
 use nightjar_types::Wall;
 use std::net::IpAddr;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -87,6 +93,8 @@ pub struct Options {
     pub names: Vec<String>,
     /// Addresses for the certificate, beside loopback and the one listened on.
     pub ips: Vec<IpAddr>,
+    /// Socket of the update agent.
+    pub update_agent: PathBuf,
 }
 
 /// All that a server needs.
@@ -101,4 +109,6 @@ pub struct Web {
     pub audit: Audit,
     /// The wall clock.
     pub clock: Clock,
+    /// Where programs of this board ask; `None`: nobody does.
+    pub board: Option<UnixListener>,
 }

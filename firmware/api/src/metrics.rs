@@ -101,7 +101,7 @@ impl Page {
             let is_so = ease.as_str() == eye.ease;
             self.row("eye_ease", &[("level", ease.as_str())], u8::from(is_so));
         }
-        let help = "From a picture's arrival to its detections at the rules, over the newest looks.";
+        let help = "From a picture's arrival to its detections at the rules, over the newest looks; relay: until its relay moved.";
         self.head("eye_latency_seconds", "summary", help);
         for stage in &eye.latency {
             for (quantile, ms) in [("0.5", stage.p50_ms), ("0.99", stage.p99_ms)] {

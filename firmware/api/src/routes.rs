@@ -4,7 +4,10 @@
 use crate::app::App;
 use crate::error::ApiError;
 use crate::gate::{Gate, gate, outer};
-use crate::{Role, alarms, arm, hls, live, metrics, night, page, rules, session, sse, storage, video, views};
+use crate::{
+    Role, alarms, arm, hls, live, metrics, night, page, rules, session, sight, sse, storage, update, video,
+    views,
+};
 use axum::Router;
 use axum::extract::Request;
 use axum::handler::Handler;
@@ -64,6 +67,7 @@ impl Route {
 
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
+const PUT: Method = Method::PUT;
 const DELETE: Method = Method::DELETE;
 use Least::{Admin, Open, Operator, Viewer};
 
@@ -94,6 +98,9 @@ pub static ROUTES: &[Route] = rows! {
     GET  "/api/v1/cameras/{id}/timelapse.mp4"    Viewer   video::timelapse;
     GET  "/api/v1/cameras/{id}/still.jpg"        Viewer   views::still;
     POST "/api/v1/cameras/{id}/eye/release"      Operator views::release_camera;
+    GET  "/api/v1/cameras/{id}/sight"            Operator sight::sight;
+    POST "/api/v1/cameras/{id}/sight"            Admin    sight::save;
+    POST "/api/v1/cameras/{id}/sight/rehearse"   Operator sight::rehearse;
     GET  "/api/v1/events"                        Viewer   views::events;
     GET  "/api/v1/events/{id}"                   Viewer   views::event;
     GET  "/api/v1/events/{id}/snapshot.jpg"      Viewer   views::event_snapshot;
@@ -122,6 +129,12 @@ pub static ROUTES: &[Route] = rows! {
     DELETE "/api/v1/night/{id}"                  Operator night::drop_job;
     POST "/api/v1/clock"                         Admin    storage::set_clock;
     GET  "/api/v1/audit"                         Admin    views::audit;
+    GET  "/api/v1/update/status"                 Admin    update::status;
+    GET  "/api/v1/update/history"                Admin    update::history;
+    POST "/api/v1/update/install"                Admin    update::install;
+    PUT  "/api/v1/update/bundle"                 Admin    update::bundle;
+    POST "/api/v1/update/cancel"                 Admin    update::cancel;
+    POST "/api/v1/update/reboot"                 Admin    update::reboot;
     GET  "/api/v1/device-key"                    Viewer   views::device_key;
     GET  "/api/v1/health"                        Viewer   views::health;
     GET  "/api/v1/updates"                       Viewer   sse::updates;
@@ -134,7 +147,8 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
     let behind = |least| from_fn_with_state(Gate { app: Arc::clone(app), least }, gate);
     let mut router = Router::new();
     for route in ROUTES {
-        let filter = MethodFilter::try_from(route.method.clone()).expect("GET, POST and DELETE are filters");
+        let filter =
+            MethodFilter::try_from(route.method.clone()).expect("GET, POST, PUT and DELETE are filters");
         router = router.route(route.path, (route.bind)(filter).layer(behind(route.least)));
     }
     router

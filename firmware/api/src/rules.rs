@@ -1,4 +1,4 @@
-//! The rules as text → JSON; trying other rules on what happened, and putting them in force, audited with who did it.
+//! The rules as text → JSON; trying a draft on what happened, and putting one in force, audited with who did it.
 
 use crate::app::{App, within};
 use crate::asked::Sent;
@@ -7,6 +7,7 @@ use crate::error::ApiError;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
+use nightjar_types::config::Sight;
 use nightjar_types::status::RuleView;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -23,7 +24,21 @@ pub struct RulesText {
     pub is_own: bool,
 }
 
-/// What other rules are and would have done.
+/// What somebody wants in place of a part of the configuration. `None` in it: what the configuration says again.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Draft {
+    /// `[[rule]]` tables in TOML.
+    Rules(Option<String>),
+    /// What counts in a camera's picture.
+    Sight {
+        /// The camera.
+        camera: String,
+        /// Its masks, lines, zones, classes and limits.
+        sight: Option<Sight>,
+    },
+}
+
+/// What the rules are under a draft, and would have done.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Rehearsal {
     /// The rules, in sentences; none of them has fired.
@@ -76,10 +91,7 @@ pub(crate) async fn rehearse(
     State(app): Shared,
     Sent(form): Sent<TryForm>,
 ) -> Result<Json<Rehearsal>, ApiError> {
-    if !(1..=MAX_HOURS).contains(&form.hours) {
-        return Err(ApiError::BadRequest(format!("body: hours is 1 to {MAX_HOURS}, not {}", form.hours)));
-    }
-    Ok(Json(within("the rehearsal", app.desk.rehearse(form.text, form.hours)).await?))
+    attempt(&app, Draft::Rules(Some(form.text)), form.hours).await
 }
 
 /// Answers before the recorder starts again with them.
@@ -88,9 +100,26 @@ pub(crate) async fn save(
     Extension(who): Extension<Who>,
     Sent(form): Sent<SaveForm>,
 ) -> Result<StatusCode, ApiError> {
-    let who = who.to_string();
     let what = if form.text.is_some() { "other rules" } else { "the rules of the configuration" };
-    let saved = within("the rules", app.desk.save_rules(form.text)).await;
+    put_in_force(&app, &who, what, Draft::Rules(form.text)).await
+}
+
+/// Runs a draft over the last hours.
+pub(crate) async fn attempt(app: &App, draft: Draft, hours: u32) -> Result<Json<Rehearsal>, ApiError> {
+    if !(1..=MAX_HOURS).contains(&hours) {
+        return Err(ApiError::BadRequest(format!("body: hours is 1 to {MAX_HOURS}, not {hours}")));
+    }
+    Ok(Json(within("the rehearsal", app.desk.rehearse(draft, hours)).await?))
+}
+
+/// Saves a draft on behalf of `who`; `what` says in the audit what it is.
+pub(crate) async fn put_in_force(
+    app: &App,
+    who: &Who,
+    what: &str,
+    draft: Draft,
+) -> Result<StatusCode, ApiError> {
+    let (who, saved) = (who.to_string(), within("the saving", app.desk.save(draft)).await);
     match &saved {
         Ok(()) => {
             app.audit.record(&who, &format!("put {what} in force; the recorder starts again with them"))

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::error::OpenError;
 use crate::stall::Impatient;
 use crate::tls::Tls;
-use crate::{TlsMode, Web, routes};
+use crate::{TlsMode, Web, board, routes};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode, header};
@@ -21,7 +21,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep, timeout};
@@ -30,6 +30,8 @@ use tower_service::Service;
 
 /// Connections at once.
 const MAX_CONNECTIONS: u32 = 128;
+/// Programs of this board that ask at once.
+const MAX_PROGRAMS: usize = 4;
 /// For a request's head; also how long a connection may lie idle.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
 /// For the first byte and the TLS handshake.
@@ -67,11 +69,12 @@ pub struct Server {
     router: Router,
     tls: Option<Arc<Tls>>,
     ca: Option<PathBuf>,
+    board: Option<std::os::unix::net::UnixListener>,
 }
 
 impl Server {
     /// Prepares. Reads and writes the state folder; needs no runtime.
-    pub fn open(listener: std::net::TcpListener, web: Web) -> Result<Self, OpenError> {
+    pub fn open(listener: std::net::TcpListener, mut web: Web) -> Result<Self, OpenError> {
         let listen = |source| OpenError::Listen { addr: SocketAddr::from(([0, 0, 0, 0], 0)), source };
         let addr = listener.local_addr().map_err(listen)?;
         listener.set_nonblocking(true).map_err(|source| OpenError::Listen { addr, source })?;
@@ -86,9 +89,10 @@ impl Server {
         ips.push(addr.ip());
         let tls = wanted.then(|| Tls::open(&options.state_dir, &options.names, &ips, now)).transpose()?;
         let ca = tls.is_some().then(|| options.state_dir.join("tls/ca.pem"));
+        let board = web.board.take();
         let app = Arc::new(App::new(web));
         let router = routes::router(&app);
-        Ok(Self { listener, addr, app, router, tls: tls.map(Arc::new), ca })
+        Ok(Self { listener, addr, app, router, tls: tls.map(Arc::new), ca, board })
     }
 
     /// Where it listens, with the port that was taken.
@@ -108,10 +112,13 @@ impl Server {
 
     /// Serves until `shutdown` is ready, then ends every connection within five seconds.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), OpenError> {
-        let addr = self.addr;
+        let (addr, page) = (self.addr, board::page(self.scheme(), self.addr));
         let listener =
             TcpListener::from_std(self.listener).map_err(|source| OpenError::Listen { addr, source })?;
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
+        let board = self.board.map(UnixListener::from_std).transpose();
+        let board = board.map_err(|source| OpenError::Listen { addr, source })?;
+        let (programs, at_board) = (Arc::new(Semaphore::new(MAX_PROGRAMS)), board::router(&self.app, page));
         let mut tasks = JoinSet::new();
         let mut shutdown = pin!(shutdown);
         let mut renew = interval(RENEW_EVERY);
@@ -120,6 +127,11 @@ impl Server {
                 () = &mut shutdown => break,
                 Some(_) = tasks.join_next() => {}
                 _ = renew.tick() => if let Some(tls) = &self.tls { renewed(tls, &self.app).await },
+                (stream, place) = program(board.as_ref(), &programs) => {
+                    let io = Impatient::new(stream, WRITE_WITHIN, place);
+                    let peer = Peer { addr, tls: false };
+                    tasks.spawn(talk(io, Arc::clone(&self.app), Answers::Routes(at_board.clone(), peer)));
+                }
                 accepted = listener.accept() => match accepted {
                     Ok((stream, peer)) => match Arc::clone(&places).try_acquire_owned() {
                         Ok(place) => {
@@ -157,6 +169,24 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), OpenError> {
     Server::open(listener, web)?.run(shutdown).await
+}
+
+/// A program of this board that has a place; never, when none may come.
+async fn program(
+    board: Option<&UnixListener>,
+    places: &Arc<Semaphore>,
+) -> (UnixStream, OwnedSemaphorePermit) {
+    let Some(board) = board else { return std::future::pending().await };
+    let place = Arc::clone(places).acquire_owned().await.expect("the semaphore is never closed");
+    loop {
+        match board.accept().await {
+            Ok((stream, _)) => return (stream, place),
+            Err(error) => {
+                tracing::warn!(%error, "web: a program of this board cannot be heard");
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
 }
 
 async fn renewed(tls: &Arc<Tls>, app: &App) {

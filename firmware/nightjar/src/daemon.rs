@@ -9,7 +9,7 @@ use crate::journal::Journal;
 use crate::names::{self, Names};
 use crate::night::{Night, Parts, Worker};
 use crate::outputs::{self, Outputs};
-use crate::own_rules::OwnRules;
+use crate::own::Own;
 use crate::stage::{Books, Seen, Shown, Stage};
 use crate::updates::Updates;
 use crate::{console, heat, keeping, load, measuring, power, relays, reload, supervisor};
@@ -40,13 +40,13 @@ const COMMAND_QUEUE: usize = 16;
 pub(crate) enum End {
     /// It was told to.
     Stop,
-    /// Other rules are in force: it is to start again.
+    /// Other rules, zones or limits are in force: it is to start again.
     Again,
     /// The mains has been gone for too long.
     PowerOff,
 }
 
-/// Runs until SIGTERM, SIGINT or other rules. On SIGHUP `file`, where the configuration came from, is read again.
+/// Runs until SIGTERM, SIGINT, or other rules, zones or limits. On SIGHUP `file`, where the configuration came from, is read again.
 pub(crate) fn run(config: Config, file: Option<PathBuf>) -> anyhow::Result<End> {
     // The right to set the clock, where there is one, is the recorder's: the eye is not to inherit it. A kernel that knows
     // no such set has none.
@@ -157,7 +157,7 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<End> {
         gauges: gauges.clone(),
         clips: Default::default(),
         night,
-        own_rules: OwnRules { config: file.clone(), state_dir: state_dir.clone() },
+        own: Own { config: file.clone(), state_dir: state_dir.clone() },
         again: again.clone(),
         world,
         book,
@@ -173,8 +173,10 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<End> {
         },
         names: vec![config.device.name.clone(), format!("{}.local", config.device.name)],
         ips: vec![console::lan_ip()],
+        update_agent: config.device.update_agent.clone().into(),
     };
-    let web = Web { options, desk, auth: Arc::new(auth), audit: audit.clone(), clock: wall };
+    let board = nightjar_api::bind_board(Path::new(&config.device.socket));
+    let web = Web { options, desk, auth: Arc::new(auth), audit: audit.clone(), clock: wall, board };
     let server = Server::open(listener, web)?;
     let address = console::address(server.scheme(), server.addr());
 
@@ -247,7 +249,7 @@ impl Signals {
     }
 }
 
-/// Until a signal to end comes, other rules do, the mains is gone for too long, or the web server fails.
+/// Until a signal to end comes, other rules, zones or limits do, the mains is gone for too long, or the web server fails.
 async fn wait_for_end(
     Signals { mut term, mut int, mut hup }: Signals,
     mut web: JoinHandle<Result<(), nightjar_api::OpenError>>,

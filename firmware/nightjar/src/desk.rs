@@ -5,15 +5,15 @@ use crate::health::Gauges;
 use crate::keeping;
 use crate::names::StreamName;
 use crate::night::Night;
-use crate::own_rules::OwnRules;
+use crate::own::Own;
 use crate::stage::{Command, Shown, view};
 use crate::tampering;
 use crate::updates::Updates;
 use bytes::Bytes;
 use nightjar_api::desk::BoxFuture;
 use nightjar_api::{
-    ClockView, Desk, DeskError, DeviceKeyView, EventQuery, Export, ExportQuery, HoldForm, HoldView,
-    HoldsView, JobView, LiveFeed, NightForm, NightView, PushForm, PushView, Rehearsal, RulesText,
+    ClockView, Desk, DeskError, DeviceKeyView, Draft, EventQuery, Export, ExportQuery, HoldForm, HoldView,
+    HoldsView, JobView, LiveFeed, NightForm, NightView, PushForm, PushView, Rehearsal, RulesText, SightView,
     StorageView,
 };
 use nightjar_io::alarm::{Book, BookError, World};
@@ -24,6 +24,7 @@ use nightjar_io::storage::{Library, StorageError, StreamId};
 use nightjar_record::evidence;
 use nightjar_rules::{Ask, OutputIx};
 use nightjar_types::config::Config;
+use nightjar_types::gate::GateReport;
 use nightjar_types::status::*;
 use nightjar_types::world::{AlarmView, Told};
 use nightjar_types::{EventId, StreamKind, Wall};
@@ -44,7 +45,7 @@ pub(crate) struct Counter {
     pub(crate) gauges: Arc<Gauges>,
     pub(crate) clips: Clips,
     pub(crate) night: Arc<Night>,
-    pub(crate) own_rules: OwnRules,
+    pub(crate) own: Own,
     /// Has the recorder start again.
     pub(crate) again: Arc<Notify>,
     pub(crate) world: World,
@@ -107,17 +108,27 @@ impl Desk for Counter {
     }
 
     fn rules_text(&self) -> BoxFuture<'_, Result<RulesText, DeskError>> {
-        self.ask_rules(|rules| rules.text())
+        self.ask_own(Own::rules)
     }
 
-    fn rehearse(&self, text: String, hours: u32) -> BoxFuture<'_, Result<Rehearsal, DeskError>> {
-        self.ask_rules(move |rules| rules.rehearse(&text, hours))
+    fn sight(&self, camera: &str) -> BoxFuture<'_, Result<SightView, DeskError>> {
+        let (known, camera) = (self.stream(camera, StreamKind::Main), camera.to_string());
+        let asked = self.ask_own(move |own| own.sight(&camera));
+        Box::pin(async move { known.map(|_| asked)?.await })
     }
 
-    fn save_rules(&self, text: Option<String>) -> BoxFuture<'_, Result<(), DeskError>> {
-        let saved = self.ask_rules(move |rules| rules.save(text.as_deref()));
+    fn rehearse(&self, draft: Draft, hours: u32) -> BoxFuture<'_, Result<Rehearsal, DeskError>> {
+        let known = self.known(&draft);
+        let asked = self.ask_own(move |own| own.rehearse(&draft, hours));
+        Box::pin(async move { known.map(|()| asked)?.await })
+    }
+
+    fn save(&self, draft: Draft) -> BoxFuture<'_, Result<(), DeskError>> {
+        let known = self.known(&draft);
+        let saved = self.ask_own(move |own| own.save(&draft));
         Box::pin(async move {
-            saved.await?.map_err(|e| DeskError::Storage(format!("rules.toml: {e}")))?;
+            let saved = known.map(|()| saved)?.await?;
+            saved.map_err(|e| DeskError::Storage(format!("the state folder: {e}")))?;
             self.again.notify_one();
             Ok(())
         })
@@ -125,6 +136,14 @@ impl Desk for Counter {
 
     fn health(&self) -> Health {
         self.gauges.health()
+    }
+
+    fn gate(&self, since: Option<Wall>) -> BoxFuture<'_, Result<GateReport, DeskError>> {
+        let gauges = self.gauges.clone();
+        Box::pin(async move {
+            let looked = tokio::task::spawn_blocking(move || gauges.gate(since)).await;
+            looked.map_err(|e| DeskError::Storage(e.to_string()))
+        })
     }
 
     fn updates(&self) -> broadcast::Receiver<Update> {
@@ -352,18 +371,26 @@ fn stopping() -> DeskError {
 }
 
 impl Counter {
-    /// Asks about the rules off the async threads; what is wrong with them is for the person who wrote them.
-    fn ask_rules<T: Send + 'static>(
+    /// Asks about the configuration off the async threads; what is wrong with a draft is for the person who made it.
+    fn ask_own<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&OwnRules) -> anyhow::Result<T> + Send + 'static,
+        question: impl FnOnce(&Own) -> anyhow::Result<T> + Send + 'static,
     ) -> BoxFuture<'_, Result<T, DeskError>> {
-        let rules = self.own_rules.clone();
+        let own = self.own.clone();
         Box::pin(async move {
-            let asked = tokio::task::spawn_blocking(move || question(&rules)).await;
+            let asked = tokio::task::spawn_blocking(move || question(&own)).await;
             asked
                 .map_err(|e| DeskError::Storage(e.to_string()))?
                 .map_err(|e| DeskError::Refused(format!("{e:#}")))
         })
+    }
+
+    /// A draft is for a camera that there is.
+    fn known(&self, draft: &Draft) -> Result<(), DeskError> {
+        match draft {
+            Draft::Rules(_) => Ok(()),
+            Draft::Sight { camera, .. } => self.stream(camera, StreamKind::Main).map(drop),
+        }
     }
 
     async fn command(&self, command: Command) -> Result<(), DeskError> {

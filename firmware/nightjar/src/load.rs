@@ -2,32 +2,39 @@
 
 use crate::arming::LocalTime;
 use crate::compile::compile;
-use crate::{outputs, own_rules};
+use crate::{outputs, own};
 use anyhow::{Context, bail};
 use nightjar_board::Board;
 use nightjar_io::alarm::{self, Alarm, Book, Opening, Pictures};
 use nightjar_io::device_key::DeviceKey;
 use nightjar_io::source::Login;
 use nightjar_io::storage::{Options, StorageError, StreamPlan};
-use nightjar_types::config::{Camera, Config, Password};
+use nightjar_types::config::{Camera, Config, Password, Written};
 use nightjar_types::{Secret, StreamKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The configuration in `file`, or the built-in defaults; with the rules that were written on the page, if any.
+/// The configuration in `file`, or the built-in defaults; with what was saved on the page in place of parts of it.
 pub(crate) fn config(file: Option<&Path>) -> anyhow::Result<Config> {
     let Some(file) = file else { return Ok(Config::default()) };
     let text =
         std::fs::read_to_string(file).with_context(|| format!("{}: cannot be read", file.display()))?;
-    own_rules::read(&text, &file.display().to_string())
+    own::read(&text, &file.display().to_string())
 }
 
 /// Folder for users, keys and audit.
 pub(crate) fn state_dir(config: &Config) -> PathBuf {
-    match &config.device.state_dir {
-        Some(dir) => PathBuf::from(dir),
-        None => Path::new(&config.storage.path).join(".nightjar/state"),
-    }
+    state_folder(config.device.state_dir.as_deref(), &config.storage.path)
+}
+
+/// The same, of a configuration that is not checked yet.
+pub(crate) fn state_dir_of(written: &Written) -> PathBuf {
+    let (state_dir, storage) = written.folders();
+    state_folder(state_dir, storage)
+}
+
+fn state_folder(state_dir: Option<&str>, storage: &str) -> PathBuf {
+    state_dir.map_or_else(|| Path::new(storage).join(".nightjar/state"), PathBuf::from)
 }
 
 /// The storage as configured.
@@ -62,12 +69,30 @@ pub(crate) fn storage(config: &Config) -> anyhow::Result<Options> {
     })
 }
 
-/// Tries everything that a start would refuse in a configuration without opening anything. Gives back what to take care of.
+/// Tries everything that a start would refuse in a configuration, reads the files that it names and opens nothing else. Gives back
+/// what to take care of.
 pub(crate) fn tried(config: &Config) -> anyhow::Result<Vec<String>> {
     compile(config)?;
     let care = outputs::at_boot(config, &board(config)?)?;
     LocalTime::of(config)?;
-    Ok(care)
+    let faults = faults_of_files(config);
+    if faults.is_empty() { Ok(care) } else { bail!(faults.join("\n")) }
+}
+
+/// Files with passwords, keys, tokens and certificates that a start would ask for in vain, each with its key and the mend.
+fn faults_of_files(config: &Config) -> Vec<String> {
+    let mut faults: Vec<String> =
+        config.cameras.iter().filter_map(|camera| login(camera).err()).map(|e| format!("{e:#}")).collect();
+    let reveal = |what: &str, password: &Password| secret(what, password).map_err(|e| format!("{e:#}"));
+    let pictures: Pictures = Arc::new(|_| Box::pin(async { None }));
+    faults.extend(alarm::faults(&Opening {
+        config,
+        reveal: &reveal,
+        pictures,
+        book: None,
+        deadline: alarm::DEADLINE,
+    }));
+    faults
 }
 
 /// The board: as configured, or the one that this is.
@@ -94,9 +119,13 @@ pub(crate) fn secret(what: &str, secret: &Password) -> anyhow::Result<Secret<Str
     match secret {
         Password::Inline(secret) => Ok(secret.clone()),
         Password::File(file) => {
-            let text = std::fs::read_to_string(file)
-                .with_context(|| format!("{what}_file {file}: cannot be read"))?;
-            Ok(Secret::new(text.trim_end_matches(['\r', '\n']).to_string()))
+            let text = std::fs::read_to_string(file);
+            let text = text.map_err(|e| anyhow::anyhow!("{what}_file {file}: {}", alarm::unreadable(&e)))?;
+            let text = text.trim_end_matches(['\r', '\n']);
+            if text.is_empty() {
+                bail!("{what}_file {file}: it is empty; write the secret into it");
+            }
+            Ok(Secret::new(text.to_string()))
         }
     }
 }
@@ -144,5 +173,97 @@ mod tests {
         let live: String = SHIPPED.lines().map(line).collect();
         let config = Config::from_toml(&live, "nightjar.toml").unwrap();
         assert_eq!((config.cameras.len(), config.outputs.len(), config.rules.len()), (1, 2, 2));
+    }
+
+    /// One file that is missing for each key that names a secret or a certificate.
+    const WORLD: &str = r#"
+        [[camera]]
+        id = "front"
+        main = "rtsp://192.168.1.9/main"
+        username = "me"
+        password_file = "DIR/camera"
+        [mqtt]
+        broker = "mqtts://192.168.1.5"
+        username = "me"
+        password_file = "DIR/mqtt"
+        ca_file = "DIR/mqtt.pem"
+        [[webhook]]
+        id = "barn"
+        url = "https://example.org/hook"
+        key_file = "DIR/hook"
+        ca_file = "DIR/hook.pem"
+        [ntfy]
+        url = "https://ntfy.sh/barn-4711"
+        token_file = "DIR/ntfy"
+        ca_file = "DIR/ntfy.pem"
+        [email]
+        server = "smtps://mail.example.org"
+        username = "me"
+        password_file = "DIR/email"
+        ca_file = "DIR/email.pem"
+        from = "barn@example.org"
+        to = ["me@example.org"]
+        [push]
+        contact = "mailto:me@example.org"
+        ca_file = "DIR/push.pem"
+    "#;
+
+    fn said(config: &Config) -> String {
+        tried(config).map_or_else(|e| format!("{e:#}"), |care| care.join("\n"))
+    }
+
+    #[test]
+    fn every_file_of_a_secret_or_a_certificate_is_opened_and_named_with_its_key_and_the_mend() {
+        let dir = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        let config =
+            Config::from_toml(&WORLD.replace("DIR", &dir.path().display().to_string()), "x").unwrap();
+        let ca = rcgen::generate_simple_self_signed(["broker".to_string()]).unwrap().cert.pem();
+        let secrets = [
+            ("camera", "camera \"front\": password_file"),
+            ("mqtt", "[mqtt] password_file"),
+            ("hook", "webhook \"barn\": key_file"),
+            ("ntfy", "[ntfy] token_file"),
+            ("email", "[email] password_file"),
+        ];
+        let certificates = [
+            ("mqtt.pem", "[mqtt]: ca_file"),
+            ("hook.pem", "webhook \"barn\": ca_file"),
+            ("ntfy.pem", "[ntfy]: ca_file"),
+            ("email.pem", "[email]: ca_file"),
+            ("push.pem", "[push]: ca_file"),
+        ];
+        let fill = || {
+            secrets.iter().for_each(|(name, _)| put(name, "hunter2\n"));
+            certificates.iter().for_each(|(name, _)| put(name, &ca));
+        };
+        fill();
+        assert_eq!(said(&config), "", "all are there");
+        for (name, key) in secrets.iter().chain(&certificates) {
+            let path = dir.path().join(name);
+            std::fs::remove_file(&path).unwrap();
+            let words = said(&config);
+            assert!(words.starts_with(&format!("{key} {}: cannot be read: ", path.display())), "{words}");
+            assert!(
+                words.ends_with("; create it, or correct the key") && !words.contains("hunter2"),
+                "{words}"
+            );
+            std::fs::create_dir(&path).unwrap();
+            assert!(said(&config).ends_with("; it must be a file that can be read"), "{}", said(&config));
+            std::fs::remove_dir(&path).unwrap();
+            put(name, "\n");
+            let mend = if name.ends_with(".pem") {
+                "there is no certificate in it"
+            } else {
+                "write the secret into it"
+            };
+            assert!(said(&config).contains(mend), "{}", said(&config));
+            fill();
+        }
+        for (name, _) in &secrets {
+            std::fs::remove_file(dir.path().join(name)).unwrap();
+        }
+        assert_eq!(said(&config).lines().count(), secrets.len(), "all at once: {}", said(&config));
+        assert!(alarm::unreadable(&std::io::ErrorKind::PermissionDenied.into()).contains("make it readable"));
     }
 }

@@ -9,6 +9,7 @@ mod console;
 mod daemon;
 mod desk;
 mod forecast;
+mod gate;
 mod health;
 mod heat;
 mod isolation;
@@ -20,13 +21,14 @@ mod measuring;
 mod names;
 mod night;
 mod outputs;
-mod own_rules;
+mod own;
 mod pace;
 mod power;
 mod problems;
 mod rehearse;
 mod relays;
 mod reload;
+mod resight;
 #[cfg(test)]
 mod seed;
 mod sight;
@@ -72,7 +74,8 @@ fn run(args: cli::Args) -> anyhow::Result<bool> {
         }
         cli::Verb::Config { what: cli::ConfigVerb::Check { file } } => {
             let config = load::config(Some(&file))?;
-            for words in load::tried(&config).with_context(|| file.display().to_string())? {
+            let care = load::tried(&config).with_context(|| file.display().to_string())?;
+            for words in own::in_place(&config)?.into_iter().chain(care) {
                 println!("{}: take care: {words}", file.display());
             }
             println!("{}: good: {}", file.display(), console::summary(&config));

@@ -9,7 +9,8 @@ use anyhow::Context;
 use nightjar_api::Audit;
 use nightjar_board::{Board, Line, Pull as Resistor, Wiring};
 use nightjar_io::clock;
-use nightjar_rules::{Answer, Ask, Bank, Limits, MAX_RELAYS, Micros, Order, OutputIx, What};
+use nightjar_rules::{Answer, Ask, Bank, Cause, Limits, MAX_RELAYS, Micros, Order, OutputIx, What};
+use nightjar_types::Mono;
 use nightjar_types::config::{Config, Pull};
 use nightjar_types::status::{OutputStatus, Update};
 use std::collections::VecDeque;
@@ -41,6 +42,8 @@ pub(crate) struct Outputs {
     names: Names,
     /// Of the requests of people that are not answered yet, in order.
     asked: VecDeque<Asker>,
+    /// By output: when the picture arrived for which a rule asked and that is not answered yet.
+    pictures: Vec<Option<Mono>>,
     beaten: Option<Micros>,
     unanswered: u32,
 }
@@ -84,6 +87,7 @@ impl Outputs {
             audit,
             names: Names::new(config),
             asked: VecDeque::new(),
+            pictures: vec![None; config.outputs.len()],
             beaten: None,
             unanswered: 0,
         })
@@ -108,8 +112,11 @@ impl Outputs {
         self.unanswered = if link.beat() { self.unanswered + 1 } else { 0 };
     }
 
-    /// A rule asks.
-    pub(crate) fn ask(&mut self, ask: Ask) {
+    /// A rule asks; `picture`: when that arrived for which it does.
+    pub(crate) fn ask(&mut self, ask: Ask, picture: Option<Mono>) {
+        if let Some(of) = self.pictures.get_mut(usize::from(ask.output().0)) {
+            *of = picture;
+        }
         if !self.link.as_mut().is_some_and(|link| link.ask(ask)) {
             let name = self.name(ask.output());
             self.audit.record("nightjar", &format!("output {name} was not asked: nobody keeps the relays"));
@@ -129,6 +136,12 @@ impl Outputs {
         } else {
             let _ = answer.send(Err("the relays do not answer; they are started again".into()));
         }
+    }
+
+    /// When the picture arrived for which a rule just moved an output. What moves later, after its answer, is late by intent.
+    pub(crate) fn picture(&self, moved: &Moved) -> Option<Mono> {
+        let asked = matches!(moved.cause, Cause::Rule(_));
+        self.pictures.get(usize::from(moved.output.0)).copied().flatten().filter(|_| asked)
     }
 
     /// What the keeper says next. Safe to drop while it waits.
@@ -224,6 +237,9 @@ impl Outputs {
     }
 
     fn answered(&mut self, ask: Ask, answer: Answer, why: impl Fn(u8) -> String) {
+        if let Some(of) = self.pictures.get_mut(usize::from(ask.output().0)) {
+            *of = None;
+        }
         let refused = match answer {
             Answer::Busy => "it is driven by a rule right now; wait until it is at rest".into(),
             Answer::Refused => "the recorder is stopping".into(),

@@ -5,7 +5,7 @@ use crate::arming::LocalTime;
 use crate::compile::{Compiled, RULES, WATCHES, compile};
 use crate::journal::{self, Person, Record, SeenThing, What};
 use crate::names::Names;
-use crate::{load, outputs, relays};
+use crate::{load, outputs, own, relays};
 use anyhow::{Context, bail};
 use nightjar_io::clock;
 use nightjar_rules::{
@@ -57,10 +57,8 @@ pub(crate) fn run(config: &Path, rules: &Path, from: Option<&str>, to: Option<&s
     let read = |path: &Path| {
         std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))
     };
-    let new = Config::with_rules_of(
-        (&read(config)?, &config.display().to_string()),
-        (&read(rules)?, &rules.display().to_string()),
-    )?;
+    let others = (read(rules)?, rules.display().to_string());
+    let new = own::with_rules(&read(config)?, &config.display().to_string(), Some((&others.0, &others.1)))?;
     let local = LocalTime::of(&new)?;
     let moment = |text: &str| local.moment(text);
     let to = to.map(moment).transpose()?.unwrap_or_else(clock::wall);

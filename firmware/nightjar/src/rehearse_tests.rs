@@ -43,7 +43,7 @@ const RULES: &str = r#"
 "#;
 
 fn config(rules: &str) -> Config {
-    Config::with_rules_of((CONFIG, "config"), (rules, "rules")).unwrap()
+    Config::from_toml(&format!("{CONFIG}{rules}"), "config").unwrap()
 }
 
 /// A recorder that goes round every second or when something comes, some milliseconds late, as `stage.rs` does.

@@ -186,6 +186,16 @@ mod tests {
         assert!(quota == 96 && words.contains("nothing is changed") && words.contains("quotta"), "{words}");
         let (quota, words) = told("[storage]\nquota = \"900TiB\"");
         assert!(quota == 96 && words.contains("only"), "{words}");
+        // a password that a restart would ask for in vain
+        let (quota, words) = told(
+            "[storage]\nquota = \"64MiB\"\n[ntfy]\nurl = \"https://ntfy.sh/barn\"\ntoken_file = \"/nowhere\"",
+        );
+        assert!(
+            quota == 96
+                && words.contains("nothing is changed")
+                && words.contains("[ntfy] token_file /nowhere"),
+            "{words}"
+        );
         // a line that the board does not have: a restart would not get through
         let (quota, words) =
             told("[storage]\nquota = \"64MiB\"\n[[output]]\nid = \"siren\"\nline = \"sim:999\"");

@@ -132,6 +132,8 @@ pub(crate) struct Stage {
     /// What counts, by camera.
     sights: Vec<Sight>,
     config: Arc<Config>,
+    /// Arrival of the picture that the rules are looking at.
+    picture: Option<Mono>,
     /// Why each rule fired last, in words.
     why: Vec<String>,
 }
@@ -161,6 +163,7 @@ impl Stage {
             paces: vec![Pace::default(); seen.len()],
             tampering: Tampering::new(config, &seen, &mut names),
             config: config.clone(),
+            picture: None,
             sights,
             shown: Arc::new(Mutex::new(Shown {
                 rules,
@@ -286,7 +289,9 @@ impl Stage {
         let news = sight.news(&things, is_live);
         self.change_events(|events, out| events.observe(camera, now, &news, &mut |x| out.push(x)));
         if self.is_fresh(mono) {
+            self.picture = Some(mono);
             self.look(camera, now, &things);
+            self.picture = None;
         }
         if !detections.is_empty() || self.had_boxes[n] {
             self.had_boxes[n] = !detections.is_empty();
@@ -368,7 +373,7 @@ impl Stage {
                 if self.config.rules[n].is_dry_run {
                     tracing::info!(rule = self.names.rules[n], ?ask, "dry run: nothing is moved");
                 } else {
-                    self.outputs.ask(ask);
+                    self.outputs.ask(ask, self.picture);
                 }
             }
         }

@@ -7,6 +7,7 @@ pub mod config;
 pub mod detection;
 pub mod event;
 pub mod eye;
+pub mod gate;
 pub mod id;
 pub mod live;
 pub mod scene;

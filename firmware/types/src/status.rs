@@ -296,7 +296,8 @@ pub struct QuarantineView {
 /// How long one stage took over the newest looks of the model.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StageLatency {
-    /// `queue`, `decode`, `motion`, `wait`, `prepare`, `model`, `handover`, `total`.
+    /// `queue`, `decode`, `motion`, `wait`, `prepare`, `model`, `handover`, `total`; `relay`: from the picture until its relay
+    /// has moved.
     pub stage: &'static str,
     /// Median, milliseconds.
     pub p50_ms: f32,

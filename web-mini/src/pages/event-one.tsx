@@ -62,7 +62,7 @@ function Detail({ event }: { event: EventView }) {
             {moment(event.start_ms, now)},{" "}
             {event.end_ms === null ? t.events.ongoing : t.events.lasted(duration(event.end_ms - event.start_ms))}
           </Fact>
-          {event.found_ms && <Fact name={t.night.later}>{moment(event.found_ms, now)}</Fact>}
+          {event.found_ms && <Fact name={t.events.later}>{moment(event.found_ms, now)}</Fact>}
           <Fact name={t.events.camera}>{cameraName(event.camera)}</Fact>
           <Fact name={t.events.label}>
             {labelWord(event.label)}, {t.events.sure(percent(event.score))}

@@ -59,7 +59,7 @@ function One({ camera }: { camera: CameraStatus }) {
         )}
         {mayOperate.value && (
           <a class="button" data-testid="zone-draw" href={linkTo("zone", camera.id)}>
-            {t.zone.title}
+            {t.live.draw}
           </a>
         )}
         <span class="spring" />

@@ -26,11 +26,16 @@ export function Outputs() {
       </ul>
       <InputList />
       <h2>{t.outputs.rules}</h2>
-      {mayOperate.value && (
-        <a class="button" data-testid="rules-edit" href={linkTo("rules")}>
-          {t.rules.edit}
+      <div class="toolbar">
+        {mayOperate.value && (
+          <a class="button" data-testid="rules-edit" href={linkTo("rules")}>
+            {t.outputs.change}
+          </a>
+        )}
+        <a class="button" data-testid="alarms-open" href={linkTo("alarms")}>
+          {t.outputs.alarms}
         </a>
-      )}
+      </div>
       {rules.value?.length === 0 && <p class="faint">{t.outputs.noRules}</p>}
       <ul class="rule-list">
         {rules.value?.map((rule) => (

@@ -3,10 +3,9 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { api, ApiError } from "../api.ts";
 import { bytes, duration, hm, hms, hours } from "../format.ts";
 import { mergeEvents } from "../events.ts";
-import { HoldList } from "../parts/hold-list.tsx";
 import { Icon } from "../parts/icon.tsx";
-import { KeepSheet } from "../parts/keep-sheet.tsx";
 import { Player, type Wish } from "../parts/player.tsx";
+import { Seldom } from "../parts/seldom.tsx";
 import { Empty, Head, Loading, Segments, Trouble } from "../parts/small.tsx";
 import { Strip } from "../parts/strip.tsx";
 import { cameras, epoch, eventNews, mayOperate, route, sentOut, serverNow } from "../store.ts";
@@ -278,20 +277,26 @@ function Day({ all, first }: { all: CameraStatus[]; first: CameraStatus }) {
         )}
       </div>
       {keeping && (
-        <KeepSheet
-          camera={camera}
-          more={all.length > 1}
-          moment={playMs === null ? null : untilNow(playMs - AROUND.before, playMs + AROUND.after)}
-          shown={untilNow(Math.max(view.from, coverage?.spans[0]?.from_ms ?? view.from), view.to)}
-          onKept={(hold) => {
-            setKeeping(false);
-            setSaid(t.keep.done(bytes(hold.bytes)));
-            fetchHolds();
-          }}
-          onClose={() => setKeeping(false)}
+        <Seldom
+          show={({ KeepSheet }) => (
+            <KeepSheet
+                camera={camera}
+                more={all.length > 1}
+                moment={playMs === null ? null : untilNow(playMs - AROUND.before, playMs + AROUND.after)}
+                shown={untilNow(Math.max(view.from, coverage?.spans[0]?.from_ms ?? view.from), view.to)}
+                onKept={(hold) => {
+                  setKeeping(false);
+                  setSaid(t.keep.done(bytes(hold.bytes)));
+                  fetchHolds();
+                }}
+                onClose={() => setKeeping(false)}
+              />
+          )}
         />
       )}
-      {holds && <HoldList all={holds} onGo={goHold} onChange={fetchHolds} />}
+      {holds && holds.holds.length > 0 && (
+        <Seldom show={({ HoldList }) => <HoldList all={holds} onGo={goHold} onChange={fetchHolds} />} />
+      )}
       {faults.length > 0 && (
         <details class="gap-list">
           <summary>{t.timeline.gapsOf(faults.length)}</summary>

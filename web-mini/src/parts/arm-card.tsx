@@ -1,6 +1,7 @@
 // Armed or not: since when, who said so, and a switch that asks first.
 import { useState } from "preact/hooks";
 import { api } from "../api.ts";
+import { since } from "../arm.ts";
 import { moment } from "../format.ts";
 import { applyArm, arm, inputs, mayOperate, rules, serverNow } from "../store.ts";
 import { t } from "../words.ts";
@@ -14,7 +15,7 @@ export function ArmCard() {
   const now = arm.value;
   // With no rule to hold back and no key-switch to turn it would say nothing.
   if (!now || !(rules.value?.length || inputs.value?.length)) return null;
-  const { armed, since_ms: since, by } = now;
+  const { armed, since_ms, by } = now;
   const w = t.arm;
 
   function change(): void {
@@ -36,7 +37,7 @@ export function ArmCard() {
           {armed ? w.disarm : w.arm}
         </button>
       </header>
-      <p class="faint">{w.since(moment(since, serverNow()), by)}</p>
+      <p class="faint">{since(moment(since_ms, serverNow()), by)}</p>
       {trouble && <Trouble>{trouble}</Trouble>}
       {asking && (
         <Confirm

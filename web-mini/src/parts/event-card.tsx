@@ -24,7 +24,7 @@ export function EventCard({ event }: { event: EventView }) {
             <span class="tag">{duration(event.end_ms - event.start_ms)}</span>
           )}
           <span class="tag">{percent(event.score)}</span>
-          {event.found_ms && <span class="tag">{t.night.later}</span>}
+          {event.found_ms && <span class="tag">{t.events.later}</span>}
           {event.rules.map((rule) => (
             <span key={rule} class="tag fired">
               {rule}

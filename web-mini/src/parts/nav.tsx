@@ -5,9 +5,11 @@ import { t } from "../words.ts";
 import { Icon, type IconName } from "./icon.tsx";
 
 const TABS = ["live", "timeline", "events", "outputs", "health"] as const satisfies readonly IconName[];
+/** Under which of them a page is that has no place in the bar. */
+const ABOVE: Record<string, (typeof TABS)[number]> = { rules: "outputs", alarms: "outputs", zone: "live" };
 
 export function Nav() {
-  const at = route.value.page === "rules" ? "outputs" : route.value.page;
+  const at = ABOVE[route.value.page] ?? route.value.page;
   const page = (TABS as readonly string[]).includes(at) ? at : "live";
   const trouble = health.value !== null && !health.value.ok;
   return (
@@ -23,7 +25,7 @@ export function Nav() {
         <a key={tab} href={linkTo(tab)} data-testid={`tab-${tab}`} aria-current={tab === page ? "page" : undefined}>
           <span class="nav-icon">
             <Icon name={tab} />
-            {tab === "health" && trouble && <i class="dot" title={t.health.problems(health.value?.problems.length ?? 0)} />}
+            {tab === "health" && trouble && <i class="dot" title={t.problems(health.value?.problems.length ?? 0)} />}
           </span>
           <span>{t.tabs[tab]}</span>
         </a>

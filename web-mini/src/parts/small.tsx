@@ -1,6 +1,5 @@
-// The small parts that several pages share: chip, notice, fact list, bar, segmented choice, empty page.
+// The small parts that several pages share: chip, notice, fact list, segmented choice, empty page.
 import type { ComponentChildren } from "preact";
-import { bytes } from "../format.ts";
 import type { CameraState } from "../types.ts";
 import { t } from "../words.ts";
 import { Icon, type IconName } from "./icon.tsx";
@@ -36,19 +35,6 @@ export function Fact({ name, children }: { name: string; children: ComponentChil
       <dt>{name}</dt>
       <dd>{children}</dd>
     </div>
-  );
-}
-
-/** How much of what there may be is used, as a bar and in words. */
-export function Budget({ label, used, of }: { label: string; used: number; of: number }) {
-  const percent = of > 0 ? Math.min(100, (100 * used) / of) : 0;
-  return (
-    <>
-      <div class="bar" role="meter" aria-label={label} aria-valuemin={0} aria-valuemax={100} aria-valuenow={Math.round(percent)}>
-        <i style={{ width: `${percent.toFixed(1)}%` }} />
-      </div>
-      <p class="bar-words">{t.health.used(bytes(used), bytes(of))}</p>
-    </>
   );
 }
 

@@ -1,5 +1,4 @@
 // German.
-import { duration } from "../format.ts";
 import type { Words } from "./en.ts";
 
 export const de: Words = {
@@ -22,32 +21,13 @@ export const de: Words = {
   offlineBanner: "Verbindung zum Rekorder verloren. Neuer Versuch läuft…",
   unknownError: (status) => `Der Rekorder antwortete mit Status ${status}.`,
   noAnswer: "Der Rekorder hat nicht rechtzeitig geantwortet.",
+  problems: (n) => (n === 1 ? "1 Sache braucht dich" : `${n} Sachen brauchen dich`),
 
-  setup: {
-    title: "Diesen Rekorder einrichten",
-    lead: "Lege das erste Konto an. Der Einmal-Code steht dort, wo der Rekorder gestartet wurde.",
-    code: "Einrichtungscode",
-    user: "Benutzername",
-    password: "Passwort",
-    passwordHint: "Mindestens 8 Zeichen",
-    again: "Passwort noch einmal",
-    submit: "Konto anlegen",
-    short: "Das Passwort hat weniger als 8 Zeichen.",
-    different: "Die beiden Passwörter sind verschieden.",
-    missing: "Code und Benutzername fehlen noch.",
-    done: "Dieser Rekorder ist schon eingerichtet. Melde dich an.",
-    toLogin: "Stattdessen anmelden",
+  seldom: {
+    failed:
+      "Dieser Teil der Seite war nicht zu bekommen. Vielleicht antwortet der Rekorder nicht, oder er ist mit einer anderen Version neu gestartet, deren Seite eine andere ist.",
+    again: "Seite neu laden",
   },
-  login: {
-    title: "Anmelden",
-    lead: "Kameras und Aufnahmen bleiben auf diesem Rekorder.",
-    user: "Benutzername",
-    password: "Passwort",
-    submit: "Anmelden",
-    toSetup: "Diesen Rekorder einrichten",
-  },
-  showPassword: "Passwort zeigen",
-  hidePassword: "Passwort verbergen",
 
   state: {
     connecting: "Verbindet",
@@ -84,6 +64,7 @@ export const de: Words = {
     fullscreen: "Vollbild",
     zones: "Zonen",
     recent: "Letzte Ereignisse",
+    draw: "Zone zeichnen",
     recordings: "Aufnahmen",
     noEvents: "Noch nichts gesehen.",
   },
@@ -126,45 +107,8 @@ export const de: Words = {
 
   keep: {
     keep: "Behalten",
-    title: "Aufnahme behalten",
-    lead: "Was behalten wird, wird nicht überschrieben, bis es jemand freigibt.",
-    what: "Was",
-    moment: "Dieser Moment",
-    shown: "Was zu sehen ist",
-    from: "Von",
-    to: "Bis",
-    note: "Notiz",
-    noteHint: "z. B. was geschah",
-    cameras: "Kameras",
-    all: "Alle Kameras",
     kept: "Behalten",
-    list: (n) => `Behaltenes (${n})`,
-    letGo: "Freigeben",
-    ask: "Freigeben?",
-    askBody: (what) => `„${what}“ wird überschrieben, wenn es an der Reihe ist, oder gleich, wenn es älter ist, als Aufnahmen werden dürfen.`,
-    wrong: "Der Anfang muss vor dem Ende liegen.",
     done: (size) => `Behalten, ${size}.`,
-  },
-
-  night: {
-    title: "Nachtschicht",
-    state: {
-      off: "Aus",
-      idle: "Nichts zu tun",
-      working: "Arbeitet",
-      storage: "Wartet auf den Speicher",
-      eye: "Wartet auf den Detektor",
-      motion: "Wartet auf Ruhe",
-      load: "Wartet: ausgelastet",
-      heat: "Wartet: zu warm",
-    },
-    left: (time) => `Noch etwa ${time} Arbeit`,
-    why: { asked: "gewünscht", unwatched: "nicht live gesehen", enabled: "neu mit Erkennung" },
-    found: (n) => `${n} gefunden`,
-    later: "Später gefunden",
-    again: "Noch einmal ansehen",
-    drop: "Verwerfen",
-    lead: "Aufnahmen werden noch einmal angesehen, wenn sich nichts bewegt und das Gerät Zeit hat. Ausgänge bleiben, wie sie sind.",
   },
 
   gap: {
@@ -203,19 +147,8 @@ export const de: Words = {
     track: "Spur",
     model: "Modell",
     seen: "Gesehen",
+    later: "Später gefunden",
     clipGone: "Davon gibt es keine Aufnahme mehr.",
-  },
-
-  zone: {
-    title: "Zone zeichnen",
-    how: "Zieh die Ecken. Tippe aufs Bild für eine weitere.",
-    still: "Neuestes Bild",
-    corner: (n) => `Ecke ${n}`,
-    remove: (n) => `Ecke ${n} entfernen`,
-    again: "Von vorn",
-    name: "Name, wie Regeln sie nennen",
-    most: (n) => `Eine Zone hat höchstens ${n} Ecken.`,
-    crossed: "Zwei Seiten kreuzen sich: Verschieb eine Ecke.",
   },
 
   why: {
@@ -223,10 +156,6 @@ export const de: Words = {
     gone: "Eine Regel, die nicht mehr eingerichtet ist.",
     seen: (label, score) => `Gesehen als ${label}, bestenfalls ${score} sicher.`,
     falseAlarm: "Es war ein Fehlalarm",
-    proposal: (limit, lost, of) =>
-      `Ab ${limit} wäre es nicht gekommen. ${lost === 0 ? "Keines" : lost} der letzten ${of} anderen dieser Art würde ebenfalls fehlen.`,
-    none: "Der Detektor war so sicher, wie er sein kann: Keine Grenze hält das ab. Eine Zone oder Maske vielleicht.",
-    where: "Schreib das in die nightjar.toml, unter die Kamera, und starte den Rekorder neu.",
   },
 
   outputs: {
@@ -253,6 +182,8 @@ export const de: Words = {
     yes: (id, time) => `Ja, ${id} für ${time} schalten`,
     done: (id, time) => `${id} wurde für ${time} geschaltet.`,
     rules: "Regeln",
+    change: "Regeln ändern",
+    alarms: "Wer es erfährt",
     noRules: "Keine Regel ist eingerichtet.",
     fired: (n) => (n === 0 ? "noch nicht ausgelöst" : n === 1 ? "einmal ausgelöst" : `${n}-mal ausgelöst`),
     lastFired: (at) => `zuletzt ${at}`,
@@ -261,30 +192,15 @@ export const de: Words = {
     isSafe: (id) => `${id} ist im sicheren Zustand.`,
   },
 
-  rules: {
-    edit: "Regeln ändern",
-    own: "Hier geschrieben, anstelle derer in der nightjar.toml.",
-    configured: "Wie sie in der nightjar.toml stehen.",
-    attempt: (hours) => `An den letzten ${hours} h proben`,
-    first: "Regeln werden an dem geprobt, was geschah, bevor sie gelten können.",
-    save: "Gelten lassen",
-    back: "Zurück zur nightjar.toml",
-    restarts:
-      "Ausgänge gehen in den sicheren Zustand, und der Rekorder startet neu. Ein, zwei Sekunden lang wird nichts aufgenommen.",
-    saved: "Behalten. Der Rekorder startet damit neu.",
-    moves: "Was Ausgänge getan hätten",
-    counts: (same, fresh, gone) => `${same} Bewegungen wie gehabt, ${fresh} neu, ${gone} nicht mehr.`,
-    since: (at) => `seit ${at}`,
-    nothing: "Noch wurde nichts gesehen.",
-    fates: { same: "wie gehabt", new: "neu", gone: "nicht mehr" },
-  },
-
   arm: {
     armed: "Scharf",
     disarmed: "Unscharf",
     arm: "Scharf schalten",
     disarm: "Unscharf schalten",
     since: (at, by) => `seit ${at}, durch ${by}`,
+    nobody: "Noch hat niemand scharf geschaltet.",
+    schedule: "den Zeitplan",
+    input: (name) => `Schlüsselschalter ${name}`,
     armBody: "Regeln, die nur im scharfen Zustand handeln, dürfen von jetzt an ihre Ausgänge bewegen.",
     disarmBody:
       "Regeln, die nur im scharfen Zustand handeln, tun nichts, bis ein Mensch, ein Schlüsselschalter oder der Zeitplan wieder scharf schaltet.",
@@ -309,104 +225,6 @@ export const de: Words = {
       "key-switch": ["unscharf", "scharf"],
       "ac-fail": ["da", "weg"],
     },
-  },
-
-  health: {
-    title: "Zustand",
-    ok: "Alles läuft.",
-    okMore: "Keine Kamera, kein Ausgang, weder Speicher noch Detektor brauchen einen Menschen.",
-    problems: (n) => (n === 1 ? "1 Sache braucht dich" : `${n} Sachen brauchen dich`),
-    storage: "Speicher",
-    storageState: {
-      ok: "Gut",
-      slow: "Langsam",
-      missing: "Fehlt",
-      foreign: "Falsche Platte",
-      "read-only": "Nur lesbar",
-      full: "Voll",
-      failing: "Fällt aus",
-    },
-    storageMend: {
-      ok: "",
-      slow: "Er kommt nicht nach: nimm eine schnellere Karte oder eine SSD.",
-      missing: "Seine Platte ist nicht da: stecke sie ein oder hänge sie ein. Die Aufnahme geht von selbst weiter.",
-      foreign: "An seiner Stelle ist eine andere Platte: setze die richtige ein. Die Aufnahme geht von selbst weiter.",
-      "read-only": "Er ist nicht beschreibbar: gesperrt, verbraucht oder beschädigt. Prüfe ihn mit fsck, sonst ersetze ihn.",
-      full: "Kein Platz mehr: gib Behaltenes frei oder lösche, was sonst auf der Platte ist.",
-      failing: "Er nimmt nichts mehr an: sichere, was du brauchst, und ersetze ihn.",
-    },
-    stays: "Aufnahmen bleiben",
-    forecast: (f) => {
-      const time = duration(f.covers_s * 1000);
-      if (f.trend === "unknown") return "noch nicht bekannt";
-      if (f.trend === "filling") return `noch nicht voll: bisher ${duration((f.so_far_s ?? 0) * 1000)}, voll etwa ${time}`;
-      if (!f.change) return time;
-      const since = `${f.change.camera} vor ${duration(f.change.ago_s * 1000)} ${f.trend === "growing" ? "weniger" : "mehr"} aufnimmt`;
-      return `${time}; ${f.trend === "growing" ? "länger" : "kürzer"}, seit ${since}`;
-    },
-    byStream: "Je Strom",
-    kept: "Behaltenes",
-    written: "Auf diese Karte geschrieben",
-    life: "Karte hält",
-    lifeWords: (l) => (l.left_s === null ? "noch nicht bekannt" : `noch etwa ${duration(l.left_s * 1000)}`),
-    device: "Gerät",
-    lifeUsed: (percent) => `${percent} der Lebensdauer verbraucht`,
-    damaged: "Beschädigte Einträge",
-    clock: "Uhr",
-    clockSure: "gestellt",
-    clockUnsure: "nicht durch NTP geprüft",
-    clockOff: (recorder, phone) =>
-      `Die Uhr des Rekorders zeigt ${recorder}, die dieses Geräts ${phone}. Nichts, das die Zeit kennt, hat die des Rekorders gestellt.`,
-    clockThen: "Aufnahmen seit seinem Start bekommen die richtige Zeit. Vielleicht musst du dich neu anmelden.",
-    clockSet: "Uhr von diesem Telefon stellen",
-    clockAdmin: "Ein Verwalter kann sie hier stellen.",
-    used: (used, quota) => `${used} von ${quota}`,
-    free: "Freie Slabs",
-    freeOf: (free, all) => `${free} von ${all}`,
-    oldest: "Älteste Aufnahme",
-    ratio: "Geschrieben je Videobyte",
-    slowest: "Langsamstes Schreiben, letzte Minute",
-    folder: "Ordner",
-    eye: "Detektor",
-    eyeState: { running: "Läuft", starting: "Startet", restarting: "Startet neu", off: "Aus" },
-    model: "Modell",
-    inference: "Zeit je Bild",
-    inferred: "Betrachtete Bilder",
-    inferredOf: (inferred, decoded) => `${inferred} von ${decoded}`,
-    eased: (ease, by) => `${ease === "reduced" ? "Erkennung ist gedrosselt" : "Erkennung pausiert"}: ${by}`,
-    load: "Prozessor",
-    loadOf: (percent) => `${percent} % eines Kerns`,
-    delay: "Vom Bild zu den Regeln",
-    delayOf: (half, most) => `${half} ms, 99 % binnen ${most} ms`,
-    restarts: "Neustarts",
-    skipped: "Bei Last ausgelassen",
-    decoder: (camera) => `Decoder, ${camera}`,
-    sandbox: "Abgeschirmt durch",
-    release: (camera) => `${camera} wieder ansehen`,
-    room: "Platz auf diesem Board",
-    roomFor: (cameras) => (cameras === 1 ? "Erkennung für 1 weitere Kamera wie diese" : `Erkennung für ${cameras} weitere Kameras wie diese`),
-    measured: "Was dieses Board wie schnell kann",
-    perLook: (ms) => `${ms} ms je Blick`,
-    perPicture: (ms) => `${ms} ms je Bild bei 640×360`,
-    cameras: "Kameras",
-    codec: "Codec",
-    size: "Bild",
-    fps: "Bilder/s",
-    bitrate: "Bitrate",
-    gop: "Schlüsselbild alle",
-    sessions: "Sitzungen",
-    drops: "Verworfene Einheiten",
-    streamName: { main: "Voller Strom", sub: "Kleiner Strom" },
-    counters: "Zähler",
-    countersNote: "Seit dem Start. Null ist gut.",
-    recorder: "Rekorder",
-    board: "Board",
-    version: "Version",
-    uptime: "Läuft seit",
-    memory: "Arbeitsspeicher",
-    role: { viewer: "darf sehen", operator: "darf sehen und schalten", admin: "Verwalter" },
-    logout: "Abmelden",
-    error: "Neuester Fehler",
   },
 
   labels: {

@@ -49,12 +49,16 @@ impl Admin {
 
     /// `/api/v1/health`.
     pub(super) fn health(&self) -> Result<serde_json::Value> {
+        self.get("/api/v1/health")
+    }
+
+    pub(super) fn get(&self, path: &str) -> Result<serde_json::Value> {
         let request = format!(
-            "GET /api/v1/health HTTP/1.1\r\nHost: {}\r\nCookie: {}\r\nConnection: close\r\n\r\n",
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nCookie: {}\r\nConnection: close\r\n\r\n",
             self.address, self.cookie
         );
         let (_, body) = ask(&self.address, &request)?;
-        serde_json::from_str(&body).with_context(|| format!("health is no JSON: {body}"))
+        serde_json::from_str(&body).with_context(|| format!("{path} is no JSON: {body}"))
     }
 }
 

@@ -6,7 +6,7 @@ use super::footage::{Clip, Stream};
 use super::recorder::{Kind, Recorder, Setup, Source};
 use super::stage::Stage;
 use super::table::{Column, Figures, OURS, Row, Section, Target, column};
-use super::tree::{Tree, children_of, idle_and_total};
+use super::tree::{Tree, eyes_of, idle_and_total};
 use crate::clock::Stopwatch;
 use anyhow::{Context, Result, bail};
 use std::process::{Child, Command, Stdio};
@@ -38,11 +38,15 @@ const COLUMNS: &[Column] = &[
     column("looks", "looks a camera-second", 2, ""),
     column("p50", "latency p50 ms", 0, ""),
     column("p99", "p99 ms", 0, ""),
+    column("relay50", "to the relay p50 ms", 0, ""),
+    column("relay99", "p99 ms", 0, ""),
+    column("moves", "relay moves", 0, ""),
     column("idle", "machine idle", 0, " %"),
 ];
 
 /// In the order of a picture's way; names of the recorder's own.
-const STAGES: [&str; 8] = ["queue", "decode", "motion", "wait", "prepare", "model", "handover", "total"];
+const STAGES: [&str; 9] =
+    ["queue", "decode", "motion", "wait", "prepare", "model", "handover", "total", "relay"];
 
 pub(super) fn measure(stage: &Stage<'_>) -> Result<Section> {
     stage.check_recorder()?;
@@ -87,7 +91,9 @@ fn notes(stage: &Stage<'_>) -> String {
          while nothing moves; `{DECODER}` is one `ffmpeg -f null` a camera that decodes every picture of the same streams and does\n\
          nothing with them. The last lines are the recorder's own process, eye not counted, with detection and without. Latency: from a\n\
          picture's last byte read from its socket to its detections at the rules, over the newest 1,024 looks of the model; the socket\n\
-         itself is read every {BEAT_MS:.0} ms while something moves, which the targets add in full.\n",
+         itself is read every {BEAT_MS:.0} ms while something moves, which the targets add in full.\n\
+         Each camera with people has a rule that moves a relay for 0.1 s for every person; to the relay: from that last byte until the\n\
+         recorder hears that the process that keeps the relays has moved it.\n",
         stage.rounds,
         stage.seconds,
         WARM_UP.as_secs()
@@ -132,17 +138,14 @@ type Split = Vec<(String, f64, f64)>;
 /// The eye of a recorder with so many cameras.
 fn eye(stage: &Stage<'_>, stream: Stream, cameras: u32) -> Result<(Figures, Split)> {
     let farm = farm(stage, &[stream], cameras)?;
-    let mut recorder = start(stage, &farm, &[stream], Kind::NightjarDetecting)?;
+    let kind = if stream == Stream::People { Kind::NightjarSwitching } else { Kind::NightjarDetecting };
+    let mut recorder = start(stage, &farm, &[stream], kind)?;
     let admin = Admin::of(&recorder)?;
     until_it_looks(&admin, cameras)?;
     std::thread::sleep(WARM_UP);
-    let eyes: Vec<u32> = recorder.roots().into_iter().flat_map(children_of).collect();
+    let eyes: Vec<u32> = recorder.roots().into_iter().flat_map(eyes_of).collect();
     if eyes.len() != 1 {
-        bail!(
-            "the recorder has {} children instead of its eye; see {}",
-            eyes.len(),
-            recorder.log().display()
-        );
+        bail!("the recorder has {} eyes instead of one; see {}", eyes.len(), recorder.log().display());
     }
     let before = admin.health()?;
     let mut figures = watch(&mut Tree::of(eyes), cameras, stage.seconds);
@@ -161,11 +164,21 @@ fn eye(stage: &Stage<'_>, stream: Stream, cameras: u32) -> Result<(Figures, Spli
     figures.insert("looks", grown("inferred")? / seconds);
     let split = split(&after);
     if stream == Stream::People {
-        let (_, p50, p99) = split.last().context("health tells no latency")?;
-        figures.extend([("p50", *p50), ("p99", *p99)]);
+        for (name, p50, p99) in [("total", "p50", "p99"), ("relay", "relay50", "relay99")] {
+            let stage = split.iter().find(|stage| stage.0 == name);
+            let stage = stage.with_context(|| format!("health tells no latency of \"{name}\""))?;
+            figures.extend([(p50, stage.1), (p99, stage.2)]);
+        }
+        figures.insert("moves", moves(&admin)?);
     }
     recorder.stop(|| ())?;
     Ok((figures, split))
+}
+
+/// Times that the relays went on since the recorder was started.
+fn moves(admin: &Admin) -> Result<f64> {
+    let outputs = admin.get("/api/v1/outputs")?.as_array().cloned().context("outputs are no list")?;
+    Ok(outputs.iter().filter_map(|output| output["moves"].as_f64()).sum())
 }
 
 /// Stages with their median and 99th percentile.
@@ -235,7 +248,7 @@ fn recording(stage: &Stage<'_>, kind: Kind) -> Result<Figures> {
     let mut recorder = start(stage, &farm, &streams, kind)?;
     std::thread::sleep(WARM_UP);
     let roots = recorder.roots();
-    let eye: Vec<u32> = roots.iter().copied().flat_map(children_of).collect();
+    let eye: Vec<u32> = roots.iter().copied().flat_map(eyes_of).collect();
     let (mut all, eye) = (Tree::of(roots), Tree::of(eye));
     let (cpu, of_eye, clock) = (all.cpu(), eye.cpu(), Stopwatch::start());
     let mut figures = watch(&mut all, CAMERAS, stage.seconds);
@@ -264,7 +277,8 @@ fn split_table(rounds: &[Split]) -> String {
             "prepare" => "crop and scale",
             "model" => "inference",
             "handover" => "to the eye and back, rules' queue",
-            _ => "in all",
+            "total" => "in all",
+            _ => "until the relay has moved, looks that moved one",
         };
         text +=
             &format!("| {what} | {} | {} |\n", median(name, |stage| stage.1), median(name, |stage| stage.2));
@@ -289,6 +303,8 @@ fn targets(section: &Section) -> Vec<Target> {
         target("eye's peak RSS, 4 cameras with people, MB", 120.0, section.worst(PEOPLE, OURS, "rss"), 1),
         target("latency p50 with the beat, ms", 140.0, with_beat("p50"), 0),
         target("latency p99 with the beat, ms", 330.0, with_beat("p99"), 0),
+        target("to the relay p50 with the beat, ms", 150.0, with_beat("relay50"), 0),
+        target("to the relay p99 with the beat, ms", 350.0, with_beat("relay99"), 0),
         target("recorder's CPU with detection of quiet cameras against without", 1.25, ratio, 2),
     ]
 }

@@ -23,6 +23,8 @@ pub(super) enum Kind {
     Nightjar,
     /// Ours, with the detector on the sub stream.
     NightjarDetecting,
+    /// The same, with a relay for each camera that a person moves.
+    NightjarSwitching,
     /// One `ffmpeg -c copy` into fragmented MP4 for each stream, a file a minute.
     Ffmpeg,
     /// The same, going round over so many files of so many seconds.
@@ -34,12 +36,13 @@ impl Kind {
         match self {
             Self::Nightjar => OURS,
             Self::NightjarDetecting => "nightjar, detecting",
+            Self::NightjarSwitching => "nightjar, switching",
             Self::Ffmpeg | Self::FfmpegRing { .. } => RIVAL,
         }
     }
 
     pub(super) fn is_ours(self) -> bool {
-        matches!(self, Self::Nightjar | Self::NightjarDetecting)
+        matches!(self, Self::Nightjar | Self::NightjarDetecting | Self::NightjarSwitching)
     }
 }
 
@@ -234,7 +237,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn config_of(place: &Place, kind: Kind, setup: &Setup, footage: &Path) -> String {
-    let detecting = kind == Kind::NightjarDetecting;
+    let detecting = kind != Kind::Nightjar;
     let mut text = format!(
         "[device]\nstate_dir = {state:?}\n\n[storage]\npath = {footage:?}\nquota = \"{quota}MiB\"\n\n\
          [web]\nlisten = \"127.0.0.1:0\"\ntls = \"off\"\n\n[board]\nname = \"sim\"\n\n\
@@ -253,6 +256,18 @@ fn config_of(place: &Place, kind: Kind, setup: &Setup, footage: &Path) -> String
             writeln!(text, "{key} = \"{}\"", source.url).ok();
         }
         writeln!(text, "detect = {detecting}").ok();
+        if kind == Kind::NightjarSwitching {
+            text += &relay(camera);
+        }
     }
     text
+}
+
+/// A relay that every person before the camera moves, also when they come one right after the other.
+fn relay(camera: u32) -> String {
+    format!(
+        "\n[[output]]\nid = \"relay{camera}\"\nline = \"sim:{camera}\"\nmin_off = \"0s\"\n\
+         [[rule]]\nid = \"person{camera}\"\nwhen = {{ class = \"person\", camera = \"cam{camera:02}\" }}\n\
+         do = {{ pulse = \"relay{camera}\", for = \"100ms\" }}\ncooldown = \"0s\"\n"
+    )
 }

@@ -23,7 +23,7 @@ pub(super) fn sizes(stage: &Stage<'_>) -> Result<Section> {
     for program in ["nightjar", "nightjar-eye"] {
         let native = place.target(&format!("release/{program}"));
         for (path, arch) in
-            [(native, std::env::consts::ARCH), (cross::built(place, program), "aarch64, cross")]
+            [(native, std::env::consts::ARCH), (cross::built(place, cross::ARM64, program), "aarch64, cross")]
         {
             if let Ok(data) = path.metadata() {
                 writeln!(text, "| {program} ({arch}) | {:.1} MB |", data.len() as f64 / 1e6).ok();

@@ -86,6 +86,15 @@ pub(super) fn children_of(pid: u32) -> Vec<u32> {
     processes().into_iter().filter(|(_, process)| process.parent == pid).map(|(child, _)| child).collect()
 }
 
+/// Those of them that are eyes.
+pub(super) fn eyes_of(pid: u32) -> Vec<u32> {
+    let is_eye = |pid: &u32| {
+        let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        name.trim_end() == "nightjar-eye"
+    };
+    children_of(pid).into_iter().filter(is_eye).collect()
+}
+
 /// Ticks that the machine's cores were idle, and all their ticks, since it was started.
 pub(super) fn idle_and_total() -> (u64, u64) {
     let text = fs::read_to_string("/proc/stat").unwrap_or_default();

@@ -29,9 +29,12 @@ pub(super) fn install(place: &Place, verb: &str) -> Result<()> {
             names.join(" ")
         );
     }
-    if names.iter().any(|name| name.ends_with(":arm64")) {
-        let mut add = as_root(&["dpkg", "--add-architecture", "arm64"]);
-        run::quiet(place, "dpkg add arm64", &mut add, "run `dpkg --add-architecture arm64` as root")?;
+    for architecture in ["arm64", "armhf"] {
+        if names.iter().any(|name| name.ends_with(&format!(":{architecture}"))) {
+            let mut add = as_root(&["dpkg", "--add-architecture", architecture]);
+            let mend = format!("run `dpkg --add-architecture {architecture}` as root");
+            run::quiet(place, &format!("dpkg add {architecture}"), &mut add, &mend)?;
+        }
     }
     update(place)?;
     let mut words =

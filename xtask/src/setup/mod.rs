@@ -39,12 +39,17 @@ const STEPS: &[Step] = &[
         run: |place, _| node::packages(place, "tests/browser"),
     },
     Step { name: "tools of the Yocto layer", verbs: &["lint"], run: |place, _| yocto::install(place) },
-    Step { name: "model", verbs: &["demo", "test", "bench"], run: |place, _| model::prepare(place) },
-    Step { name: "clips", verbs: &["demo", "test", "bench"], run: |place, _| clips::make(place) },
+    Step {
+        name: "model",
+        verbs: &["demo", "test", "bench", "image", "hil"],
+        run: |place, _| model::prepare(place),
+    },
+    Step { name: "clips", verbs: &["demo", "test", "bench", "hil"], run: |place, _| clips::make(place) },
 ];
 
-/// The verbs that need something set up. `cross` is left to `setup --for cross`: its tool chain is large.
-const VERBS: &[&str] = &["demo", "test", "web", "lint", "cross", "bench"];
+/// The verbs that need something set up. What builds for boards, and `fleet`, are left to `setup --for …`: they are large.
+const VERBS: &[&str] =
+    &["demo", "test", "web", "lint", "cross", "cross-armv7", "image", "hil", "bench", "fleet"];
 
 pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
     match options.text("for") {

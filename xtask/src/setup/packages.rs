@@ -31,12 +31,15 @@ enum Probe {
     Venv,
 }
 
-const HOST: &[&str] = &["demo", "test", "lint", "bench", "cross"];
+const HOST: &[&str] = &["demo", "test", "lint", "bench", "cross", "cross-armv7", "image", "hil", "fleet"];
 const BUILD: &[&str] = &["demo", "test", "lint", "bench"];
-const RUN: &[&str] = &["demo", "test", "bench"];
-const TEST: &[&str] = &["test", "bench"];
+const RUN: &[&str] = &["demo", "test", "bench", "hil"];
+const TEST: &[&str] = &["test", "bench", "hil"];
 const BENCH: &[&str] = &["bench"];
-const CROSS: &[&str] = &["cross"];
+const CROSS: &[&str] = &["cross", "cross-armv7"];
+const IMAGE: &[&str] = &["image", "hil"];
+const HIL: &[&str] = &["hil"];
+const FLEET: &[&str] = &["fleet"];
 
 macro_rules! packages {
     ($($name:literal, $verbs:expr, $probe:ident $(($arg:literal))?, $why:literal;)*) => {
@@ -57,28 +60,48 @@ pub(super) const PACKAGES: &[Package] = packages! {
     "gstreamer1.0-libav",                 RUN,   Plugin("libgstlibav.so"), "H.264 decoder where no hardware decodes";
     "ffmpeg",                             RUN,   Program("ffmpeg"), "makes the clips; checks recordings; the rival in bench";
     "strace",                             BENCH,  Program("strace"), "counts write-outs and changed files in bench";
-    "e2fsprogs",                          BENCH,  Program("mkfs.ext4"), "the file system that loses its power in bench";
     "python3-venv",                       BUILD, Venv, "prepares the detector's model; checks of the Yocto layer";
     "python3-gi",                         TEST,  Python("import gi"), "runs the RTSP server of the tests";
     "gir1.2-gst-plugins-base-1.0",        TEST,  Python("import gi; gi.require_version('GstApp', '1.0')"), "the same";
     "gir1.2-gst-rtsp-server-1.0",         TEST,  Python("import gi; gi.require_version('GstRtspServer', '1.0')"), "the RTSP server of the tests, not our code";
     "mosquitto",                          TEST,  File("/usr/sbin/mosquitto"), "the MQTT broker of the tests, not our code";
     "mosquitto-clients",                  TEST,  Program("mosquitto_sub"), "who listens at it";
+    "rauc",                               &["test", "bench", "image", "hil"], Program("rauc"), "signs bundles, and installs them in the tests of the update agent: not our code";
+    "squashfs-tools",                     &["test", "bench", "image", "hil"], File("/usr/bin/mksquashfs"), "packs bundles";
+    "dbus-daemon",                        TEST,  Program("dbus-daemon"), "the bus between the two";
+    "openssl",                            &["test", "bench", "image", "hil"], Program("openssl"), "keys that sign bundles";
     "iproute2",                           TEST,  Program("ip"), "network namespaces of the isolation test";
     "nftables",                           TEST,  File("/usr/sbin/nft"), "the firewall of the image";
     "dnsmasq-base",                       TEST,  File("/usr/sbin/dnsmasq"), "the image's DHCP server for cameras";
     "chrony",                             TEST,  File("/usr/sbin/chronyd"), "the image's time server for cameras, and a client";
     "hostapd",                            TEST,  File("/usr/sbin/hostapd"), "the image's access point: its settings are tried without a radio";
     "busybox",                            TEST,  Program("busybox"), "a DHCP client that is not dnsmasq's";
-    "systemd",                            &["lint"], Program("systemd-analyze"), "judges what the units may do";
+    "systemd",                            &["lint", "image", "hil"], Program("systemctl"), "judges what units may do, enables them in a board's tree";
     "chromium",                           &["test"], Program("chromium"), "the browser of the page's test";
     "fonts-dejavu-core",                  &["test"], File("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"), "letters in the screenshots";
-    "rustc-web",                          CROSS, File("/usr/bin/rustc"), "a compiler that fits the arm64 library below";
-    "libstd-rust-web-dev:arm64",          CROSS, File("/usr/lib/rustlib/aarch64-unknown-linux-gnu/lib"), "Rust's standard library for aarch64";
-    "gcc-aarch64-linux-gnu",              CROSS, Program("aarch64-linux-gnu-gcc"), "cross linker";
-    "g++-aarch64-linux-gnu",              CROSS, Program("aarch64-linux-gnu-g++"), "C++ parts of dependencies";
+    "rustc-web",                          CROSS, File("/usr/bin/rustc"), "a compiler that fits the libraries below";
+    "libstd-rust-web-dev:arm64",          &["cross"], File("/usr/lib/rustlib/aarch64-unknown-linux-gnu/lib"), "Rust's standard library for aarch64";
+    "gcc-aarch64-linux-gnu",              &["cross"], Program("aarch64-linux-gnu-gcc"), "cross linker";
+    "g++-aarch64-linux-gnu",              &["cross"], Program("aarch64-linux-gnu-g++"), "C++ parts of dependencies";
+    "libstd-rust-web-dev:armhf",          &["cross-armv7"], File("/usr/lib/rustlib/armv7-unknown-linux-gnueabihf/lib"), "Rust's standard library for armv7";
+    "gcc-arm-linux-gnueabihf",            &["cross-armv7"], Program("arm-linux-gnueabihf-gcc"), "cross linker";
+    "g++-arm-linux-gnueabihf",            &["cross-armv7"], Program("arm-linux-gnueabihf-g++"), "C++ parts of dependencies";
     "qemu-user-static",                   CROSS, Program("qemu-aarch64-static"), "runs the result";
-    "mmdebstrap",                         CROSS, Program("mmdebstrap"), "makes the folder of arm64 libraries";
+    "mmdebstrap",                         &["cross", "cross-armv7", "image", "hil"], Program("mmdebstrap"), "makes folders of a board's packages";
+    "debian-archive-keyring",             IMAGE, File("/usr/share/keyrings/debian-archive-keyring.gpg"), "whose packages they are";
+    "kmod",                               IMAGE, Program("depmod"), "a board's kernel modules";
+    "cpio",                               IMAGE, Program("cpio"), "the first stage of a board's boot";
+    "gdisk",                              IMAGE, Program("sgdisk"), "partitions of an image";
+    "e2fsprogs",                          &["bench", "image", "hil"], Program("mkfs.ext4"), "file systems of slots; the one that loses its power in bench";
+    "dosfstools",                         IMAGE, Program("mkfs.vfat"), "an image's boot partition";
+    "mtools",                             IMAGE, Program("mcopy"), "files on it";
+    "u-boot-tools",                       IMAGE, Program("mkimage"), "the boot loader's script";
+    "qemu-system-arm",                    HIL, Program("qemu-system-aarch64"), "the board";
+    "u-boot-qemu",                        HIL, File("/usr/lib/u-boot/qemu_arm64/u-boot.bin"), "its boot loader";
+    "openssh-client",                     HIL, Program("ssh"), "a shell on a board";
+    "curl",                               HIL, Program("curl"), "asks its page over TLS";
+    "default-jdk-headless",               FLEET, Program("javac"), "builds and runs hawkBit, the fleet server";
+    "maven",                              FLEET, Program("mvn"), "builds hawkBit";
 };
 
 impl Package {

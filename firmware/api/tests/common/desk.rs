@@ -4,7 +4,9 @@ use super::NOW;
 use axum::body::Bytes;
 use nightjar_api::desk::BoxFuture;
 use nightjar_api::*;
+use nightjar_types::config::Sight;
 use nightjar_types::eye::ModelInfo;
+use nightjar_types::gate::{GateCamera, GateReport};
 use nightjar_types::status::*;
 use nightjar_types::world::{AlarmView, Told};
 use nightjar_types::{BBox, EventId, StreamKind, Wall};
@@ -19,6 +21,8 @@ pub struct MemoryDesk {
     pub tested: Mutex<Vec<(String, u32, String)>>,
     pub armed: Mutex<bool>,
     pub rules: Mutex<Option<String>>,
+    /// Of the camera "front".
+    pub sight: Mutex<Option<Sight>>,
     pub footage: Vec<u8>,
     pub events: Vec<EventView>,
     pub held: Mutex<Vec<HoldView>>,
@@ -27,6 +31,16 @@ pub struct MemoryDesk {
 }
 
 impl MemoryDesk {
+    fn fits(draft: &Draft) -> Result<(), DeskError> {
+        match draft {
+            Draft::Rules(Some(text)) if text == "nonsense" => {
+                Err(DeskError::Refused("rules: line 1: expected `=`".into()))
+            }
+            Draft::Sight { camera, .. } if camera != "front" => Err(DeskError::UnknownCamera(camera.clone())),
+            _ => Ok(()),
+        }
+    }
+
     fn camera(id: &str, kinds: &[&'static str]) -> CameraStatus {
         let stream = |kind: &&'static str| StreamStatus {
             kind,
@@ -135,6 +149,11 @@ impl Desk for MemoryDesk {
             fired_ms: None,
         }]
     }
+    fn gate(&self, since: Option<Wall>) -> BoxFuture<'_, Result<GateReport, DeskError>> {
+        let missing_ms = since.map(|since| since.as_ms() as u64);
+        let camera = GateCamera { id: "front".into(), recording: true, missing_ms, ..GateCamera::default() };
+        Box::pin(async move { Ok(GateReport { cameras: vec![camera], ..GateReport::default() }) })
+    }
     fn health(&self) -> Health {
         Health {
             ok: true,
@@ -198,25 +217,33 @@ impl Desk for MemoryDesk {
         let text = saved.clone().unwrap_or_else(|| "[[rule]]".into());
         Box::pin(async move { Ok(RulesText { text, is_own: saved.is_some() }) })
     }
-    fn rehearse(&self, text: String, hours: u32) -> BoxFuture<'_, Result<Rehearsal, DeskError>> {
+    fn sight(&self, camera: &str) -> BoxFuture<'_, Result<SightView, DeskError>> {
+        let view = if camera == "front" {
+            let saved = self.sight.lock().unwrap().clone();
+            Ok(SightView { is_own: saved.is_some(), sight: saved.unwrap_or_default() })
+        } else {
+            Err(DeskError::UnknownCamera(camera.into()))
+        };
+        Box::pin(async { view })
+    }
+    fn rehearse(&self, draft: Draft, hours: u32) -> BoxFuture<'_, Result<Rehearsal, DeskError>> {
+        let fits = Self::fits(&draft);
         Box::pin(async move {
-            if text == "nonsense" {
-                return Err(DeskError::Refused("rules: line 1: expected `=`".into()));
-            }
+            fits?;
             let at_ms = Wall(NOW).as_ms() - i64::from(hours);
             let (output, cause) = ("siren".into(), "rule night: person".into());
             let moves = vec![MoveView { at_ms, output, on: true, fate: "new", cause }];
             Ok(Rehearsal { rules: vec![], moves, since_ms: None, left_out: 0 })
         })
     }
-    fn save_rules(&self, text: Option<String>) -> BoxFuture<'_, Result<(), DeskError>> {
-        let answer = if text.as_deref() == Some("nonsense") {
-            Err(DeskError::Refused("rules: line 1: expected `=`".into()))
-        } else {
-            *self.rules.lock().unwrap() = text;
-            Ok(())
-        };
-        Box::pin(async move { answer })
+    fn save(&self, draft: Draft) -> BoxFuture<'_, Result<(), DeskError>> {
+        let fits = Self::fits(&draft);
+        match draft {
+            _ if fits.is_err() => {}
+            Draft::Rules(rules) => *self.rules.lock().unwrap() = rules,
+            Draft::Sight { sight, .. } => *self.sight.lock().unwrap() = sight,
+        }
+        Box::pin(async move { fits })
     }
     fn updates(&self) -> broadcast::Receiver<Update> {
         self.updates.subscribe()

@@ -65,6 +65,7 @@ impl Bench {
             tested: Mutex::default(),
             armed: Mutex::default(),
             rules: Mutex::default(),
+            sight: Mutex::default(),
             footage: (0..300_000u32).map(|n| (n % 251) as u8).collect(),
             events: (0..7).rev().map(MemoryDesk::event).collect(),
             held: Mutex::default(),
@@ -78,13 +79,16 @@ impl Bench {
             tls,
             names: vec!["nightjar.local".into()],
             ips: vec![],
+            update_agent: folder.path().join("agent.sock"),
         };
+        let board = bind_board(&folder.path().join("board.sock"));
         let web = Web {
             options,
             desk: Arc::clone(&desk) as Arc<dyn Desk>,
             auth: Arc::new(auth),
             audit: audit.clone(),
             clock,
+            board,
         };
         let server = Server::open(bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap(), web).unwrap();
         let addr = server.addr();

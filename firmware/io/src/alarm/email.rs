@@ -74,9 +74,8 @@ fn server(
 fn tls(email: &config::Email) -> Result<TlsParameters, String> {
     let mut tls = TlsParameters::builder(email.host.clone());
     if let Some(file) = &email.ca_file {
-        let wrong = |why: String| format!("[email]: ca_file {file}: {why}; it holds certificates in PEM");
-        let pem = std::fs::read(file).map_err(|e| wrong(e.to_string()))?;
-        let ca = Certificate::from_pem(&pem).map_err(|e| wrong(e.to_string()))?;
+        let pem = super::tls::ca("[email]", file)?;
+        let ca = Certificate::from_pem(&pem).map_err(|e| format!("[email]: ca_file {file}: {e}"))?;
         tls = tls.certificate_store(CertificateStore::None).add_root_certificate(ca);
     }
     tls.build_rustls().map_err(|e| format!("[email]: TLS: {e}"))

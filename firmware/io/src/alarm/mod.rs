@@ -25,6 +25,7 @@ use futures_util::future::BoxFuture;
 use nightjar_types::config::{Config, Password};
 use nightjar_types::status::Update;
 use nightjar_types::{CameraId, EventId, Secret};
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -141,6 +142,23 @@ pub fn open(opening: &Opening<'_>) -> Result<Vec<(&'static str, Alarm)>, String>
         all.extend((kind.open)(opening)?.into_iter().map(|alarm| (kind.name, alarm)));
     }
     Ok(all)
+}
+
+/// What of the configured alarms a start would refuse, in words: a file that a key names is missing, or is not what it should be.
+/// Connects to nothing.
+pub fn faults(opening: &Opening<'_>) -> Vec<String> {
+    ALARMS.iter().filter_map(|kind| (kind.open)(opening).err()).collect()
+}
+
+/// Why a file that a key of the configuration names cannot be read, with the mend.
+pub fn unreadable(error: &io::Error) -> String {
+    let mend = match error.kind() {
+        ErrorKind::NotFound => "create it, or correct the key",
+        ErrorKind::PermissionDenied => "make it readable for the user that the recorder runs as",
+        ErrorKind::InvalidData => "it must be text in UTF-8",
+        _ => "it must be a file that can be read",
+    };
+    format!("cannot be read: {error}; {mend}")
 }
 
 /// `Front Door` → `front-door`.

@@ -47,10 +47,14 @@ impl Scribe for Asked {
 }
 
 pub(super) fn open(opening: &Opening<'_>) -> Result<Vec<Alarm>, String> {
-    let world = &opening.config.world;
-    let Some((push, book)) = world.push.as_ref().zip(opening.book.clone()) else { return Ok(Vec::new()) };
-    let is_needed = push.ca_file.is_some() || !book.is_empty();
-    let tls = is_needed.then(|| tls::client(NAME, push.ca_file.as_deref())).transpose()?;
+    let Some(push) = &opening.config.world.push else { return Ok(Vec::new()) };
+    let ca_file = push.ca_file.as_deref();
+    let own = ca_file.map(|_| tls::client(NAME, ca_file)).transpose()?;
+    let Some(book) = opening.book.clone() else { return Ok(Vec::new()) };
+    let tls = match own {
+        None if !book.is_empty() => Some(tls::client(NAME, None)?),
+        own => own,
+    };
     Ok(vec![Alarm {
         id: "push".into(),
         target: "browsers that asked for it".into(),

@@ -1,5 +1,6 @@
 //! A file of certificates, or those of the system → how TLS is spoken to the world. Made only when an alarm needs it.
 
+use super::unreadable;
 use rustls::client::Resumption;
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
@@ -13,6 +14,21 @@ const SESSIONS: usize = 8;
 /// The system's certificates are a hundred and more: they are in memory once.
 static SYSTEM: Mutex<Option<Arc<ClientConfig>>> = Mutex::new(None);
 
+/// A file of certificates in PEM, at least one. Fails in words, for the alarm `what`.
+pub(super) fn ca(what: &str, file: &str) -> Result<Vec<u8>, String> {
+    let pem = std::fs::read(file).map_err(|e| format!("{what}: ca_file {file}: {}", unreadable(&e)))?;
+    let mut count = 0;
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        certificate.map_err(|e| no_ca(what, file, &e.to_string()))?;
+        count += 1;
+    }
+    if count == 0 { Err(no_ca(what, file, "there is no certificate in it")) } else { Ok(pem) }
+}
+
+fn no_ca(what: &str, file: &str, why: &str) -> String {
+    format!("{what}: ca_file {file}: {why}; it holds certificates in PEM, from BEGIN CERTIFICATE on")
+}
+
 /// Trusts those in `ca_file`, or who the system trusts. Fails in words, for the alarm `what`.
 pub(super) fn client(what: &str, ca_file: Option<&str>) -> Result<Arc<ClientConfig>, String> {
     let mut system = SYSTEM.lock().unwrap_or_else(PoisonError::into_inner);
@@ -20,14 +36,9 @@ pub(super) fn client(what: &str, ca_file: Option<&str>) -> Result<Arc<ClientConf
     match (ca_file, &*system) {
         (None, Some(config)) => return Ok(config.clone()),
         (Some(file), _) => {
-            let wrong = |why: String| format!("{what}: ca_file {file}: {why}; it holds certificates in PEM");
-            let pem = std::fs::read(file).map_err(|e| wrong(e.to_string()))?;
-            for certificate in CertificateDer::pem_slice_iter(&pem) {
-                let certificate = certificate.map_err(|e| wrong(e.to_string()))?;
-                roots.add(certificate).map_err(|e| wrong(e.to_string()))?;
-            }
-            if roots.is_empty() {
-                return Err(wrong("there is no certificate in it".into()));
+            let pem = ca(what, file)?;
+            for certificate in CertificateDer::pem_slice_iter(&pem).flatten() {
+                roots.add(certificate).map_err(|e| no_ca(what, file, &e.to_string()))?;
             }
         }
         (None, None) => {

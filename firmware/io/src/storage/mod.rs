@@ -35,7 +35,7 @@ pub use nightjar_record::timelapse::Pace;
 pub use nightjar_record::{Hold, Trigger};
 pub use options::{Now, Options, StreamPlan};
 pub use queue::{CardSender, EventSender};
-pub use read::{KeyPicture, Library};
+pub use read::{KeyPicture, Library, ReadBack};
 pub use shelf::Deletion;
 
 use crate::beat::Beat;

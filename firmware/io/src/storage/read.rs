@@ -7,7 +7,8 @@ use super::shelf::Shelf;
 use super::slab_file::SlabFile;
 use bytes::Bytes;
 use nightjar_record::catalog::StreamId;
-use nightjar_record::scan::{self, Depth};
+use nightjar_record::layout::Kind;
+use nightjar_record::scan::{self, Depth, Record};
 use nightjar_record::{Scanned, SlabRow, export};
 use nightjar_types::status::StorageStatus;
 use nightjar_types::{Event, EventId, Gap, StreamParams, Wall};
@@ -22,6 +23,17 @@ const SLOW: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Library {
     shelf: Arc<Shelf>,
+}
+
+/// What came of reading a fragment back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadBack {
+    /// There is none.
+    Nothing,
+    /// It is as it was written; when it was recorded.
+    Whole(Wall),
+    /// It is not as it was written.
+    Damaged(Wall),
 }
 
 /// A key frame from the card.
@@ -117,6 +129,28 @@ impl Library {
         };
         let picture = export::first_picture(&record).map(Bytes::copy_from_slice);
         Ok(picture.map(|data| KeyPicture { params: found.slab.params, at: key.head.wall, data }))
+    }
+
+    /// Reads the newest fragment that begins at or after `since` and ended before `settled`, by when it has been written out: from
+    /// the disk, past the kernel's cache, and holds it against its checksum.
+    pub fn read_back(&self, stream: &StreamId, since: Wall, settled: Wall) -> Result<ReadBack, StorageError> {
+        let mut rows: Vec<SlabRow> =
+            self.shelf.catalog().overlapping(stream, since, settled).into_iter().cloned().collect();
+        rows.sort_by_key(SlabRow::start);
+        for row in rows.iter().rev() {
+            let Some((file, found)) = self.scan(row.generation)? else { continue };
+            let is_wanted = |r: &&Record| {
+                r.head.kind == Kind::Fragment && r.head.wall >= since && r.head.end() <= settled
+            };
+            let Some(record) = found.records.iter().rev().find(is_wanted) else { continue };
+            file.forget_cached();
+            return Ok(match read_record(&file, record.offset, row.generation)? {
+                Found::Whole(_) => ReadBack::Whole(record.head.wall),
+                Found::Damaged => ReadBack::Damaged(record.head.wall),
+                Found::Gone => continue,
+            });
+        }
+        Ok(ReadBack::Nothing)
     }
 
     fn open(&self, generation: u64) -> Result<Option<SlabFile>, StorageError> {

@@ -58,6 +58,10 @@ impl Stage {
                 let output = self.names.outputs[usize::from(moved.output.0)].to_string();
                 let (on, cause) = (moved.on, words(moved.cause, why));
                 self.note_at(moved.at, What::Moved { output, on, cause });
+                if let Some(arrived) = self.outputs.picture(moved) {
+                    let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+                    shown.latency.moved(arrived, clock::mono());
+                }
             }
             Heard::Down(why) => {
                 for (output, on) in self.outputs.away() {

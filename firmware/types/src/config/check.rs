@@ -116,6 +116,8 @@ pub(super) fn resolve(typed: Typed) -> Result<Config, Vec<Fault>> {
             name: typed.device.name,
             state_dir: typed.device.state_dir,
             timezone: typed.device.timezone,
+            socket: typed.device.socket,
+            update_agent: typed.device.update_agent,
         },
         storage: Storage {
             path: typed.storage.path,

@@ -1,4 +1,4 @@
-//! TOML text → [`Typed`] (what a person wrote) → [`Config`] (ranges checked, names resolved). Pure: files are read elsewhere.
+//! TOML text → [`Written`] (what a person wrote) → [`Config`] (ranges checked, names resolved). Pure: files are read elsewhere.
 
 mod check;
 mod error;
@@ -10,6 +10,7 @@ mod sight;
 mod typed;
 mod value;
 mod world;
+mod written;
 
 pub use check::SCHEMES;
 pub use error::{ConfigError, Fault};
@@ -18,8 +19,8 @@ pub use night::Night;
 pub use recording::{Keep, Limit, Mode, Record, Thin, ThinTo};
 pub use schedule::{Schedule, WEEK_MIN};
 pub use sight::{Filter, Limits, Line, Scores, Way};
-pub use typed::Typed;
 pub use world::{Email, MailTls, Mqtt, Ntfy, Push, Tells, Webhook, World};
+pub use written::{Sight, Sights, Written};
 
 use crate::{CameraId, Name, OutputId, Secret};
 use std::time::Duration;
@@ -68,6 +69,10 @@ pub struct Device {
     pub state_dir: Option<String>,
     /// Name of its time zone, e.g. `Europe/Berlin`, or a POSIX rule; `None`: the system's.
     pub timezone: Option<String>,
+    /// Socket at which programs of this board ask how the recorder is.
+    pub socket: String,
+    /// Socket of the update agent.
+    pub update_agent: String,
 }
 
 /// Where footage goes.
@@ -293,29 +298,25 @@ pub enum RuleAction {
 
 impl Default for Config {
     fn default() -> Self {
-        check::resolve(Typed::default()).expect("the built-in defaults are valid")
+        check::resolve(typed::Typed::default()).expect("the built-in defaults are valid")
     }
 }
 
 impl Config {
     /// Parses and checks. `file` only names the source in messages.
     pub fn from_toml(text: &str, file: &str) -> Result<Self, ConfigError> {
-        let typed: Typed = toml::from_str(text).map_err(|e| error::from_toml(&e, text, file))?;
-        check::resolve(typed).map_err(|faults| ConfigError { file: file.into(), faults })
-    }
-
-    /// One (text, file) with the rules of another in place of its own.
-    pub fn with_rules_of(whole: (&str, &str), rules: (&str, &str)) -> Result<Self, ConfigError> {
-        let parse =
-            |(text, file)| toml::from_str::<Typed>(text).map_err(|e| error::from_toml(&e, text, file));
-        let typed = Typed { rule: parse(rules)?.rule, ..parse(whole)? };
-        check::resolve(typed).map_err(|faults| ConfigError { file: rules.1.into(), faults })
+        Written::parse(text, file)?.check()
     }
 }
 
 /// A length of time as configuration and command line write it: `"500ms"`, `"3s"`, `"10min"`, `"2h"`, `"7d"`.
 pub fn duration(text: &str) -> Option<Duration> {
     value::with_unit(text, value::TIMES).map(Duration::from_millis)
+}
+
+/// Bytes as configurations write them: `"64GiB"`, `"500MB"`.
+pub fn size(text: &str) -> Option<u64> {
+    value::with_unit(text, value::SIZES)
 }
 
 /// Bits a second as addresses of local cameras write it: `"500k"`, `"2M"`.

@@ -17,6 +17,21 @@ pub struct Schedule {
     pub words: Vec<String>,
 }
 
+impl Schedule {
+    /// Of entries such as `"mon-fri 22:00-06:00"`. The error says in words which one is none.
+    pub fn parse(what: &str, entries: Vec<String>) -> Result<Option<Self>, String> {
+        let mut faults = Vec::new();
+        let parsed = schedule(what, entries, &mut |words| faults.push(words));
+        if faults.is_empty() { Ok(parsed) } else { Err(faults.join("; ")) }
+    }
+
+    /// A minute since Monday 00:00 lies in one of the spans.
+    pub fn covers(&self, minute: u16) -> bool {
+        let within = |m: u16| self.spans.iter().any(|(from, until)| (*from..*until).contains(&m));
+        within(minute) || within(minute + WEEK_MIN)
+    }
+}
+
 /// Reads the entries; says in words what is wrong with one.
 pub(super) fn schedule(what: &str, entries: Vec<String>, fault: &mut dyn FnMut(String)) -> Option<Schedule> {
     let mut spans = Vec::new();

@@ -4,7 +4,7 @@
 use super::Zone;
 use super::error::near;
 use crate::Name;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What a camera or zone lets count. The default lets all count.
@@ -66,7 +66,7 @@ pub(super) struct TypedScores {
     event_score: Option<f32>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct TypedLimits {
     min_score: f32,
@@ -82,13 +82,13 @@ impl Default for TypedLimits {
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TypedMask {
     points: Vec<[f32; 2]>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TypedLine {
     id: String,

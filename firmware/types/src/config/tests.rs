@@ -314,12 +314,3 @@ fn what_cannot_be_heard_or_kept_apart_is_named_with_the_mend() {
         assert!(words.contains(expected), "{words}\n  has not: {expected}");
     }
 }
-
-#[test]
-fn rules_of_another_file_take_the_place_of_its_own() {
-    let rules = "[[rule]]\nid = \"new\"\nwhen = { input = \"door\" }\ndo = { pulse = \"down\" }\n";
-    let c = Config::with_rules_of((IO, "nightjar.toml"), (rules, "new.toml")).unwrap();
-    assert_eq!((c.rules.len(), c.rules[0].id.as_str(), c.outputs.len()), (1, "new", 2));
-    let wrong = Config::with_rules_of((IO, "nightjar.toml"), (&rules.replace("door", "gate"), "new.toml"));
-    assert!(wrong.unwrap_err().to_string().starts_with("new.toml: rule \"new\": there is no input \"gate\""));
-}

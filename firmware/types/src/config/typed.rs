@@ -5,13 +5,13 @@ use super::sight::{TypedLimits, TypedLine, TypedMask, TypedScores};
 use super::value::{ByteSize, OneOrMany, Span};
 use super::world::{TypedEmail, TypedMqtt, TypedNtfy, TypedPush, TypedWebhook};
 use crate::Secret;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The whole file.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Typed {
+pub(super) struct Typed {
     pub(super) device: Device,
     pub(super) storage: Storage,
     pub(super) record: Record,
@@ -39,11 +39,19 @@ pub(super) struct Device {
     pub(super) name: String,
     pub(super) state_dir: Option<String>,
     pub(super) timezone: Option<String>,
+    pub(super) socket: String,
+    pub(super) update_agent: String,
 }
 
 impl Default for Device {
     fn default() -> Self {
-        Self { name: "nightjar".into(), state_dir: None, timezone: None }
+        Self {
+            name: "nightjar".into(),
+            state_dir: None,
+            timezone: None,
+            socket: "/run/nightjar/board.sock".into(),
+            update_agent: "/run/nightjar-ota/agent.sock".into(),
+        }
     }
 }
 
@@ -200,7 +208,7 @@ fn yes() -> bool {
     true
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Zone {
     pub(super) id: String,

@@ -20,7 +20,7 @@ impl Span {
     }
 }
 
-const SIZES: &[(&str, u64)] = &[
+pub(super) const SIZES: &[(&str, u64)] = &[
     ("KiB", 1 << 10),
     ("MiB", 1 << 20),
     ("GiB", 1 << 30),

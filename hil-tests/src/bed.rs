@@ -1,0 +1,104 @@
+//! What a test may do to a board, whichever it is.
+
+use crate::console::Console;
+use anyhow::{Result, bail};
+
+/// Something that not every bed has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// The power can be cut and given back.
+    Power,
+    /// A card with a system as it was flashed, put in before the test.
+    Flash,
+    /// What the serial line says.
+    Console,
+    /// The board's network can be taken away.
+    Network,
+    /// A relay's line can be read from outside the recorder.
+    Line,
+    /// A camera on the board itself.
+    LocalCamera,
+    /// Two slots and an update agent.
+    Slots,
+}
+
+impl Need {
+    /// What a person plugs in to have it.
+    pub(crate) fn mend(self) -> &'static str {
+        match self {
+            Self::Power => "a socket that can be switched: --power COMMAND is run with \"on\" and \"off\"",
+            Self::Flash => "a way to write the card: only the QEMU bed has one",
+            Self::Console => "a serial cable: --console FILE names what it is logged to",
+            Self::Network => {
+                "a switch port that can be turned off: --network COMMAND is run with \"on\" and \"off\""
+            }
+            Self::Line => "a wire from the relay's line to an input: WIRING.md",
+            Self::LocalCamera => "a USB camera, or the kernel's module vivid",
+            Self::Slots => {
+                "an image with two slots: this system was not made by `cargo xtask image` or the Yocto layer"
+            }
+        }
+    }
+}
+
+/// How a command on the board ended.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) code: i32,
+    /// Standard output and error.
+    pub(crate) text: String,
+}
+
+/// A board under test.
+pub(crate) trait Bed {
+    /// For the heading of the report.
+    fn name(&self) -> String;
+
+    fn has(&self, need: Need) -> bool;
+
+    /// Runs shell words as root. An error means that the board was not reached; the words' own failure is in the answer.
+    fn ask(&self, words: &str, seconds: u64) -> Result<Answer>;
+
+    /// Puts a file onto the board.
+    fn push(&self, bytes: &[u8], to: &str) -> Result<()>;
+
+    /// Takes the card out, flashes it, and puts it back; the power is off after it.
+    fn flash(&mut self) -> Result<()>;
+
+    /// Lets the tests in again on a card whose keys were wiped; the power is off before and after it.
+    fn admit(&mut self) -> Result<()>;
+
+    fn power_on(&mut self) -> Result<()>;
+
+    /// As if somebody pulled the plug.
+    fn power_cut(&mut self) -> Result<()>;
+
+    fn network(&mut self, is_on: bool) -> Result<()>;
+
+    /// What was said on the serial line, if somebody listens.
+    fn console(&self) -> Option<&Console>;
+
+    /// Where the board finds a port of this machine's loopback: `HOST:PORT`.
+    fn lend(&self, port: u16) -> String;
+
+    /// Address of the board's page, as this machine sees it.
+    fn page(&self) -> String;
+
+    /// Runs words that must end well, and gives what they printed.
+    fn run(&self, words: &str) -> Result<String> {
+        let answer = self.ask(words, 120)?;
+        if answer.code != 0 {
+            bail!("`{words}` ended with {}: {}", answer.code, answer.text.trim());
+        }
+        Ok(answer.text.trim().to_owned())
+    }
+
+    /// Runs words that must fail, and gives what they printed.
+    fn run_badly(&self, words: &str, seconds: u64) -> Result<String> {
+        let answer = self.ask(words, seconds)?;
+        if answer.code == 0 {
+            bail!("`{words}` was expected to fail and did not: {}", answer.text.trim());
+        }
+        Ok(answer.text.trim().to_owned())
+    }
+}

@@ -1,0 +1,89 @@
+//! A bed and the folder that `cargo xtask hil` filled → every test of the table run on it; exit code 1 when one failed.
+
+mod agent;
+mod bed;
+mod cameras;
+mod clock;
+mod console;
+mod page;
+mod qemu;
+mod real;
+mod shelf;
+mod shell;
+mod suite;
+mod tests;
+
+use anyhow::{Context, Result, bail};
+use bed::Bed;
+use cameras::Cameras;
+use qemu::Qemu;
+use real::{Plugged, Real};
+use shelf::Shelf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use suite::Lab;
+
+const USAGE: &str = "nightjar-hil --bed qemu|ssh://USER@HOST --folder FOLDER --workspace FOLDER [--only WORDS] [--seed N] [--cuts N] [--slow yes] \
+                     [--power COMMAND] [--network COMMAND] [--console FILE]";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("nightjar-hil: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<bool> {
+    let mut words = options()?;
+    let mut take = |key: &str| words.remove(key);
+    let folder: PathBuf = take("folder").context(USAGE)?.into();
+    let workspace: PathBuf = take("workspace").context(USAGE)?.into();
+    let plugged = Plugged { power: take("power"), network: take("network"), console: take("console") };
+    let is_slow = take("slow").is_some_and(|word| word == "yes");
+    let bed = open(&take("bed").context(USAGE)?, plugged, &folder, is_slow)?;
+    let number = |text: Option<String>, otherwise: u64| match text {
+        Some(text) => text.parse().with_context(|| format!("`{text}` is no number")),
+        None => Ok(otherwise),
+    };
+    let (seed, cuts) = (number(take("seed"), 1)?, number(take("cuts"), 4)?);
+    let only = take("only").unwrap_or_default();
+    if let Some(key) = words.keys().next() {
+        bail!("there is no option --{key}\n{USAGE}");
+    }
+    let bundles = folder.join("bundles");
+    let mut lab = Lab {
+        bed,
+        cameras: Cameras::start(&workspace, &workspace.join("target/clips/sub.mp4"))?,
+        shelf: Shelf::open(&bundles)?,
+        bundles,
+        seed,
+        cuts: u32::try_from(cuts).context("so many cuts would take years")?,
+    };
+    Ok(suite::run(&mut lab, tests::TESTS, &only))
+}
+
+fn open(bed: &str, plugged: Plugged, folder: &Path, is_slow: bool) -> Result<Box<dyn Bed>> {
+    if bed == "qemu" {
+        return Ok(Box::new(Qemu::new(&folder.join("board.img"), &folder.join("key"), folder, is_slow)?));
+    }
+    match bed.strip_prefix("ssh://") {
+        Some(address) => Ok(Box::new(Real::new(address, plugged)?)),
+        None => bail!("`--bed {bed}`: known are qemu and ssh://USER@HOST"),
+    }
+}
+
+/// `--key value` words.
+fn options() -> Result<BTreeMap<String, String>> {
+    let mut options = BTreeMap::new();
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        let key = word.strip_prefix("--").with_context(|| format!("`{word}` is no option\n{USAGE}"))?;
+        options.insert(key.to_owned(), words.next().with_context(|| format!("--{key} needs a value"))?);
+    }
+    Ok(options)
+}

@@ -1,0 +1,134 @@
+//! The board's page over TLS → what it says of cameras and footage. curl asks, which is not our code.
+
+use crate::bed::Bed;
+use crate::clock;
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use std::process::Command;
+
+/// Written on the board; tests change it as they need.
+pub(crate) const CONFIG: &str = "/etc/nightjar/nightjar.toml";
+
+/// A client of the board's API.
+pub(crate) struct Page {
+    base: String,
+    token: String,
+    /// By how much the board's clock is ahead of this machine's, ms.
+    ahead: i64,
+}
+
+impl Page {
+    /// Without a token: only the page itself is open.
+    pub(crate) fn open(bed: &dyn Bed) -> Self {
+        Self { base: bed.page(), token: String::new(), ahead: 0 }
+    }
+
+    /// With a token for everything, made on the board as its owner would.
+    pub(crate) fn of(bed: &dyn Bed) -> Result<Self> {
+        let words = format!(
+            "setpriv --reuid=nightjar --regid=nightjar --init-groups \
+             nightjar token new --config {CONFIG} --role admin --ttl 1d --label board-tests"
+        );
+        let token = bed.run(&words)?.lines().last().unwrap_or_default().to_owned();
+        let mut page = Self { base: bed.page(), token, ahead: 0 };
+        page.ahead = milliseconds(&bed.run("date +%s")?)? - page.now()?;
+        Ok(page)
+    }
+
+    /// The body of an answer with a good status.
+    pub(crate) fn get(&self, path: &str) -> Result<String> {
+        self.curl(&[], path)
+    }
+
+    pub(crate) fn json(&self, path: &str) -> Result<Value> {
+        let text = self.get(path)?;
+        serde_json::from_str(&text).with_context(|| format!("{path} gives no JSON: {text}"))
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &str) -> Result<String> {
+        self.curl(&["--header", "Content-Type: application/json", "--data", body], path)
+    }
+
+    fn curl(&self, more: &[&str], path: &str) -> Result<String> {
+        let mut command = Command::new("curl");
+        // The board's certificate is its own: the page shows its fingerprint, nobody else vouches for it.
+        command.args(["--insecure", "--silent", "--show-error", "--fail-with-body", "--max-time", "60"]);
+        if !self.token.is_empty() {
+            command.args(["--header", &format!("Authorization: Bearer {}", self.token)]);
+        }
+        let output =
+            command.args(more).arg(format!("{}{path}", self.base)).output().context("can't start curl")?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        if !output.status.success() {
+            bail!("{path}: {} {text}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(text)
+    }
+
+    /// Ids of the cameras that record.
+    pub(crate) fn recording(&self) -> Result<Vec<String>> {
+        let cameras = self.json("/api/v1/cameras")?;
+        let recording =
+            cameras.as_array().into_iter().flatten().filter(|camera| camera["state"] == "recording");
+        Ok(recording.filter_map(|camera| camera["id"].as_str().map(str::to_owned)).collect())
+    }
+
+    /// Moment of the newest footage of a camera that can be played, ms since 1970 UTC.
+    pub(crate) fn newest(&self, camera: &str) -> Result<u64> {
+        Ok(self.spans(camera)?.into_iter().map(|(_, to)| to).max().unwrap_or(0))
+    }
+
+    /// Pieces of footage of a camera in the last day.
+    fn spans(&self, camera: &str) -> Result<Vec<(u64, u64)>> {
+        let now = self.now()?;
+        let from = now - 86_400_000;
+        let path =
+            format!("/api/v1/cameras/{camera}/coverage?stream=main&from={from}&to={}", now + 3_600_000);
+        let coverage = self.json(&path)?;
+        let spans = coverage["spans"].as_array().into_iter().flatten();
+        Ok(spans.filter_map(|span| Some((span["from_ms"].as_u64()?, span["to_ms"].as_u64()?))).collect())
+    }
+
+    /// Seconds that a camera lacks between its first and its last footage since `from`.
+    pub(crate) fn lacks(&self, camera: &str, from: u64) -> Result<f64> {
+        let mut spans = self.spans(camera)?;
+        spans.retain(|(_, to)| *to > from);
+        spans.sort_unstable();
+        let holes = spans.windows(2).map(|pair| pair[1].0.saturating_sub(pair[0].1));
+        Ok(holes.sum::<u64>() as f64 / 1e3)
+    }
+
+    /// The board's clock, ms since 1970 UTC.
+    fn now(&self) -> Result<i64> {
+        let text = Command::new("date").arg("+%s").output().context("can't start date")?.stdout;
+        Ok(milliseconds(&String::from_utf8_lossy(&text))? + self.ahead)
+    }
+}
+
+/// What `date +%s` printed.
+fn milliseconds(text: &str) -> Result<i64> {
+    Ok(text.trim().parse::<i64>().with_context(|| format!("date gives no number: {text}"))? * 1000)
+}
+
+/// Waits until the page answers.
+pub(crate) fn answers(bed: &dyn Bed, seconds: u64) -> Result<()> {
+    let page = Page::open(bed);
+    clock::until("the page answers over TLS", seconds, || {
+        Ok(page.get("/healthz").ok().filter(|text| text.trim() == "ok"))
+    })?;
+    Ok(())
+}
+
+/// Waits until all of `cameras` record, and more footage of each can be played than before.
+pub(crate) fn records(page: &Page, cameras: &[&str], seconds: u64) -> Result<()> {
+    for camera in cameras {
+        let state =
+            || page.json("/api/v1/cameras").map_or_else(|error| error.to_string(), |all| all.to_string());
+        let is_on = || Ok(page.recording().unwrap_or_default().iter().any(|id| id == camera).then_some(()));
+        clock::until(&format!("camera {camera} records"), seconds, is_on).with_context(state)?;
+        let before = page.newest(camera)?;
+        let grows = || Ok(page.newest(camera).ok().filter(|newest| *newest > before));
+        clock::until(&format!("footage of {camera} grows"), seconds, grows).with_context(state)?;
+    }
+    Ok(())
+}

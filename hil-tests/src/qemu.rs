@@ -1,0 +1,223 @@
+//! A disk image → a board in QEMU: `-M virt` with PL061 lines, the i6300esb watchdog, and a network behind which this machine is
+//! 10.0.2.2.
+
+use crate::bed::{Answer, Bed, Need};
+use crate::clock;
+use crate::console::Console;
+use crate::shell::Shell;
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// Debian's boot loader for this machine.
+const BOOT_LOADER: &str = "/usr/lib/u-boot/qemu_arm64/u-boot.bin";
+/// The card that the image is flashed to. Sparse: it takes what is written.
+const CARD_BYTES: u64 = 3 << 30;
+
+pub(crate) struct Qemu {
+    image: PathBuf,
+    disk: PathBuf,
+    key: PathBuf,
+    qmp: PathBuf,
+    log: PathBuf,
+    console: Console,
+    shell: Shell,
+    page: u16,
+    ssh: u16,
+    is_slow: bool,
+    process: Option<Child>,
+}
+
+impl Qemu {
+    /// `image` is flashed, never changed. `key` is the SSH key whose other half the image holds. `is_slow`: this machine has other
+    /// things to do, so the board's time goes by its instructions: it does not notice that it is kept waiting.
+    pub(crate) fn new(image: &Path, key: &Path, folder: &Path, is_slow: bool) -> Result<Self> {
+        let (ssh, page) = (free_port()?, free_port()?);
+        let log = folder.join("serial.log");
+        File::create(&log).with_context(|| format!("can't write {}", log.display()))?;
+        Ok(Self {
+            image: image.to_owned(),
+            disk: folder.join("card.img"),
+            key: key.to_owned(),
+            // Beneath a socket's 108 letters, wherever the work tree lies.
+            qmp: std::env::temp_dir().join(format!("nightjar-hil-{}.qmp", std::process::id())),
+            console: Console::new(&log),
+            log,
+            shell: Shell::new("root@127.0.0.1", ssh, Some(key)),
+            page,
+            ssh,
+            is_slow,
+            process: None,
+        })
+    }
+
+    /// One command to QEMU's monitor.
+    fn monitor(&self, command: &str) -> Result<Value> {
+        let stream = UnixStream::connect(&self.qmp).context("QEMU's monitor does not answer")?;
+        stream.set_read_timeout(Some(Duration::from_secs(30))).context("no deadline for QEMU's monitor")?;
+        let mut writer = stream.try_clone().context("can't share QEMU's monitor")?;
+        let mut lines = BufReader::new(stream).lines();
+        let mut next = || -> Result<Value> {
+            loop {
+                let line =
+                    lines.next().context("QEMU's monitor ended")?.context("QEMU's monitor is silent")?;
+                let value: Value = serde_json::from_str(&line).context("QEMU's monitor speaks no JSON")?;
+                if value.get("event").is_none() {
+                    return Ok(value);
+                }
+            }
+        };
+        next()?; // its greeting
+        writer.write_all(b"{\"execute\":\"qmp_capabilities\"}\n").context("QEMU's monitor takes nothing")?;
+        next()?;
+        writer.write_all(format!("{command}\n").as_bytes()).context("QEMU's monitor takes nothing")?;
+        let answer = next()?;
+        if answer.get("error").is_some() {
+            bail!("QEMU's monitor refuses {command}: {answer}");
+        }
+        Ok(answer)
+    }
+}
+
+impl Bed for Qemu {
+    fn name(&self) -> String {
+        "QEMU virt, 2 emulated Cortex-A53".to_owned()
+    }
+
+    fn has(&self, _: Need) -> bool {
+        true
+    }
+
+    fn ask(&self, words: &str, seconds: u64) -> Result<Answer> {
+        self.shell.ask(words, seconds)
+    }
+
+    fn push(&self, bytes: &[u8], to: &str) -> Result<()> {
+        self.shell.push(bytes, to)
+    }
+
+    fn flash(&mut self) -> Result<()> {
+        if self.process.is_some() {
+            self.power_cut()?;
+        }
+        let status = Command::new("cp").args(["--sparse=always"]).arg(&self.image).arg(&self.disk).status();
+        if !status.is_ok_and(|status| status.success()) {
+            bail!("can't copy {}", self.image.display());
+        }
+        let disk = File::options().write(true).open(&self.disk).context("the copy can't be opened")?;
+        disk.set_len(CARD_BYTES).context("the card can't be made as large")
+    }
+
+    fn admit(&mut self) -> Result<()> {
+        let table = Command::new("sgdisk")
+            .args(["-i", "5"])
+            .arg(&self.disk)
+            .output()
+            .context("can't start sgdisk")?;
+        let table = String::from_utf8_lossy(&table.stdout).into_owned();
+        let sector = table.lines().find_map(|line| line.strip_prefix("First sector: ")?.split(' ').next());
+        let sector: u64 =
+            sector.and_then(|text| text.parse().ok()).context("the card has no partition \"state\"")?;
+        let state = format!("{}?offset={}", self.disk.display(), sector * 512);
+        // What the power cut left in the journal first.
+        let _ = Command::new("e2fsck").args(["-f", "-y", &state]).stdout(Stdio::null()).status();
+        let key = self.key.with_extension("pub");
+        for words in ["mkdir ssh".to_owned(), format!("write {} ssh/authorized_keys", key.display())] {
+            let mut debugfs = Command::new("debugfs");
+            let status = debugfs
+                .args(["-w", "-R", &words, &state])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status();
+            if !status.is_ok_and(|status| status.success()) {
+                bail!("`{words}` failed on the card");
+            }
+        }
+        Ok(())
+    }
+
+    fn power_on(&mut self) -> Result<()> {
+        if self.process.is_some() {
+            bail!("the power is on already");
+        }
+        self.console.skip();
+        let (disk, log, qmp) = (self.disk.display(), self.log.display(), self.qmp.display());
+        let mut qemu = Command::new("qemu-system-aarch64");
+        qemu.args(["-M", "virt,acpi=off", "-cpu", "cortex-a53", "-m", "1024"]);
+        if self.is_slow {
+            // 8 ns an instruction.
+            qemu.args(["-smp", "1", "-accel", "tcg,thread=single", "-icount", "shift=3,sleep=on"]);
+        } else {
+            qemu.args(["-smp", "2", "-accel", "tcg,thread=multi"]);
+        }
+        qemu.args(["-display", "none", "-nodefaults", "-bios", BOOT_LOADER, "-action", "watchdog=reset"]);
+        qemu.args(["-device", "virtio-rng-pci", "-device", "i6300esb"]);
+        qemu.arg("-chardev")
+            .arg(format!("file,id=line,path={log},append=on"))
+            .args(["-serial", "chardev:line"]);
+        qemu.arg("-qmp").arg(format!("unix:{qmp},server=on,wait=off"));
+        // What the board has flushed is on this machine's disk cache when QEMU is killed; what it has not may be lost.
+        qemu.arg("-drive").arg(format!("if=none,id=card,format=raw,file={disk},cache=writeback"));
+        qemu.args(["-device", "virtio-blk-pci,drive=card"]);
+        qemu.arg("-netdev").arg(format!(
+            "user,id=net,hostfwd=tcp:127.0.0.1:{}-:22,hostfwd=tcp:127.0.0.1:{}-:8443",
+            self.ssh, self.page
+        ));
+        qemu.args(["-device", "virtio-net-pci,netdev=net,romfile=", "-name", "nightjar-board"]);
+        qemu.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
+        self.process = Some(qemu.spawn().context("can't start qemu-system-aarch64")?);
+        Ok(())
+    }
+
+    fn power_cut(&mut self) -> Result<()> {
+        if let Some(mut process) = self.process.take() {
+            process.kill().context("QEMU can't be killed")?;
+            process.wait().context("lost sight of QEMU")?;
+        }
+        self.shell.forget();
+        Ok(())
+    }
+
+    fn network(&mut self, is_on: bool) -> Result<()> {
+        self.shell.forget();
+        self.monitor(&format!(
+            "{{\"execute\":\"set_link\",\"arguments\":{{\"name\":\"net\",\"up\":{is_on}}}}}"
+        ))?;
+        Ok(())
+    }
+
+    fn console(&self) -> Option<&Console> {
+        Some(&self.console)
+    }
+
+    fn lend(&self, port: u16) -> String {
+        format!("10.0.2.2:{port}")
+    }
+
+    fn page(&self) -> String {
+        format!("https://127.0.0.1:{}", self.page)
+    }
+}
+
+impl Drop for Qemu {
+    fn drop(&mut self) {
+        let _ = self.power_cut();
+        let _ = std::fs::remove_file(&self.qmp);
+    }
+}
+
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("no port is free")?;
+    Ok(listener.local_addr().context("a port has no number")?.port())
+}
+
+/// Waits until the board can be asked something.
+pub(crate) fn awake(bed: &dyn Bed, seconds: u64) -> Result<()> {
+    clock::until("the board answers over SSH", seconds, || Ok(bed.ask("true", 30).ok().map(|_| ())))
+}

@@ -1,0 +1,123 @@
+//! From a flashed card to footage; what is on the board; a camera on it; a factory reset.
+
+use super::setting::{self, PATIENCE, configure, fresh, recording, running};
+use crate::clock::Stopwatch;
+use crate::page::{self, CONFIG};
+use crate::qemu::awake;
+use crate::suite::Lab;
+use anyhow::{Result, bail};
+
+/// Seconds from power on to footage of two cameras: the first boot, and one after it.
+pub(super) fn records(lab: &mut Lab) -> Result<String> {
+    lab.bed.flash()?;
+    let watch = Stopwatch::start();
+    lab.bed.power_on()?;
+    awake(lab.bed.as_ref(), PATIENCE)?;
+    let shell = watch.seconds();
+    page::answers(lab.bed.as_ref(), PATIENCE)?;
+    let page = watch.seconds();
+    configure(lab, "")?;
+    recording(lab)?;
+    let first = watch.seconds();
+
+    lab.bed.run("sync")?;
+    lab.bed.power_cut()?;
+    let watch = Stopwatch::start();
+    lab.bed.power_on()?;
+    page::answers(lab.bed.as_ref(), PATIENCE)?;
+    let again = watch.seconds();
+    recording(lab)?;
+    Ok(format!(
+        "first boot: shell {shell:.0} s, page {page:.0} s, recording {first:.0} s; after a power cut: page {again:.0} s, \
+         recording {:.0} s",
+        watch.seconds()
+    ))
+}
+
+/// What the image promises and what is easily lost by a change to it.
+pub(super) fn is_as_designed(lab: &mut Lab) -> Result<String> {
+    running(lab)?;
+    let bed = lab.bed.as_ref();
+    bed.run("grep -q ' / ext4 ro' /proc/mounts && ! touch /usr/x 2>/dev/null")?;
+    bed.run("mountpoint -q /state && mountpoint -q /data && mountpoint -q /etc/nightjar")?;
+    bed.run("test \"$(systemctl show --property=User --value nightjar)\" = nightjar")?;
+    bed.run("test \"$(cat /proc/sys/kernel/panic)\" = 5")?;
+    let watchdog = bed.run("systemctl show --property=RuntimeWatchdogUSec --property=WatchdogDevice")?;
+    if !watchdog.contains("/dev/watchdog") || watchdog.contains("RuntimeWatchdogUSec=0") {
+        bail!("the watchdog is not armed: {watchdog}");
+    }
+    let failed = bed.run("systemctl list-units --failed --plain --no-legend | awk '{print $1}'")?;
+    if !failed.is_empty() {
+        bail!("units have failed: {failed}");
+    }
+    let exposed = bed.run(
+        "for unit in nightjar nightjar-smart nightjar-ota; do [ ! -e /usr/lib/systemd/system/$unit.service ] || \
+         systemd-analyze security --no-pager $unit.service | sed -n \"s/^.*exposure level for \\(.*\\).service: \\([0-9.]*\\).*/\\1 \\2/p\"; done",
+    )?;
+    for line in exposed.lines() {
+        let level: f64 = line.split_whitespace().last().and_then(|text| text.parse().ok()).unwrap_or(10.0);
+        if level > 3.0 {
+            bail!("a service is let do more than it needs (systemd-analyze security above 3.0): {line}");
+        }
+    }
+    let size = bed.run("df --output=size -m /data | tail -1")?;
+    let memory = bed.run("awk '/MemAvailable/{print int($2/1024)}' /proc/meminfo")?;
+    Ok(format!(
+        "exposure {}; footage partition {size} MiB; {memory} MiB of memory free",
+        exposed.replace('\n', ", ")
+    ))
+}
+
+/// The kernel's made-up camera, or one that is plugged in.
+pub(super) fn local_camera(lab: &mut Lab) -> Result<String> {
+    running(lab)?;
+    let camera = setting::local_camera(lab.bed.as_ref())?;
+    configure(lab, &camera)?;
+    let page = recording(lab)?;
+    page::records(&page, &["local"], PATIENCE)?;
+    let cameras = page.json("/api/v1/cameras")?;
+    let local = cameras.as_array().into_iter().flatten().find(|camera| camera["id"] == "local");
+    let stream = local.map(|camera| camera["streams"][0].clone()).unwrap_or_default();
+    configure(lab, "")?;
+    Ok(format!(
+        "{} {}×{}, {:.1} pictures/s",
+        stream["codecs"],
+        stream["width"],
+        stream["height"],
+        stream["fps"].as_f64().unwrap_or(0.0)
+    ))
+}
+
+/// Settings, users and keys go and footage stays; then footage goes too.
+pub(super) fn factory_reset(lab: &mut Lab) -> Result<String> {
+    fresh(lab)?;
+    let recordings = |lab: &Lab| lab.bed.run("find /data/footage -name '*.mp4' | wc -l");
+    let mut figures = Vec::new();
+    for word in ["state", "all"] {
+        let before = recordings(lab)?;
+        lab.bed.run(&format!("echo {word} > /state/factory-reset && sync"))?;
+        lab.bed.power_cut()?;
+        lab.bed.power_on()?;
+        page::answers(lab.bed.as_ref(), PATIENCE)?;
+        if lab.bed.ask("true", 30).is_ok() {
+            bail!("reset \"{word}\": the key that was wiped still lets the tests in");
+        }
+        lab.bed.power_cut()?;
+        lab.bed.admit()?;
+        lab.bed.power_on()?;
+        awake(lab.bed.as_ref(), PATIENCE)?;
+        lab.bed.run(&format!("! grep -q board-test {CONFIG} && test ! -e /state/factory-reset"))?;
+        let after = recordings(lab)?;
+        // No camera is configured now, so nothing is recorded that was not there.
+        let is_right = if word == "all" { after == "0" } else { after == before && before != "0" };
+        if !is_right {
+            bail!("reset \"{word}\": {before} recordings before, {after} after");
+        }
+        figures.push(format!("\"{word}\": settings gone, {after} of {before} recordings left"));
+        if word == "state" {
+            configure(lab, "")?;
+            recording(lab)?;
+        }
+    }
+    Ok(figures.join("; "))
+}

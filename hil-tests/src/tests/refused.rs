@@ -1,0 +1,48 @@
+//! Bundles that no board may take: refused with the reason, and not a byte of the other slot is another.
+
+use super::setting::{running, slot};
+use crate::suite::Lab;
+use anyhow::{Context, Result, bail};
+
+/// A bundle of the folder, and a word of the reason that a person must read.
+const BUNDLES: &[(&str, &[&str])] = &[
+    ("foreign-key.raucb", &["signature"]),
+    ("leaked-key.raucb", &["revoked"]),
+    ("wrong-board.raucb", &["compatible"]),
+    ("too-old.raucb", &["older", "lower", "minimum", "min-bundle-version"]),
+    ("truncated.raucb", &["signature", "size"]),
+    ("bit-flipped.raucb", &["signature", "cms"]),
+    ("bit-flipped-content.raucb", &["squashfs", "mount", "verity", "superblock"]),
+    ("garbage.raucb", &["signature", "size", "identifier"]),
+];
+
+pub(super) fn all(lab: &mut Lab) -> Result<String> {
+    running(lab)?;
+    let other = if slot(lab.bed.as_ref())? == "A" { "rootfs-b" } else { "rootfs-a" };
+    // The whole slot, and what decides which one boots.
+    let words = format!("cd /dev/disk/by-partlabel && sha256sum {other} uboot-env");
+    let sum = || Ok::<_, anyhow::Error>(lab.bed.ask(&words, 600)?.text);
+    let before = sum()?;
+    let mut figures = Vec::new();
+    for (bundle, reasons) in BUNDLES {
+        if !lab.bundles.join(bundle).exists() {
+            bail!("{bundle} is missing: `cargo xtask hil` makes it");
+        }
+        lab.shelf.reset();
+        let url = lab.shelf.url(lab.bed.as_ref(), bundle);
+        let words =
+            lab.bed.run_badly(&format!("rauc install {url}"), 300).with_context(|| (*bundle).to_owned())?;
+        let reason =
+            words.lines().find_map(|line| line.strip_prefix("LastError: ")).unwrap_or(&words).to_owned();
+        if !reasons.iter().any(|word| reason.to_lowercase().contains(word)) {
+            bail!("{bundle} was refused with other words than one of {reasons:?}: {reason}");
+        }
+        println!("   {bundle}: {reason}");
+        figures.push((*bundle).trim_end_matches(".raucb"));
+    }
+    let after = sum()?;
+    if before != after {
+        bail!("a refused bundle changed the other slot or the boot order");
+    }
+    Ok(format!("{} refused with their reason, {other} and boot order unchanged", figures.join(", ")))
+}

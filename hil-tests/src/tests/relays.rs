@@ -1,0 +1,56 @@
+//! A relay's line in the kernel, moved by the recorder and read from outside it.
+
+use super::setting::{PATIENCE, configure, recording, running};
+use crate::clock;
+use crate::page::Page;
+use crate::suite::Lab;
+use anyhow::{Context, Result, bail};
+
+/// PL061's line 1 on the QEMU board; on a real one the file /etc/nightjar/hil-line names the lines of WIRING.md.
+const OUTPUT: &str = "[[output]]\nid = \"siren\"\nline = \"@LINE@\"\nactive = \"high\"\nsafe = \"off\"\n";
+/// The kernel's own view of all lines.
+const LINES: &str = "/sys/kernel/debug/gpio";
+
+pub(super) fn moves(lab: &mut Lab) -> Result<String> {
+    running(lab)?;
+    let line = lab.bed.run("cat /etc/nightjar/hil-line 2>/dev/null || echo PL1")?;
+    lab.bed.run("mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug")?;
+    configure(lab, &OUTPUT.replace("@LINE@", &line))?;
+    let page = recording(lab)?;
+    if level(lab)? {
+        bail!("the siren is on before anybody switched it on");
+    }
+    let watch = clock::Stopwatch::start();
+    page.post("/api/v1/outputs/siren/test", "{\"confirm\":\"siren\",\"ms\":5000}")?;
+    clock::until("the line is high", 30, || Ok(level(lab)?.then_some(())))?;
+    let on = watch.seconds();
+    clock::until("the line is low again", 60, || Ok((!level(lab)?).then_some(())))?;
+    let moved = moves_of(&page)?;
+    if moved != 2 {
+        bail!("one pulse moved the line {moved} times");
+    }
+    // A recorder that dies leaves its relay at the safe level.
+    page.post("/api/v1/outputs/siren/test", "{\"confirm\":\"siren\",\"ms\":5000}")?;
+    clock::until("the line is high", 30, || Ok(level(lab)?.then_some(())))?;
+    lab.bed.run("systemctl kill --kill-whom=main --signal=KILL nightjar.service")?;
+    clock::until("a killed recorder's line is low", 60, || Ok((!level(lab)?).then_some(())))?;
+    recording(lab)?;
+    configure(lab, "")?;
+    Ok(format!("{line} high {on:.1} s after the page's button, low by itself; low after kill -9"))
+}
+
+/// Whether the kernel says that the line which the recorder holds as an output is high.
+fn level(lab: &Lab) -> Result<bool> {
+    let text = lab.bed.run(&format!("cat {LINES}"))?;
+    let line = text.lines().find(|line| line.contains("nightjar") || line.contains("siren"));
+    // Nobody holds it: the kernel made it an input, which the wiring pulls to its safe level.
+    Ok(line.is_some_and(|line| line.contains(" out ") && line.contains(" hi")))
+}
+
+fn moves_of(page: &Page) -> Result<u64> {
+    let found = clock::until("the page tells of the move back", PATIENCE, || {
+        let outputs = page.json("/api/v1/outputs")?;
+        Ok(outputs[0]["moves"].as_u64().filter(|_| outputs[0]["on"] == false))
+    });
+    found.context("the page's outputs")
+}

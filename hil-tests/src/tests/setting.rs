@@ -1,0 +1,97 @@
+//! How a board stands before a test: flashed, running, with two cameras that it records.
+
+use crate::bed::Bed;
+use crate::page::{self, CONFIG, Page};
+use crate::qemu::awake;
+use crate::suite::Lab;
+use anyhow::{Result, bail};
+
+/// Seconds within which a board must have come up, on a machine that has other things to do too.
+pub(super) const PATIENCE: u64 = 600;
+pub(super) const CAMERAS: &[&str] = &["gate", "yard"];
+
+/// Settings of the board for these tests. What is not said here is as the image has it.
+pub(super) fn config(lab: &Lab, more: &str) -> String {
+    let mut text = String::from(
+        "[device]\nname = \"board-test\"\nstate_dir = \"/var/lib/nightjar/state\"\n\
+         [storage]\npath = \"/data/footage\"\nquota = \"256MiB\"\n\
+         [web]\nlisten = \"0.0.0.0:8443\"\n[night]\nenabled = false\n",
+    );
+    for (id, number) in CAMERAS.iter().zip(1..) {
+        let url = lab.cameras.url(lab.bed.as_ref(), number);
+        // An emulated board has better things to do than to look at pictures.
+        text += &format!("[[camera]]\nid = \"{id}\"\nmain = \"{url}\"\ndetect = false\ntamper = false\n");
+    }
+    text + more
+}
+
+/// Writes the settings and starts the recorder anew with them.
+pub(super) fn configure(lab: &Lab, more: &str) -> Result<()> {
+    lab.bed.push(config(lab, more).as_bytes(), CONFIG)?;
+    lab.bed.run(&format!(
+        "chown root:nightjar {CONFIG} && chmod 640 {CONFIG} && nightjar config check {CONFIG}"
+    ))?;
+    lab.bed.run("systemctl restart nightjar.service").map(|_| ())
+}
+
+/// A board as it was flashed, with its cameras recorded. Gives the page.
+pub(super) fn fresh(lab: &mut Lab) -> Result<Page> {
+    lab.bed.flash()?;
+    lab.bed.power_on()?;
+    awake(lab.bed.as_ref(), PATIENCE)?;
+    configure(lab, "")?;
+    recording(lab)
+}
+
+/// Waits until the cameras are recorded, whichever boot this is. Gives the page.
+pub(super) fn recording(lab: &Lab) -> Result<Page> {
+    page::answers(lab.bed.as_ref(), PATIENCE)?;
+    let page = Page::of(lab.bed.as_ref())?;
+    page::records(&page, CAMERAS, PATIENCE)?;
+    Ok(page)
+}
+
+/// What a test needs that does not change the system: a board that records, flashed if it can be and does not yet.
+pub(super) fn running(lab: &mut Lab) -> Result<Page> {
+    if lab.bed.ask("true", 30).is_ok() {
+        configure(lab, "")?;
+        return recording(lab);
+    }
+    fresh(lab)
+}
+
+/// Waits for another boot than `before`.
+pub(super) fn other_boot(bed: &dyn Bed, before: &str) -> Result<()> {
+    crate::clock::until("another boot answers", PATIENCE, || {
+        Ok(bed.ask("cat /proc/sys/kernel/random/boot_id", 30).ok().filter(|now| now.text.trim() != before))
+    })
+    .map(|_| ())
+}
+
+pub(super) fn boot_id(bed: &dyn Bed) -> Result<String> {
+    bed.run("cat /proc/sys/kernel/random/boot_id")
+}
+
+/// The slot that runs: A or B.
+pub(super) fn slot(bed: &dyn Bed) -> Result<String> {
+    let words = bed.run("cat /proc/cmdline")?;
+    match words.split_whitespace().find_map(|word| word.strip_prefix("rauc.slot=")) {
+        Some(slot) => Ok(slot.to_owned()),
+        None => bail!("no slot on the kernel's command line: {words}"),
+    }
+}
+
+/// The version that runs.
+pub(super) fn version(bed: &dyn Bed) -> Result<String> {
+    bed.run(". /etc/os-release && echo $IMAGE_VERSION")
+}
+
+/// A `[[camera]]` for the first camera on the board itself, by the name that the eye gives it.
+pub(super) fn local_camera(bed: &dyn Bed) -> Result<String> {
+    bed.run("ls /dev/video* > /dev/null 2>&1 || modprobe vivid n_devs=1 node_types=0x1; udevadm settle")?;
+    let listed = bed.run("nightjar-eye cameras")?;
+    match listed.split_whitespace().find(|word| word.starts_with("v4l2:")) {
+        Some(address) => Ok(format!("[[camera]]\nid = \"local\"\nmain = \"{address}?size=320x180&fps=5\"\n")),
+        None => bail!("the eye finds no camera on the board: {listed}"),
+    }
+}

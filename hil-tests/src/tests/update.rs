@@ -1,0 +1,84 @@
+//! A good update: what it fetches, what it costs in footage, and that nothing but this board decides about it.
+
+use super::setting::{CAMERAS, PATIENCE, configure, fresh, recording, slot, version};
+use crate::agent;
+use crate::clock::{self, Stopwatch};
+use crate::page::Page;
+use crate::suite::Lab;
+use anyhow::{Context, Result, bail};
+use std::time::Duration;
+
+/// The next version, made by `cargo xtask hil` from the same sources.
+const GOOD: &str = "good.raucb";
+/// From the boot loader to the gate's word, with time to spare.
+const GATE: Duration = Duration::from_secs(150);
+
+/// Installed from an address: only what differs travels.
+pub(super) fn good(lab: &mut Lab) -> Result<String> {
+    let page = fresh(lab)?;
+    let bed = lab.bed.as_ref();
+    let (from, old) = (slot(bed)?, version(bed)?);
+    let began = page.newest(CAMERAS[0])?;
+    let size = lab.bundles.join(GOOD).metadata().context("good.raucb is missing")?.len();
+    lab.shelf.reset();
+    let watch = Stopwatch::start();
+    agent::begin(bed, &lab.shelf.url(bed, GOOD))?;
+    let entry = agent::over(bed, None, 2 * PATIENCE)?;
+    agent::expect(&entry, "kept", &[])?;
+    let whole = watch.seconds();
+    let (requests, bytes) = lab.shelf.fetched();
+    let (to, new) = (slot(bed)?, version(bed)?);
+    if to == from || new == old {
+        bail!("it is entered as kept, and slot {to} with version {new} runs as before");
+    }
+    let page = recording(lab)?;
+    if bytes * 2 > size {
+        bail!("{bytes} of {size} bytes were fetched: the index of blocks was of no use");
+    }
+    let lacks = gaps(&page, began)?;
+    Ok(format!(
+        "{old} in {from} → {new} in {to} in {whole:.0} s; {:.1} of {:.1} MB fetched in {requests} requests; recording gap {lacks}, \
+         by the agent {}",
+        bytes as f64 / 1e6,
+        size as f64 / 1e6,
+        entry.gap_s.map_or("unknown".to_owned(), |gap| format!("{gap} s"))
+    ))
+}
+
+/// From a file on the board, with no network at all and a camera that was dead before.
+pub(super) fn alone(lab: &mut Lab) -> Result<String> {
+    fresh(lab)?;
+    let dead = format!(
+        "[[camera]]\nid = \"dead\"\nmain = \"rtsp://{}/nobody\"\n[[camera]]\nid = \"own\"\nmain = \"synthetic:\"\n",
+        lab.bed.lend(9)
+    );
+    configure(lab, &dead)?;
+    recording(lab)?;
+    let bundle = std::fs::read(lab.bundles.join(GOOD)).context("good.raucb is missing")?;
+    lab.bed.push(&bundle, "/data/good.raucb")?;
+    let before = super::setting::boot_id(lab.bed.as_ref())?;
+    // The cameras on the network are dead with it, from before the update on.
+    lab.bed.run(
+        "systemd-run --quiet --collect --on-active=20s --unit=wish nightjar-ota install /data/good.raucb",
+    )?;
+    lab.bed.network(false)?;
+    let console = lab.bed.console().context("this bed listens to no serial line")?;
+    console.skip();
+    console.expect(&["nightjar: slot"], 2 * PATIENCE)?;
+    // Time for the gate to judge, still without a network.
+    clock::pass(GATE);
+    lab.bed.network(true)?;
+    super::setting::other_boot(lab.bed.as_ref(), &before)?;
+    let entry = agent::over(lab.bed.as_ref(), None, PATIENCE)?;
+    agent::expect(&entry, "kept", &[])?;
+    Ok(format!("kept while no network was there and camera \"dead\" was dead before: {}", entry.reason))
+}
+
+/// Seconds that each camera lacks.
+fn gaps(page: &Page, from: u64) -> Result<String> {
+    let mut worst: f64 = 0.0;
+    for camera in CAMERAS {
+        worst = worst.max(page.lacks(camera, from)?);
+    }
+    Ok(format!("{worst:.1} s"))
+}

@@ -1,0 +1,51 @@
+//! A recorder that hangs is ended by systemd, a system that hangs by the board.
+
+use super::setting::{boot_id, other_boot, recording, running};
+use crate::clock::{self, Stopwatch};
+use crate::suite::Lab;
+use anyhow::{Context, Result, bail};
+
+/// The recorder is stopped in the middle of its work: no thread of it gets to say that it lives.
+pub(super) fn of_the_recorder(lab: &mut Lab) -> Result<String> {
+    running(lab)?;
+    let id = || lab.bed.run("systemctl show --property=MainPID --value nightjar.service");
+    let before = id()?;
+    let watch = Stopwatch::start();
+    lab.bed.run(&format!("kill -STOP {before}"))?;
+    clock::until("systemd starts another recorder", 200, || {
+        Ok(id().ok().filter(|now| *now != before && now != "0"))
+    })?;
+    let restarted = watch.seconds();
+    recording(lab)?;
+    Ok(format!("another recorder after {restarted:.0} s, recording after {:.0} s", watch.seconds()))
+}
+
+/// Process 1 crashes and freezes: nobody is left to pet the watchdog. Then a kernel that fails.
+pub(super) fn of_the_board(lab: &mut Lab) -> Result<String> {
+    running(lab)?;
+    let console = lab.bed.console().context("this bed listens to no serial line")?;
+    let before = boot_id(lab.bed.as_ref())?;
+    console.skip();
+    let watch = Stopwatch::start();
+    let _ = lab.bed.ask("sync; kill -SEGV 1", 30);
+    console.expect(&["U-Boot 20"], 200)?;
+    let bitten = watch.seconds();
+    other_boot(lab.bed.as_ref(), &before)?;
+    recording(lab)?;
+
+    let before = boot_id(lab.bed.as_ref())?;
+    let console = lab.bed.console().context("this bed listens to no serial line")?;
+    console.skip();
+    let watch = Stopwatch::start();
+    let _ = lab.bed.ask("sync; echo 1 > /proc/sys/kernel/sysrq; echo c > /proc/sysrq-trigger", 30);
+    console.expect(&["U-Boot 20"], 200)?;
+    let panicked = watch.seconds();
+    if bitten < 1.0 {
+        bail!("the board was reset before its watchdog could have seen anything");
+    }
+    other_boot(lab.bed.as_ref(), &before)?;
+    recording(lab)?;
+    Ok(format!(
+        "reset {bitten:.0} s after process 1 froze, {panicked:.0} s after a kernel panic; recording after both"
+    ))
+}

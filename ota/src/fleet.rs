@@ -1,0 +1,61 @@
+//! Where a fleet's server comes in: its commands enter the same machine as a wish from the page, and what it is to be told comes
+//! out here. Whoever speaks its protocol holds a [`Fleet`] and needs nothing else of the agent.
+//!
+//! The id of the server's action travels in the journal, over reboots. "Closed" is told only after the gate, from the disk, until the
+//! server took it: [`Fleet::owed`], then [`Fleet::paid`].
+
+use crate::agent::Desk;
+use crate::error::OtaError;
+use crate::slots::{Entry, Feedback, Origin};
+use crate::state::State;
+use crate::status::{Status, Wish};
+use nightjar_types::Secret;
+use tokio::sync::mpsc;
+
+/// The fleet's end of the agent.
+pub struct Fleet {
+    desk: Desk,
+    state: State,
+    told: mpsc::Receiver<Feedback>,
+}
+
+impl Fleet {
+    pub(crate) fn new(desk: Desk, state: State, told: mpsc::Receiver<Feedback>) -> Self {
+        Self { desk, state, told }
+    }
+
+    /// The server wants this installed. `headers` go along with every request for the bundle, e.g. `Authorization: …`; a copy
+    /// that a power cut broke off goes on with them by itself.
+    ///
+    /// Asked again for the same action while it goes on, this is `Ok`. `Err` is why not now (windows, an alarm, another update), or
+    /// that the action is over; what is wrong with the bundle becomes a closed entry.
+    pub async fn install(&self, action: &str, url: &str, headers: Vec<Secret<String>>) -> Result<(), String> {
+        let wish = Wish { action: Some(action.into()), origin: Origin::Fleet, bundle: url.into(), headers };
+        self.desk.install(wish).await.map(drop)
+    }
+
+    /// The server does not want it any more. `Ok` says in words what happens now, `Err` why it is too late.
+    pub async fn cancel(&self, action: &str) -> Result<String, String> {
+        self.desk.cancel(Some(action.into())).await
+    }
+
+    /// What runs, what goes on, what was last: for the server's inventory.
+    pub fn status(&self) -> Status {
+        self.desk.status()
+    }
+
+    /// What happens next to an update. What is closed is in [`Fleet::owed`] when it is heard here. `None`: the agent has ended.
+    pub async fn next(&mut self) -> Option<Feedback> {
+        self.told.recv().await
+    }
+
+    /// Updates that are closed and that the server has not heard of, oldest first.
+    pub fn owed(&self) -> Result<Vec<Entry>, OtaError> {
+        self.state.owed()
+    }
+
+    /// The server took it.
+    pub fn paid(&self, action: &str) -> Result<(), OtaError> {
+        self.state.paid(action)
+    }
+}

@@ -1,0 +1,177 @@
+//! A bed → the board tests of `nightjar-hil` run on it, after what they flash and install was made: an image, good and broken
+//! updates, bundles that must be refused.
+
+use crate::bundle::{self, Manifest};
+use crate::image::{self, Parts, QEMU, Variant, disk};
+use crate::options::Options;
+use crate::pki::{Keys, Signer};
+use crate::place::{Place, make_dir, read};
+use crate::{cross, run, setup};
+use anyhow::{Context, Result, bail};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Versions of the updates are later than the workspace's by as much.
+const NEXT: &str = "0.1.1";
+
+/// All images of the tests have the kernel's made-up camera as one that is plugged in.
+const CAMERA: &str = "echo vivid > usr/lib/modules-load.d/board-tests.conf; mkdir -p usr/lib/modprobe.d; \
+                      echo 'options vivid n_devs=1 node_types=0x1' > usr/lib/modprobe.d/board-tests.conf;";
+
+/// Updates that are signed and bad: the bundle's name and what is done to its system.
+const BROKEN: &[(&str, &str)] = &[
+    // No first stage, so no root: the kernel panics.
+    ("kernel-panics", "head -c 65536 /dev/zero > boot/initrd.img"),
+    ("recorder-crashes", "printf '#!/bin/sh\\nkill -SEGV $$\\n' > usr/bin/nightjar"),
+    // It may not write where footage belongs.
+    (
+        "nothing-recorded",
+        "printf '[Service]\\nReadWritePaths=\\n' > usr/lib/systemd/system/nightjar.service.d/zz-board-tests.conf",
+    ),
+    ("camera-lost", "find usr/lib/modules -name 'vivid.ko*' -delete"),
+];
+
+pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
+    let bed = options.text("bed").unwrap_or("qemu");
+    setup::for_verb(place, "hil")?;
+    let dir = place.target("hil");
+    make_dir(&dir.join("bundles"))?;
+    if bed == "qemu" && !options.has("as-built") {
+        if cross::programs(place)?.iter().any(|name| !cross::built(place, cross::ARM64, name).exists()) {
+            cross::run(place, &Options::default())?;
+        }
+        things(place, &dir)?;
+    }
+    run::say("build of the tests");
+    let mut cargo = run::cargo(place);
+    run::loud(
+        "nightjar-hil",
+        cargo.args(["build", "-p", "nightjar-hil"]),
+        "the compiler's message above names the file",
+    )?;
+    run::say(&format!("board tests on {bed}"));
+    let mut tests = Command::new(place.target("debug/nightjar-hil"));
+    tests.args(["--bed", bed]).arg("--folder").arg(&dir).arg("--workspace").arg(place.root());
+    for key in ["only", "seed", "cuts", "power", "network", "console"] {
+        if let Some(value) = options.text(key) {
+            tests.args([format!("--{key}"), value.to_owned()]);
+        }
+    }
+    if options.has("slow") {
+        tests.args(["--slow", "yes"]);
+    }
+    let is_good = tests.status().context("can't start nightjar-hil")?.success();
+    if !is_good {
+        bail!(
+            "a test failed: its reason is in the table above, what the board said is in {}",
+            place.short(&dir.join("serial.log"))
+        );
+    }
+    Ok(())
+}
+
+/// The image and all bundles.
+fn things(place: &Place, dir: &Path) -> Result<()> {
+    let parts = Parts::gather(place)?;
+    let keys = Keys::of(place)?;
+    let version = |version: &str, more: &str| Variant {
+        version: Some(version.to_owned()),
+        changes: format!("{CAMERA}{more}"),
+    };
+    let work = dir.join("work");
+
+    let slot = parts.slot(place, &version(image::version(), ""), &work)?;
+    disk::make_with(place, &slot, &settings(dir)?, &dir.join("board.img"))?;
+
+    let bundles = dir.join("bundles");
+    let at = |name: &str| bundles.join(format!("{name}.raucb"));
+    let slot = parts.slot(place, &version(NEXT, ""), &work)?;
+    bundle::make(place, &Manifest::of(QEMU, NEXT), &slot, &keys.signer(), &at("good"))?;
+    for (name, spoil) in BROKEN {
+        let slot = parts.slot(place, &version(NEXT, spoil), &work)?;
+        bundle::make(place, &Manifest::of(QEMU, NEXT), &slot, &keys.signer(), &at(name))?;
+    }
+    refused(place, &keys, &work, &at)?;
+    std::fs::remove_dir_all(&work).context("can't remove target/hil/work")
+}
+
+/// Bundles that no board may take. Those that are whole carry a small system: nobody will read it.
+fn refused(place: &Place, keys: &Keys, work: &Path, at: &dyn Fn(&str) -> PathBuf) -> Result<()> {
+    let small = work.join("small.ext4");
+    std::fs::write(&small, noise(4 << 20)).context("can't write a small slot")?;
+    let good = || Manifest::of(QEMU, NEXT);
+    let rows: [(&str, Manifest, Signer); 4] = [
+        ("foreign-key", good(), keys.foreign()),
+        ("leaked-key", good(), keys.leaked()),
+        ("wrong-board", Manifest::of("other-board", NEXT), keys.signer()),
+        ("too-old", Manifest::of(QEMU, "0.0.9"), keys.signer()),
+    ];
+    for (name, manifest, signer) in &rows {
+        bundle::make(place, manifest, &small, signer, &at(name))?;
+    }
+    let whole = at("good").metadata().context("good.raucb is not there")?.len();
+    let copy = |name: &str| -> Result<File> {
+        std::fs::copy(at("good"), at(name)).with_context(|| format!("can't write {name}"))?;
+        File::options().read(true).write(true).open(at(name)).with_context(|| format!("can't open {name}"))
+    };
+    copy("truncated")?.set_len(whole / 2).context("can't cut it")?;
+    flip(&copy("bit-flipped")?, whole - 200)?;
+    flip(&copy("bit-flipped-content")?, 40)?;
+    std::fs::write(at("garbage"), noise(1 << 20)).context("can't write garbage")
+}
+
+/// Bytes that nothing can make smaller, the same each time (xorshift64).
+fn noise(bytes: usize) -> Vec<u8> {
+    let mut x: u64 = 0x9E37_79B9_7F4A_7C15;
+    let words = std::iter::repeat_with(|| {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        x.to_le_bytes()
+    });
+    words.flatten().take(bytes).collect()
+}
+
+fn flip(file: &File, offset: u64) -> Result<()> {
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, offset).context("can't read the byte")?;
+    file.write_all_at(&[byte[0] ^ 0x10], offset).context("can't write the byte")
+}
+
+/// What the board's partition "state" begins with: the key that lets the tests in.
+fn settings(dir: &Path) -> Result<PathBuf> {
+    let key = dir.join("key");
+    if !key.exists() {
+        let mut make = Command::new("ssh-keygen");
+        run::capture(make.args(["-q", "-t", "ed25519", "-N", "", "-C", "board-tests", "-f"]).arg(&key))?;
+    }
+    let settings = dir.join("settings");
+    make_dir(&settings.join("ssh"))?;
+    let public = read(&dir.join("key.pub"))?;
+    let file = settings.join("ssh/authorized_keys");
+    std::fs::write(&file, public).context("can't write the tests' key")?;
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).context("can't protect it")?;
+    std::fs::set_permissions(settings.join("ssh"), std::fs::Permissions::from_mode(0o700))
+        .context("can't protect it")?;
+    Ok(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_is_the_same_each_time_and_nothing_repeats() {
+        let bytes = noise(4096);
+        assert_eq!((bytes.len(), &bytes), (4096, &noise(4096)));
+        assert!(bytes.chunks(8).collect::<std::collections::BTreeSet<_>>().len() == 512);
+    }
+
+    #[test]
+    fn the_next_version_is_later() {
+        assert!(NEXT > image::version(), "{NEXT} is no update of {}", image::version());
+    }
+}
