@@ -225,7 +225,7 @@ fn cameras_get_address_and_time(world: &World) {
     assert!(!knows, "only cameras get the time: {said}");
 }
 
-/// The recorder records the camera and shows the page to the phone alone; the report says what was blocked.
+/// The recorder records the camera and shows the page to the phone alone; Health says what was blocked.
 fn the_recorder_works_between_them(world: &World) {
     let clip = Clip::read(&parts::clip("sub.mp4"), 10);
     let settings = Settings { address: Some(CAMERA), ..Settings::default() };
@@ -236,13 +236,11 @@ fn the_recorder_works_between_them(world: &World) {
     probing::send_all(&world.camera, INTERNET.into());
     std::fs::create_dir(world.folder.path().join("nightjar-isolation")).unwrap();
     world.isolate("report");
-    let report = std::fs::read_to_string(world.folder.path().join("nightjar-isolation/table.json")).unwrap();
-    let attempt = format!("[\"{CAMERA}\", \"{INTERNET}\"]");
-    assert!(report.contains(&attempt), "who tried what: {report}");
 
     let mut home = Home::new();
     home.section("web", &format!("listen = \"0.0.0.0:{PAGE}\"\ntls = \"off\""));
     home.camera(Camera::new("front", &camera.url()).detect(false));
+    home.environment("NIGHTJAR_RUN", &world.folder.path().display().to_string());
     let daemon = world.board.enter(|| home.spawn());
     let page = Api::new(&format!("http://{BOARD}:{PAGE}"));
     world.phone.enter(|| {
@@ -251,6 +249,18 @@ fn the_recorder_works_between_them(world: &World) {
         });
         let admin = page.set_up(&daemon.setup_code(), "tester", "correct horse 42");
         daemon.until_state(&admin, "front", &["recording"], 60);
+        let health = clock::until("Health says what was blocked", 60, || {
+            let health = admin.json("/api/v1/health");
+            (!health["isolation"].is_null()).then_some(health)
+        });
+        let isolation = &health["isolation"];
+        assert_eq!(isolation["in_force"], true, "{isolation}");
+        assert!(health["problems"].as_array().unwrap().is_empty(), "{health}");
+        let first = &isolation["attempts"][0];
+        let times = first["times"].as_u64().unwrap();
+        assert!(times >= 9, "three times TCP, UDP, ICMP: {isolation}");
+        let words = format!("camera front ({CAMERA}) tried {INTERNET}: blocked {times} times");
+        assert_eq!(first["words"], words.as_str(), "{isolation}");
     });
     for (who, space) in [("camera", &world.camera), ("attacker", &world.attacker)] {
         for (to, port) in [

@@ -75,7 +75,7 @@ export interface OutputStatus {
   error: string | null;
 }
 
-export type InputKind = "contact" | "pir" | "door" | "panic" | "key-switch";
+export type InputKind = "contact" | "pir" | "door" | "panic" | "key-switch" | "ac-fail";
 
 export interface InputStatus {
   id: string;

@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 use nightjar_api::Role;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -54,6 +55,28 @@ pub(crate) enum Verb {
     /// Keep the lines of relays and inputs; `run` starts it
     #[command(hide = true)]
     Relays,
+    /// Ask a phone on the board's own access point which Wi-Fi to join; `nightjar-setup` starts it
+    #[command(hide = true)]
+    Welcome {
+        /// The access point's address
+        #[arg(long, value_name = "ADDRESS")]
+        listen: SocketAddr,
+        /// Where a phone finds the recorder's page there
+        #[arg(long, value_name = "URL")]
+        page: String,
+        /// What a phone's camera reads to join the access point: shown as a QR code
+        #[arg(long, value_name = "TEXT")]
+        qr: Option<String>,
+        /// Where `wifi.conf` and `environment` are left
+        #[arg(long, value_name = "FOLDER")]
+        folder: PathBuf,
+        /// A file with names of networks, and one that says why the last could not be joined
+        #[arg(long, value_name = "FILE")]
+        heard: Option<PathBuf>,
+        /// See `heard`
+        #[arg(long, value_name = "FILE")]
+        failed: Option<PathBuf>,
+    },
     /// Say whether footage is as it was recorded: slabs from a card, exported clips, whole folders
     ///
     /// Needs no configuration and no recorder. The public key is shown by the recorder at GET /api/v1/device-key. Ends

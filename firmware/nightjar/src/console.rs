@@ -58,15 +58,19 @@ pub(crate) fn lan_ip() -> IpAddr {
     route().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |a| a.ip())
 }
 
+/// For a phone's camera.
+pub(crate) fn show_qr(text: &str) {
+    if let Ok(qr) = QrCode::with_error_correction_level(text, EcLevel::L) {
+        println!("{}", qr.render::<unicode::Dense1x2>().quiet_zone(true).build());
+    }
+}
+
 /// Address and, while there is no admin, the setup code.
 pub(crate) fn welcome(address: &str, setup_code: Option<&str>) {
     println!("open {address}");
     if let Some(code) = setup_code {
         println!("setup code: {code}");
-        let link = format!("{address}/#/setup?code={code}");
-        if let Ok(qr) = QrCode::with_error_correction_level(&link, EcLevel::L) {
-            println!("{}", qr.render::<unicode::Dense1x2>().quiet_zone(true).build());
-        }
+        show_qr(&format!("{address}/#/setup?code={code}"));
         println!(
             "The code works once: it makes the first administrator. Scan it with a phone on this network."
         );

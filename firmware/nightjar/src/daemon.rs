@@ -4,6 +4,7 @@ use crate::arming::Arming;
 use crate::compile::{Compiled, compile};
 use crate::desk::Counter;
 use crate::health::Gauges;
+use crate::isolation::Reports;
 use crate::journal::Journal;
 use crate::names::{self, Names};
 use crate::night::{Night, Parts, Worker};
@@ -11,7 +12,7 @@ use crate::outputs::{self, Outputs};
 use crate::own::Own;
 use crate::stage::{Books, Seen, Shown, Stage};
 use crate::updates::Updates;
-use crate::{console, heat, keeping, load, measuring, relays, reload, supervisor};
+use crate::{console, heat, keeping, load, measuring, power, relays, reload, supervisor};
 use anyhow::Context;
 use nightjar_api::{Audit, Auth, Clock, Options, Server, TlsMode, Web};
 use nightjar_io::alarm::{Book, Pictures, World};
@@ -41,6 +42,8 @@ pub(crate) enum End {
     Stop,
     /// Other rules, zones or limits are in force: it is to start again.
     Again,
+    /// The mains has been gone for too long.
+    PowerOff,
 }
 
 /// Runs until SIGTERM, SIGINT, or other rules, zones or limits. On SIGHUP `file`, where the configuration came from, is read again.
@@ -64,7 +67,7 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<End> {
     let signals = Signals::listen()?; // a signal during the start ends it in good order, after it
     let config = Arc::new(config);
     let (stop, stopped) = watch::channel(false);
-    let again = Arc::new(Notify::new());
+    let (again, too_long) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
 
     // what can be refused is tried before anything moves
     let board = load::board(&config)?;
@@ -96,7 +99,7 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<End> {
     let (streams, vitals) = open_streams(&config, &storage, &hubs, &eye)?;
 
     let shown_outputs = outputs.shown();
-    let eased = heat::Shown::default();
+    let (eased, gone) = (heat::Shown::default(), power::Shown::default());
     let journal = Journal::of(&config, &state_dir)?;
     if let Some(journal) = &journal {
         left.into_iter().for_each(|record| journal.add(record));
@@ -131,12 +134,15 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<End> {
         library: storage.library(),
         eye: eye.clone(),
         eased: eased.clone(),
+        mains: gone.clone(),
         outputs: shown_outputs.clone(),
         stage: shown_stage.clone(),
         world: world.clone(),
         started,
         card: Default::default(),
+        isolation: Mutex::new(Reports::of_machine()),
     });
+    let watched_stage = shown_stage.clone();
     let heat = heat::watch(board, Path::new("/sys"), eye.clone(), eased, stopped.clone());
     let desk = Arc::new(Counter {
         config: config.clone(),
@@ -175,6 +181,10 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<End> {
     let address = console::address(server.scheme(), server.addr());
 
     let heat = tokio::spawn(heat);
+    let mains = tokio::spawn({
+        let (config, stopped, too_long) = (config.clone(), stopped.clone(), too_long.clone());
+        async move { power::watch(&config, watched_stage, gone, &too_long, stopped).await }
+    });
     let stage = tokio::spawn(stage.run(seen, commanded, stopped.clone()));
     let night = worker.map(|worker| tokio::spawn(worker.run(stopped.clone())));
     let sessions = Sessions::start(streams, storage.reading())?;
@@ -197,8 +207,10 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<End> {
         let (file, config, library, audit) = (file.clone(), config.clone(), library.clone(), audit.clone());
         tokio::task::spawn_blocking(move || reload::run(file.as_deref(), &config, &library, &audit))
     };
-    let end = wait_for_end(signals, web, reload, &again).await?;
-    supervisor::stopping();
+    let end = wait_for_end(signals, web, reload, &again, &too_long).await?;
+    if end == End::Stop {
+        supervisor::stopping(); // systemd holds whoever says so to it
+    }
     tracing::info!("stopping");
     tokio::task::spawn_blocking(move || sessions.stop()).await?;
     let _ = stop.send(true); // every task below listens
@@ -208,6 +220,7 @@ async fn serve(config: Config, file: Option<PathBuf>) -> anyhow::Result<End> {
     stage.await?;
     eye_task.await?;
     heat.await?;
+    mains.await?;
     measured.await?;
     supervisor.await?;
     let closed = tokio::task::spawn_blocking(move || storage.stop()).await?;
@@ -236,18 +249,20 @@ impl Signals {
     }
 }
 
-/// Until a signal to end comes, other rules, zones or limits do, or the web server fails.
+/// Until a signal to end comes, other rules, zones or limits do, the mains is gone for too long, or the web server fails.
 async fn wait_for_end(
     Signals { mut term, mut int, mut hup }: Signals,
     mut web: JoinHandle<Result<(), nightjar_api::OpenError>>,
     reload: impl Fn() -> JoinHandle<()>,
     again: &Notify,
+    too_long: &Notify,
 ) -> anyhow::Result<End> {
     loop {
         tokio::select! {
             _ = term.recv() => return Ok(End::Stop),
             _ = int.recv() => return Ok(End::Stop),
             () = again.notified() => return Ok(End::Again),
+            () = too_long.notified() => return Ok(End::PowerOff),
             _ = hup.recv() => drop(reload()),
             ended = &mut web => return ended?.context("the web server ended").map(|()| End::Stop),
         }

@@ -1,9 +1,10 @@
 //! Every part's numbers → what the page and an alarm need: states, problems in words with the mend, typed counters.
 
 use crate::forecast::{self, Seen};
+use crate::isolation::{self, Reports};
 use crate::names::StreamName;
 use crate::stage::Shown;
-use crate::{heat, keeping, tampering};
+use crate::{heat, keeping, power, tampering};
 use nightjar_io::alarm::World;
 use nightjar_io::clock;
 use nightjar_io::eye_link::{Eye, Quarantine};
@@ -29,12 +30,15 @@ pub(crate) struct Gauges {
     pub(crate) library: Library,
     pub(crate) eye: Eye,
     pub(crate) eased: heat::Shown,
+    pub(crate) mains: power::Shown,
     pub(crate) outputs: Arc<Mutex<Vec<OutputStatus>>>,
     pub(crate) stage: Arc<Mutex<Shown>>,
     pub(crate) world: World,
     pub(crate) started: Mono,
     /// How the card lives, as last looked at: asking may wait for the disk.
     pub(crate) card: Mutex<Option<CardLife>>,
+    /// How cameras are kept apart, looked at with the card.
+    pub(crate) isolation: Mutex<Reports>,
 }
 
 impl Gauges {
@@ -76,7 +80,7 @@ impl Gauges {
 
     /// The whole device, with the problems as just looked for.
     pub(crate) fn health_with(&self, problems: Vec<Problem>) -> Health {
-        let (storage, eye) = (self.library.status(), self.eye());
+        let (storage, eye, isolation) = (self.library.status(), self.eye(), self.isolation());
         let problems: Vec<String> = problems.into_iter().map(|p| p.words).collect();
         let damaged = self.library.damaged();
         let (dropped, faults) = self.library.counters();
@@ -97,6 +101,7 @@ impl Gauges {
             ("journal_lost", unwritten),
             ("alarms_dropped", alarms_dropped),
             ("alarms_failed", alarms_failed),
+            ("network_refused", isolation.as_ref().map_or(0, |shown| shown.refused)),
         ];
         Health {
             ok: problems.is_empty(),
@@ -107,6 +112,7 @@ impl Gauges {
             rss_bytes: resident_bytes(),
             storage,
             eye,
+            isolation,
             counters,
         }
     }
@@ -145,6 +151,12 @@ impl Gauges {
             let kind = if self.eased().is_hot() { ProblemKind::Heat } else { ProblemKind::Power };
             tell(kind, "", words);
         }
+        if let Some(gone) = *self.mains.lock().unwrap_or_else(PoisonError::into_inner) {
+            tell(ProblemKind::Power, "mains", gone.problem());
+        }
+        if let Some(words) = self.isolation().as_ref().and_then(isolation::problem) {
+            tell(ProblemKind::Network, "", words);
+        }
         for o in self.outputs.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             if let Some(e) = &o.error {
                 tell(ProblemKind::Output, &o.id, format!("Output {} cannot be moved: {e}", o.id));
@@ -160,8 +172,9 @@ impl Gauges {
         problems
     }
 
-    /// Looks how the card lives. Blocks on the disk.
-    pub(crate) fn look_at_card(&self) {
+    /// Looks how the card lives and what the firewall said. Blocks on the disk.
+    pub(crate) fn look_around(&self) {
+        self.isolation.lock().unwrap_or_else(PoisonError::into_inner).look(&self.config, clock::mono());
         let life = self.library.card_life(clock::mono().since(self.started).as_secs());
         *self.card.lock().unwrap_or_else(PoisonError::into_inner) = Some(life);
     }
@@ -170,6 +183,10 @@ impl Gauges {
     pub(crate) fn is_stage_alive(&self) -> bool {
         let alive = self.stage.lock().unwrap_or_else(PoisonError::into_inner).alive;
         clock::mono().since(alive).as_secs() < STAGE_ALIVE_S
+    }
+
+    fn isolation(&self) -> Option<Isolation> {
+        self.isolation.lock().unwrap_or_else(PoisonError::into_inner).shown()
     }
 
     fn eased(&self) -> heat::Eased {

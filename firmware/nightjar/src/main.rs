@@ -12,6 +12,7 @@ mod forecast;
 mod gate;
 mod health;
 mod heat;
+mod isolation;
 mod journal;
 mod keeping;
 mod latency;
@@ -22,6 +23,7 @@ mod night;
 mod outputs;
 mod own;
 mod pace;
+mod power;
 mod problems;
 mod rehearse;
 mod relays;
@@ -36,6 +38,7 @@ mod supervisor;
 mod tampering;
 mod updates;
 mod verify;
+mod welcome;
 
 use anyhow::Context;
 use clap::Parser;
@@ -58,8 +61,13 @@ fn run(args: cli::Args) -> anyhow::Result<bool> {
     match args.verb {
         cli::Verb::Run { config } => {
             console::start_logging();
-            while daemon::run(load::config(config.as_deref())?, config.clone())? == daemon::End::Again {}
-            Ok(true)
+            loop {
+                match daemon::run(load::config(config.as_deref())?, config.clone())? {
+                    daemon::End::Stop => return Ok(true),
+                    daemon::End::PowerOff if power::off()? => return Ok(true),
+                    daemon::End::Again | daemon::End::PowerOff => {}
+                }
+            }
         }
         cli::Verb::Check { folder, config, rebuild, json } => {
             check::run(folder.as_deref(), config.as_deref(), rebuild, json)
@@ -89,6 +97,12 @@ fn run(args: cli::Args) -> anyhow::Result<bool> {
         cli::Verb::Relays => {
             console::start_logging();
             relays::run()?;
+            Ok(true)
+        }
+        cli::Verb::Welcome { listen, page, qr, folder, heard, failed } => {
+            console::start_logging();
+            qr.iter().for_each(|text| console::show_qr(text));
+            welcome::run(&welcome::Welcome { listen, page, folder, heard, failed })?;
             Ok(true)
         }
         cli::Verb::Verify { files, key, json } => verify::run(&files, key.as_deref(), json),

@@ -79,6 +79,7 @@ fn changed(old: &Config, new: &Config) -> Vec<String> {
         outputs,
         inputs,
         arm,
+        power,
         rules,
         world,
     } = old;
@@ -90,6 +91,7 @@ fn changed(old: &Config, new: &Config) -> Vec<String> {
     };
     differs("[device]", *device != new.device);
     differs("[arm]", *arm != new.arm);
+    differs("[power]", *power != new.power);
     differs("[storage] path", storage.path != new.storage.path);
     differs("[storage] sync", storage.sync != new.storage.sync);
     differs("[storage] memory", storage.memory != new.storage.memory);

@@ -58,6 +58,8 @@ fn touched(config: &Config, id: &Name, becomes: bool) -> String {
         (InputKind::Panic, false) => "is let go",
         (InputKind::KeySwitch, true) => "is switched on",
         (InputKind::KeySwitch, false) => "is switched off",
+        (InputKind::AcFail, true) => "says that the mains is gone",
+        (InputKind::AcFail, false) => "says that the mains is back",
     };
     format!("When {id} {does}")
 }

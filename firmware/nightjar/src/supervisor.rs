@@ -31,6 +31,11 @@ pub(crate) fn stopping() {
     notify(&[NotifyState::Stopping]);
 }
 
+/// Feeds systemd's watchdog.
+pub(crate) fn alive() {
+    notify(&[NotifyState::Watchdog]);
+}
+
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(e) = sd_notify::notify(false, states) {
         tracing::warn!(error = %e, "systemd could not be told");
@@ -57,7 +62,7 @@ pub(crate) async fn run(
             _ = stop.wait_for(|stop| *stop) => return,
         }
         if gauges.is_stage_alive() {
-            notify(&[NotifyState::Watchdog]);
+            alive();
         }
         if round % ROUNDS_A_MINUTE == 0 {
             gauges.library.forget_slowest();
@@ -65,7 +70,7 @@ pub(crate) async fn run(
         // one look at a time: a disk that hangs must not take a thread a minute
         if round % ROUNDS_A_MINUTE == 1 && look.as_ref().is_none_or(JoinHandle::is_finished) {
             let gauges = gauges.clone();
-            look = Some(tokio::task::spawn_blocking(move || gauges.look_at_card()));
+            look = Some(tokio::task::spawn_blocking(move || gauges.look_around()));
         }
         if round % ROUNDS_A_TELLING == 0 {
             keeping::tell_deletions(&gauges.library, &audit);

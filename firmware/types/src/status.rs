@@ -109,6 +109,32 @@ pub struct OutputStatus {
     pub error: Option<String>,
 }
 
+/// Cameras and the rest of the network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Isolation {
+    /// The firewall stands and nothing is handed on.
+    pub in_force: bool,
+    /// The same in words, with the mend.
+    pub words: String,
+    /// Packets that were refused since the firewall was loaded.
+    pub refused: u64,
+    /// Who tried what within the last day, the most frequent first; at most 320.
+    pub attempts: Vec<Attempt>,
+}
+
+/// Packets from one device to one address that were refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Attempt {
+    /// Its address; the hardware's when it sent with addresses of others.
+    pub from: String,
+    /// Where it wanted to; empty when it sent with addresses of others.
+    pub to: String,
+    /// Packets.
+    pub times: u64,
+    /// In words.
+    pub words: String,
+}
+
 /// One rule, read-only.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RuleView {
@@ -298,6 +324,8 @@ pub struct Health {
     pub storage: StorageStatus,
     /// Eye.
     pub eye: EyeStatus,
+    /// How cameras are kept apart; `None` on a board without a camera side.
+    pub isolation: Option<Isolation>,
     /// Every typed drop and fault counter: (name, value).
     pub counters: Vec<(&'static str, u64)>,
 }
@@ -309,7 +337,7 @@ pub struct InputStatus {
     pub id: String,
     /// The line as configured.
     pub line: String,
-    /// `contact`, `pir`, `door`, `panic` or `key-switch`.
+    /// `contact`, `pir`, `door`, `panic`, `key-switch` or `ac-fail`.
     pub kind: &'static str,
     /// Active now: pressed, open, seen, turned.
     pub active: bool,

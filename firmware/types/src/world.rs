@@ -24,6 +24,8 @@ pub enum ProblemKind {
     Heat,
     /// The board's supply is weak.
     Power,
+    /// Cameras may not be kept apart from the network.
+    Network,
     /// An output that cannot be moved.
     Output,
     /// The rules.
@@ -45,6 +47,7 @@ impl ProblemKind {
             Self::Detector => "detector",
             Self::Heat => "heat",
             Self::Power => "power",
+            Self::Network => "network",
             Self::Output => "output",
             Self::Rules => "rules",
             Self::Alarm => "alarm",

@@ -215,6 +215,7 @@ export const de: Words = {
       door: "Tür",
       panic: "Notruftaste",
       "key-switch": "Schlüsselschalter",
+      "ac-fail": "Netz",
     },
     states: {
       contact: ["offen", "geschlossen"],
@@ -222,6 +223,7 @@ export const de: Words = {
       door: ["zu", "offen"],
       panic: ["nicht gedrückt", "gedrückt"],
       "key-switch": ["unscharf", "scharf"],
+      "ac-fail": ["da", "weg"],
     },
   },
 

@@ -215,6 +215,7 @@ export const en = {
       door: "Door",
       panic: "Panic button",
       "key-switch": "Key-switch",
+      "ac-fail": "Mains",
     } satisfies Record<InputKind, string>,
     /** At rest, and active. */
     states: {
@@ -223,6 +224,7 @@ export const en = {
       door: ["closed", "open"],
       panic: ["not pressed", "pressed"],
       "key-switch": ["disarmed", "armed"],
+      "ac-fail": ["there", "gone"],
     } as Record<InputKind, [rest: string, active: string]>,
   },
 

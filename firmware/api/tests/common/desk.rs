@@ -198,6 +198,17 @@ impl Desk for MemoryDesk {
                 room: Some(4),
                 error: None,
             },
+            isolation: Some(Isolation {
+                in_force: true,
+                words: "Cameras are kept apart from the network.".into(),
+                refused: 41,
+                attempts: vec![Attempt {
+                    from: "10.9.0.12".into(),
+                    to: "8.8.8.8".into(),
+                    times: 41,
+                    words: "10.9.0.12 tried 8.8.8.8: blocked 41 times".into(),
+                }],
+            }),
             counters: vec![("dropped_gops", 4)],
         }
     }

@@ -28,6 +28,7 @@ pub(super) fn resolve(typed: Typed) -> Result<Config, Vec<Fault>> {
     let inputs: Vec<Input> =
         typed.input.into_iter().filter_map(|input| inputs::input(input, &mut fault)).collect();
     let arm = inputs::arm(typed.arm, &mut fault);
+    let power = inputs::power(&typed.power, &mut fault);
     inputs::never_with(&outputs, &mut fault);
     let rules = typed.rule.into_iter().enumerate();
     let rules: Vec<Rule> =
@@ -148,6 +149,7 @@ pub(super) fn resolve(typed: Typed) -> Result<Config, Vec<Fault>> {
         outputs,
         inputs,
         arm,
+        power,
         rules,
         world,
     })

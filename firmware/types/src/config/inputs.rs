@@ -1,4 +1,4 @@
-//! `[[input]]` and `[arm]`: contacts that are listened to, and when the device is armed → checked.
+//! `[[input]]`, `[arm]` and `[power]`: contacts that are listened to, and what two kinds of them mean to the device → checked.
 
 use super::schedule::{Schedule, schedule};
 use super::value::{OneOrMany, Span};
@@ -38,6 +38,8 @@ pub enum InputKind {
     Panic,
     /// A key-switch: the device is armed from when it becomes active until it no longer is.
     KeySwitch,
+    /// An uninterruptible supply's signal: active while the mains is gone.
+    AcFail,
 }
 
 impl InputKind {
@@ -49,6 +51,7 @@ impl InputKind {
             Self::Door => "door",
             Self::Panic => "panic",
             Self::KeySwitch => "key-switch",
+            Self::AcFail => "ac-fail",
         }
     }
 }
@@ -71,6 +74,13 @@ pub enum Pull {
 pub struct Arm {
     /// Armed when it begins, disarmed when it ends.
     pub schedule: Option<Schedule>,
+}
+
+/// What the device does while the mains is gone, as an input of the kind "ac-fail" says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Power {
+    /// After so long without mains all that was recorded is closed and the board is shut down.
+    pub shutdown_after: Duration,
 }
 
 /// One or more texts.
@@ -97,6 +107,18 @@ pub(super) struct TypedArm {
     schedule: Option<Texts>,
 }
 
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TypedPower {
+    shutdown_after: Span,
+}
+
+impl Default for TypedPower {
+    fn default() -> Self {
+        Self { shutdown_after: Span::millis(60_000) }
+    }
+}
+
 fn high() -> String {
     "high".into()
 }
@@ -108,6 +130,14 @@ fn settle() -> Span {
 
 pub(super) fn arm(typed: TypedArm, fault: &mut dyn FnMut(String)) -> Arm {
     Arm { schedule: typed.schedule.and_then(|texts| schedule("[arm] schedule", texts.0, fault)) }
+}
+
+pub(super) fn power(typed: &TypedPower, fault: &mut dyn FnMut(String)) -> Power {
+    let shutdown_after = typed.shutdown_after.0;
+    if !(Duration::from_secs(1)..=Duration::from_secs(86_400)).contains(&shutdown_after) {
+        fault("[power] shutdown_after: must be between 1s and 24h".into());
+    }
+    Power { shutdown_after }
 }
 
 pub(super) fn input(typed: TypedInput, fault: &mut dyn FnMut(String)) -> Option<Input> {

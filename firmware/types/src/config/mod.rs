@@ -14,7 +14,7 @@ mod written;
 
 pub use check::SCHEMES;
 pub use error::{ConfigError, Fault};
-pub use inputs::{Arm, Circumstances, Input, InputKind, Pull};
+pub use inputs::{Arm, Circumstances, Input, InputKind, Power, Pull};
 pub use night::Night;
 pub use recording::{Keep, Limit, Mode, Record, Thin, ThinTo};
 pub use schedule::{Schedule, WEEK_MIN};
@@ -52,6 +52,8 @@ pub struct Config {
     pub inputs: Vec<Input>,
     /// `[arm]`.
     pub arm: Arm,
+    /// `[power]`.
+    pub power: Power,
     /// `[[rule]]`, in file order.
     pub rules: Vec<Rule>,
     /// Who outside is told.

@@ -1,6 +1,6 @@
 //! What a person wrote, key by key. Unknown keys are refused. Absent keys take the values given here.
 
-use super::inputs::{Texts, TypedArm, TypedInput};
+use super::inputs::{Texts, TypedArm, TypedInput, TypedPower};
 use super::sight::{TypedLimits, TypedLine, TypedMask, TypedScores};
 use super::value::{ByteSize, OneOrMany, Span};
 use super::world::{TypedEmail, TypedMqtt, TypedNtfy, TypedPush, TypedWebhook};
@@ -24,6 +24,7 @@ pub(super) struct Typed {
     pub(super) output: Vec<Output>,
     pub(super) input: Vec<TypedInput>,
     pub(super) arm: TypedArm,
+    pub(super) power: TypedPower,
     pub(super) rule: Vec<Rule>,
     pub(super) mqtt: Option<TypedMqtt>,
     pub(super) webhook: Vec<TypedWebhook>,

@@ -71,6 +71,7 @@ pub(super) fn things(config: &Config, device: &str, topics: &Topics) -> Vec<(Str
         match input.kind {
             InputKind::Door => state["device_class"] = "door".into(),
             InputKind::Pir => state["device_class"] = "motion".into(),
+            InputKind::AcFail => state["device_class"] = "problem".into(),
             InputKind::Contact | InputKind::Panic | InputKind::KeySwitch => {}
         }
         add("binary_sensor", format!("input-{}", input.id), format!("Input {}", input.id), state);
