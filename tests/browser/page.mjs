@@ -29,7 +29,11 @@ export async function open(executablePath, base) {
     const asksWhoIAm = message.location().url.endsWith("/api/v1/session") && message.text().includes("401");
     // So is a fault in a draft that is tried, which the page tells in words.
     const triesDraft = message.location().url.endsWith("/rehearse") && message.text().includes("422");
-    if (!asksWhoIAm && !triesDraft) faults.push(`console: ${message.text()} (${message.location().url})`);
+    // A recorder that has just started again has no still of a camera for a moment.
+    const hasNoStillYet = /\/cameras\/[^/]+\/snapshot\.jpg/.test(message.location().url) && message.text().includes("404");
+    // A context of Playwright's is a private window, in which Chromium asks nobody for push messages; the page tells that in words.
+    const isPrivate = message.text().includes("Push API in incognito mode");
+    if (!asksWhoIAm && !triesDraft && !hasNoStillYet && !isPrivate) faults.push(`console: ${message.text()} (${message.location().url})`);
   });
   page.on("request", (request) => {
     const url = request.url();
