@@ -225,7 +225,8 @@ impl Bench {
             Ok((is_over && board.state().work.is_none()).then_some(()))
         })
         .await?;
-        let (restarts, running) = (board.state().restarts, board.state().running.clone());
+        let restarts = board.state().restarts;
+        let running = board.state().running.clone();
         Ok(Row {
             scene: "alarm, shut window, cancel",
             must: format!(
