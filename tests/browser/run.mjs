@@ -296,9 +296,12 @@ const steps = {
     await shoot("push");
     const text = { id: "barn-7", title: "Barn", text: "Somebody is there", at: new Date().toISOString(), event: null };
     await deliver(page, base, JSON.stringify(text));
-    const shown = await until("it is shown", 10, () =>
-      page.evaluate(async () => (await (await navigator.serviceWorker.ready).getNotifications()).map((n) => [n.tag, n.title, n.body])),
-    );
+    const shown = await until("it is shown", 10, async () => {
+      const all = await page.evaluate(async () =>
+        (await (await navigator.serviceWorker.ready).getNotifications()).map((n) => [n.tag, n.title, n.body]),
+      );
+      return all.length > 0 && all;
+    });
     claim(JSON.stringify(shown) === '[["barn-7","Barn","Somebody is there"]]', `as it was sent: ${JSON.stringify(shown)}`);
   },
 
