@@ -325,7 +325,7 @@ impl Bench {
             scene: "cut off while it restarts",
             must: "open at the server until it is back, then closed with the gate's words".into(),
             was: format!("{status}, then {after}, {}", if told { "with them" } else { "without them" }),
-            is_right: status == "pending" && after == "finished" && told,
+            is_right: status == "retrieved" && after == "finished" && told,
             took: begin.elapsed(),
         })
     }
@@ -349,7 +349,7 @@ impl Bench {
             must: "found by its age, open when asked to stop, closed by force; back, it has nothing to do"
                 .into(),
             was: format!("found {is_found}, {before}, then {after}; back, it was offered {offered} versions"),
-            is_right: is_found && !is_old && before == "pending" && after == "finished" && offered == 0,
+            is_right: is_found && !is_old && before == "canceling" && after == "canceled" && offered == 0,
             took: begin.elapsed(),
         })
     }
