@@ -1,5 +1,7 @@
 //! The client against servers on loopback that do what hawkBit does, and what broken or hostile ones do.
 
+#![allow(clippy::unwrap_used)] // all of this file is a test: what is not there fails it
+
 use nightjar_ddi::{Artifact, Client, Error, Login, Next, Report, Setup};
 use nightjar_types::Secret;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
