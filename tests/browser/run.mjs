@@ -182,7 +182,7 @@ const steps = {
     await id("live-tile-cam01").click();
     await id("zone-draw").click();
     const canvas = id("zone-canvas");
-    await until("the still is there", 10, () => canvas.locator("img").evaluate((image) => image.naturalWidth > 0));
+    await until("the still is there", 30, () => canvas.locator("img").evaluate((image) => image.naturalWidth > 0));
     const { x, y, width, height } = await canvas.boundingBox();
     await canvas.click({ position: { x: width / 2, y: height * 0.2 } });
     claim((await id("zone-corner").count()) === 5, "a tap makes a corner");

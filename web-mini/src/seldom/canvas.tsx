@@ -1,5 +1,5 @@
 // A camera's newest still with shapes on it; one of them has corners that a thumb or the arrow keys move.
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { urls } from "../api.ts";
 import { Trouble } from "../parts/small.tsx";
 import type { Corner } from "../types.ts";
@@ -7,6 +7,9 @@ import { t } from "../words.ts";
 import { added, moved } from "./polygon.ts";
 import { wayIn, type Shape } from "./shapes.ts";
 import { seldom } from "./words.ts";
+
+/** A recorder that has just started has no picture yet. */
+const AGAIN_MS = 2_000;
 
 interface CanvasProps {
   camera: string;
@@ -21,7 +24,14 @@ interface CanvasProps {
 
 export function Canvas({ camera, shapes, at, corner, onCorner, onPoints }: CanvasProps) {
   const stage = useRef<HTMLDivElement>(null);
-  const [blind, setBlind] = useState(false);
+  /** How often the picture was asked for. */
+  const [tries, setTries] = useState(1);
+  const [isBlind, setBlind] = useState(false);
+  useEffect(() => {
+    if (!isBlind) return;
+    const timer = setTimeout(() => setTries(tries + 1), AGAIN_MS);
+    return () => clearTimeout(timer);
+  }, [isBlind, tries]);
   const shape = shapes[at];
   const corners = shape?.points ?? [];
   const w = seldom.zone;
@@ -49,9 +59,16 @@ export function Canvas({ camera, shapes, at, corner, onCorner, onPoints }: Canva
 
   return (
     <>
-      {blind && <Trouble>{t.live.noPicture}</Trouble>}
+      {isBlind && <Trouble>{t.live.noPicture}</Trouble>}
       <div class="canvas" ref={stage} data-testid="zone-canvas" onPointerDown={tap}>
-        <img src={urls.snapshot(camera)} alt={w.still} draggable={false} onError={() => setBlind(true)} />
+        <img
+          key={tries}
+          src={urls.snapshot(camera)}
+          alt={w.still}
+          draggable={false}
+          onLoad={() => setBlind(false)}
+          onError={() => setBlind(true)}
+        />
         <svg viewBox="0 0 1 1" preserveAspectRatio="none" aria-hidden="true">
           {shapes.map((one, n) => (
             <Outline key={n} shape={one} isDrawn={n === at} />
