@@ -280,17 +280,17 @@ function Day({ all, first }: { all: CameraStatus[]; first: CameraStatus }) {
         <Seldom
           show={({ KeepSheet }) => (
             <KeepSheet
-                camera={camera}
-                more={all.length > 1}
-                moment={playMs === null ? null : untilNow(playMs - AROUND.before, playMs + AROUND.after)}
-                shown={untilNow(Math.max(view.from, coverage?.spans[0]?.from_ms ?? view.from), view.to)}
-                onKept={(hold) => {
-                  setKeeping(false);
-                  setSaid(t.keep.done(bytes(hold.bytes)));
-                  fetchHolds();
-                }}
-                onClose={() => setKeeping(false)}
-              />
+              camera={camera}
+              more={all.length > 1}
+              moment={playMs === null ? null : untilNow(playMs - AROUND.before, playMs + AROUND.after)}
+              shown={untilNow(Math.max(view.from, coverage?.spans[0]?.from_ms ?? view.from), view.to)}
+              onKept={(hold) => {
+                setKeeping(false);
+                setSaid(t.keep.done(bytes(hold.bytes)));
+                fetchHolds();
+              }}
+              onClose={() => setKeeping(false)}
+            />
           )}
         />
       )}

@@ -1,12 +1,13 @@
 // Who outside is told: each target with its state, what waits, what failed and why; a test, another try, and this device itself.
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { moment, number } from "../format.ts";
 import { useAct } from "../parts/act.ts";
 import { Chip, Empty, Fact, Facts, Head, Loading, Trouble, type Tone } from "../parts/small.tsx";
 import { linkTo } from "../route.ts";
-import { mayOperate, sentOut, serverNow } from "../store.ts";
+import { mayOperate, serverNow } from "../store.ts";
 import type { AlarmState, AlarmView, Told } from "../types.ts";
 import { asks } from "./api.ts";
+import { useFresh } from "./fresh.ts";
 import { PushCard } from "./push-card.tsx";
 import { seldom } from "./words.ts";
 
@@ -18,12 +19,7 @@ const TONES: Record<AlarmState, Tone> = { idle: "calm", working: "good", retryin
 export function Alarms() {
   const [all, setAll] = useState<AlarmView[] | null>(null);
   const look = (): Promise<void> => asks.alarms().then(setAll);
-  useEffect(() => {
-    const again = (): void => void (document.hidden || look().catch(sentOut));
-    again();
-    const timer = setInterval(again, FRESH_MS);
-    return () => clearInterval(timer);
-  }, []);
+  useFresh(FRESH_MS, look);
   return (
     <>
       <Head title={seldom.alarms.title} back={linkTo("outputs")} />

@@ -1,9 +1,10 @@
 // A stretch of a camera's day → the sheet that keeps it: from, to, note, this camera or all.
 import { useState } from "preact/hooks";
-import { inputTime, timeFromInput, type Range } from "../timeline.ts";
+import type { Range } from "../timeline.ts";
 import type { CameraStatus, Hold } from "../types.ts";
 import { t } from "../words.ts";
 import { asks } from "./api.ts";
+import { Edges } from "./edges.tsx";
 import { seldom } from "./words.ts";
 import { useAct } from "../parts/act.ts";
 import { Confirm } from "../parts/confirm.tsx";
@@ -34,21 +35,6 @@ export function KeepSheet({ camera, more, moment, shown, onKept, onClose }: Keep
     );
   }
 
-  const edge = (name: "from" | "to") => (
-    <label class="field">
-      <span>{seldom.keep[name]}</span>
-      <input
-        type="datetime-local"
-        step="1"
-        data-testid={`keep-${name}`}
-        value={inputTime(range[name])}
-        onChange={(e) => {
-          const ms = timeFromInput(e.currentTarget.value, range[name]);
-          if (ms !== null) setRange((old) => ({ ...old, [name]: ms }));
-        }}
-      />
-    </label>
-  );
   return (
     <Confirm
       title={seldom.keep.title}
@@ -75,8 +61,7 @@ export function KeepSheet({ camera, more, moment, shown, onKept, onClose }: Keep
           }}
         />
       )}
-      {edge("from")}
-      {edge("to")}
+      <Edges range={range} name="keep" onRange={setRange} />
       <label class="field">
         <span>{seldom.keep.note}</span>
         <input

@@ -40,16 +40,17 @@ export function Limit({ event }: { event: EventView }) {
       </p>
     );
   }
+  const sight = kept && withLimit(kept, label, proposal.limit);
   return (
     <div data-testid="proposal" role="status">
       <p>{w.proposal(percent(proposal.limit), proposal.lost, of)}</p>
       {trouble && <Trouble>{trouble}</Trouble>}
-      {kept && (
+      {sight && (
         <Draft
           draft={proposal}
           name="limit"
-          onTry={(hours) => asks.rehearseSight(camera, withLimit(kept, label, proposal.limit), hours)}
-          onSave={() => asks.saveSight(camera, withLimit(kept, label, proposal.limit))}
+          onTry={(hours) => asks.rehearseSight(camera, sight, hours)}
+          onSave={() => asks.saveSight(camera, sight)}
           onBack={null}
         />
       )}

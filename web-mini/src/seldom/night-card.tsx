@@ -1,11 +1,12 @@
 // The night shift → its card: what is looked at again and how far it is; a sheet that asks for a range.
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { duration, hm, shortDay } from "../format.ts";
 import { cameraName, cameras, health, mayOperate, sentOut, serverNow } from "../store.ts";
-import { inputTime, timeFromInput } from "../timeline.ts";
 import type { Night } from "../types.ts";
 import { labelWord, t } from "../words.ts";
 import { asks } from "./api.ts";
+import { Edges } from "./edges.tsx";
+import { useFresh } from "./fresh.ts";
 import { seldom } from "./words.ts";
 import { useAct } from "../parts/act.ts";
 import { Confirm } from "../parts/confirm.tsx";
@@ -17,12 +18,7 @@ const HOUR_MS = 3_600_000;
 export function NightCard() {
   const [night, setNight] = useState<Night | null>(null);
   const [asking, setAsking] = useState(false);
-  const look = (): void => void (document.hidden || asks.night().then(setNight).catch(sentOut));
-  useEffect(() => {
-    look();
-    const timer = setInterval(look, FRESH_MS);
-    return () => clearInterval(timer);
-  }, []);
+  const look = useFresh(FRESH_MS, () => asks.night().then(setNight));
   if (!night) return null;
   const w = seldom.night;
   return (
@@ -79,21 +75,6 @@ function Ask({ onClose }: { onClose: () => void }) {
   const [range, setRange] = useState(() => ({ from: serverNow() - HOUR_MS, to: serverNow() }));
   const [label, setLabel] = useState("");
   const { trouble, act } = useAct();
-  const edge = (name: "from" | "to") => (
-    <label class="field">
-      <span>{seldom.keep[name]}</span>
-      <input
-        type="datetime-local"
-        step="1"
-        data-testid={`night-${name}`}
-        value={inputTime(range[name])}
-        onChange={(e) => {
-          const ms = timeFromInput(e.currentTarget.value, range[name]);
-          if (ms !== null) setRange((old) => ({ ...old, [name]: ms }));
-        }}
-      />
-    </label>
-  );
   const choice = (name: string, value: string, set: (v: string) => void, all: [string, string][]) => (
     <label class="field">
       <span>{name}</span>
@@ -123,8 +104,7 @@ function Ask({ onClose }: { onClose: () => void }) {
     >
       <p class="hint">{seldom.night.lead}</p>
       {choice(t.events.camera, camera, setCamera, cameras.value?.map((c) => [c.id, c.name || c.id]) ?? [])}
-      {edge("from")}
-      {edge("to")}
+      <Edges range={range} name="night" onRange={setRange} />
       {choice(t.events.label, label, setLabel, [
         ["", t.events.allClasses],
         ...(health.value?.eye.model.labels ?? []).map((l): [string, string] => [l, labelWord(l)]),

@@ -1,11 +1,12 @@
 // The storage → its card: state with the mend, how long footage stays, how the card lives; and its clock, when that is off.
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { bytes, duration, moment, number } from "../format.ts";
-import { cameraName, isAdmin, knock, sentOut, serverNow } from "../store.ts";
+import { cameraName, isAdmin, knock, serverNow } from "../store.ts";
 import type { StorageState, StorageStatus, StorageView } from "../types.ts";
 import { t } from "../words.ts";
 import { asks } from "./api.ts";
 import { Budget } from "./budget.tsx";
+import { useFresh } from "./fresh.ts";
 import { seldom } from "./words.ts";
 import { useAct } from "../parts/act.ts";
 import { Chip, Fact, Facts, Trouble, type Tone } from "../parts/small.tsx";
@@ -27,12 +28,7 @@ export function useStorage(): [Seen | null, () => Promise<void>] {
     const storage = await asks.storage();
     set({ storage, ahead: storage.clock.now_ms - (asked + Date.now()) / 2 });
   };
-  useEffect(() => {
-    const again = (): void => void (document.hidden || get().catch(sentOut));
-    again();
-    const timer = setInterval(again, FRESH_MS);
-    return () => clearInterval(timer);
-  }, []);
+  useFresh(FRESH_MS, get);
   return [seen, get];
 }
 

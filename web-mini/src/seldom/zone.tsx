@@ -1,9 +1,9 @@
 // A camera's newest still → zones, lines and masks drawn with a thumb, tried on what happened before they are put in force.
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { Empty, Head, Loading, Trouble } from "../parts/small.tsx";
 import { linkTo } from "../route.ts";
 import { cameras } from "../store.ts";
-import type { CameraStatus } from "../types.ts";
+import type { CameraStatus, SightView } from "../types.ts";
 import { t } from "../words.ts";
 import { asks } from "./api.ts";
 import { Canvas } from "./canvas.tsx";
@@ -20,18 +20,28 @@ export function ZonePage({ id }: { id: string | null }) {
   return camera ? <Drawing camera={camera} /> : <Empty icon="live" title={t.live.empty} />;
 }
 
-function Drawing({ camera }: { camera: CameraStatus }) {
-  const { kept, renew, ...state } = useKept(() => asks.sight(camera.id));
-  const [shapes, setShapes] = useState<readonly Shape[]>([]);
+function Drawing({ camera: { id, name } }: { camera: CameraStatus }) {
+  const { kept, renew, ...state } = useKept(() => asks.sight(id));
+  return (
+    <>
+      <Head title={t.live.draw} back={linkTo("live", id)}>
+        <p class="faint">{name || id}</p>
+      </Head>
+      <KeptHead kept={kept} {...state} />
+      {kept && <Editor camera={id} kept={kept} onBack={() => asks.saveSight(id, null).then(renew)} />}
+    </>
+  );
+}
+
+function Editor({ camera, kept, onBack }: { camera: string; kept: SightView; onBack: () => Promise<void> }) {
+  const [shapes, setShapes] = useState<readonly Shape[]>(() => {
+    const found = shapesOf(kept.sight);
+    return found.length > 0 ? found : [begun("zone", [])];
+  });
   const [at, setAt] = useState(0);
   const [corner, setCorner] = useState(0);
   const w = seldom.zone;
   const shape = shapes[at];
-  useEffect(() => {
-    const found = kept ? shapesOf(kept.sight) : [];
-    setShapes(found.length > 0 ? found : [begun("zone", [])]);
-    choose(0);
-  }, [kept]);
 
   function change(next: Shape): void {
     setShapes(shapes.map((old, n) => (n === at ? next : old)));
@@ -47,27 +57,12 @@ function Drawing({ camera }: { camera: CameraStatus }) {
   const title = (one: Shape, n: number): string =>
     nameOf(one) ?? w.maskOf(shapes.slice(0, n + 1).filter((other) => other.kind === "mask").length);
 
-  const head = (
-    <Head title={t.live.draw} back={linkTo("live", camera.id)}>
-      <p class="faint">{camera.name || camera.id}</p>
-    </Head>
-  );
-  if (!kept) {
-    return (
-      <>
-        {head}
-        <KeptHead kept={kept} {...state} />
-      </>
-    );
-  }
   const crossed = shapes.findIndex((one) => one.kind !== "line" && isCrossed(one.points));
   const sight = withShapes(kept.sight, shapes);
   return (
     <>
-      {head}
-      <KeptHead kept={kept} {...state} />
       <Canvas
-        camera={camera.id}
+        camera={camera}
         shapes={shapes}
         at={at}
         corner={corner}
@@ -145,9 +140,9 @@ function Drawing({ camera }: { camera: CameraStatus }) {
         draft={JSON.stringify(sight)}
         name="zone"
         isBad={crossed >= 0}
-        onTry={(hours) => asks.rehearseSight(camera.id, sight, hours)}
-        onSave={() => asks.saveSight(camera.id, sight)}
-        onBack={kept.is_own ? () => asks.saveSight(camera.id, null).then(renew) : null}
+        onTry={(hours) => asks.rehearseSight(camera, sight, hours)}
+        onSave={() => asks.saveSight(camera, sight)}
+        onBack={kept.is_own ? onBack : null}
       />
     </>
   );
