@@ -70,13 +70,15 @@ fn serve(stream: TcpStream, folder: &Path, counts: &Counts) -> Result<()> {
             writer.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")?;
             continue;
         };
-        let (first, last) = range(&head, length).unwrap_or((0, length.saturating_sub(1)));
-        let wanted = if length == 0 { 0 } else { last - first + 1 };
-        let status = if range(&head, length).is_some() { "206 Partial Content" } else { "200 OK" };
-        let mut answer = format!("HTTP/1.1 {status}\r\nAccept-Ranges: bytes\r\nContent-Length: {wanted}\r\n");
-        if status.starts_with("206") {
-            answer += &format!("Content-Range: bytes {first}-{last}/{length}\r\n");
-        }
+        let (status, first, wanted, more) = match range(&head, length) {
+            Some((first, last)) => {
+                let more = format!("Content-Range: bytes {first}-{last}/{length}\r\n");
+                ("206 Partial Content", first, last - first + 1, more)
+            }
+            None => ("200 OK", 0, length, String::new()),
+        };
+        let answer =
+            format!("HTTP/1.1 {status}\r\nAccept-Ranges: bytes\r\nContent-Length: {wanted}\r\n{more}");
         writer.write_all(format!("{answer}\r\n").as_bytes())?;
         if head.starts_with("HEAD ") {
             continue;

@@ -4,8 +4,10 @@
 
 use crate::clock;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 /// A machine's network. Dropping it takes the network with all its cables away.
@@ -87,6 +89,30 @@ impl Space {
         assert!(out.status.success(), "{words:?}: {}: {said}", out.status);
         String::from_utf8_lossy(&out.stdout).into_owned()
     }
+
+    /// Asks for an address at `port` so many times, and for this DHCP option, with a client that is not ours. It configures nothing;
+    /// what it notes is in `folder`.
+    pub fn lease(&self, port: &str, tries: u32, option: &str, folder: &Path) -> Lease {
+        let (script, lease) = (folder.join("udhcpc"), folder.join("lease"));
+        let text = format!("#!/bin/sh\nenv > {}.$1\n", lease.display());
+        fs::write(&script, text).expect("the temporary folder takes it");
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        let (script, tries) = (script.display().to_string(), tries.to_string());
+        let words = ["busybox", "udhcpc", "-i", port, "-f", "-q", "-n", "-t", &tries, "-T", "1"];
+        self.output(&[&words[..], &["-O", option, "-s", &script]].concat());
+        Lease(fs::read_to_string(lease.with_extension("bound")).expect("it has an address"))
+    }
+}
+
+/// What a DHCP client was told, as lines of `name=value`.
+#[derive(Debug)]
+pub struct Lease(String);
+
+impl Lease {
+    /// The value of this name.
+    pub fn said(&self, name: &str) -> Option<&str> {
+        self.0.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
+    }
 }
 
 impl Drop for Space {
@@ -103,9 +129,7 @@ impl Service {
     pub fn start(mut command: Command) -> Self {
         Self(command.stdin(Stdio::null()).spawn().unwrap_or_else(|why| panic!("{command:?}: {why}")))
     }
-}
 
-impl Service {
     /// Waits for its own end.
     #[track_caller]
     pub fn ends_within(&mut self, seconds: u64) -> ExitStatus {

@@ -30,6 +30,11 @@ pub fn models() -> PathBuf {
     present(workspace().join("target/models"))
 }
 
+/// The folder of files that the image brings to a board beside the programs.
+pub fn board_files() -> PathBuf {
+    present(workspace().join("yocto/meta-nightjar/recipes-nightjar/nightjar/files"))
+}
+
 /// A file or folder of this crate.
 pub fn ours(path: &str) -> PathBuf {
     present(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))

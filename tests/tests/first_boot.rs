@@ -13,11 +13,10 @@ use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
 
-const FILES: &str = "yocto/meta-nightjar/recipes-nightjar/nightjar/files";
 const BOARD: &str = "10.77.0.1";
 
 fn file(name: &str) -> String {
-    parts::workspace().join(FILES).join(name).display().to_string()
+    parts::board_files().join(name).display().to_string()
 }
 
 /// One request of a phone, and all of the answer.
@@ -37,17 +36,6 @@ fn get(phone: &Space, host: &str, path: &str) -> std::io::Result<String> {
     ask(phone, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"))
 }
 
-/// What a DHCP client that is not ours is told, as `name=value` lines.
-fn lease(phone: &Space, folder: &TempDir) -> String {
-    let (script, lease) = (folder.path().join("udhcpc"), folder.path().join("lease"));
-    fs::write(&script, format!("#!/bin/sh\nenv > {}.$1\n", lease.display())).unwrap();
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
-    let words =
-        ["busybox", "udhcpc", "-i", "eth0", "-f", "-q", "-n", "-t", "20", "-T", "1", "-O", "114", "-s"];
-    phone.output(&[&words[..], &[script.to_str().unwrap()]].concat());
-    fs::read_to_string(lease.with_extension("bound")).unwrap()
-}
-
 #[test]
 fn a_phone_is_led_to_the_form_and_names_the_network() {
     if let Some(why) = network::why_not() {
@@ -62,10 +50,8 @@ fn a_phone_is_led_to_the_form_and_names_the_network() {
     fs::create_dir(&etc).unwrap();
     // the firewall is up, and lets a phone in only as far as it must
     let env = |command: &mut Command| {
-        command
-            .env("CAMERA_SIDE", "eth9")
-            .env("USER_SIDE", "wlan0")
-            .env("NIGHTJAR_RULES", parts::workspace().join(FILES));
+        command.env("CAMERA_SIDE", "eth9").env("USER_SIDE", "wlan0");
+        command.env("NIGHTJAR_RULES", parts::board_files());
         command.env("NIGHTJAR_RUN", folder.path()).env("NIGHTJAR_ETC", &etc).env("NIGHTJAR_RADIO", "wlan0");
         command.env("NIGHTJAR_CABLE_S", "1").env("NIGHTJAR_PROGRAM", parts::program("nightjar"));
     };
@@ -76,13 +62,11 @@ fn a_phone_is_led_to_the_form_and_names_the_network() {
     env(&mut setup);
     let mut setup = Service::start(setup);
 
-    let lease = lease(&phone, &folder);
-    let said = |name: &str| {
-        lease.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap_or_default()
-    };
-    assert_eq!((said("router"), said("dns")), (BOARD, BOARD), "{lease}");
+    let lease = phone.lease("eth0", 20, "114", folder.path());
+    let said = |name: &str| lease.said(name).unwrap_or_default();
+    assert_eq!((said("router"), said("dns")), (BOARD, BOARD), "{lease:?}");
     let portal: String = format!("http://{BOARD}/").bytes().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(said("opt114"), portal, "the portal's address (RFC 8910): {lease}");
+    assert_eq!(said("opt114"), portal, "the portal's address (RFC 8910): {lease:?}");
     phone.ip(&["address", "add", &format!("{}/24", said("ip")), "dev", "eth0"]);
     phone.ip(&["route", "add", "default", "via", BOARD]);
 

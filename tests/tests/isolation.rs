@@ -13,7 +13,6 @@ use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
 
-const FILES: &str = "yocto/meta-nightjar/recipes-nightjar/nightjar/files";
 const CAMERA: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 12);
 const BOARD_FOR_CAMERAS: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
 const BOARD: Ipv4Addr = Ipv4Addr::new(192, 168, 77, 1);
@@ -82,7 +81,7 @@ impl World {
 
     /// One of the files of the image.
     fn file(name: &str) -> String {
-        parts::workspace().join(FILES).join(name).display().to_string()
+        parts::board_files().join(name).display().to_string()
     }
 
     /// `nightjar-isolation` as its units run it, but for the names of the sides.
@@ -92,7 +91,7 @@ impl World {
         let settings = std::fs::read_to_string(Self::file("network.env")).unwrap();
         let pairs = settings.lines().filter(|l| !l.starts_with('#')).filter_map(|line| line.split_once('='));
         command.envs(pairs).env("CAMERA_SIDE", "cam0").env("USER_SIDE", "wlan0,lan0");
-        command.env("NIGHTJAR_RULES", parts::workspace().join(FILES)).env("NIGHTJAR_RUN", self.folder.path());
+        command.env("NIGHTJAR_RULES", parts::board_files()).env("NIGHTJAR_RUN", self.folder.path());
         command
     }
 
@@ -191,16 +190,10 @@ fn cameras_get_address_and_time(world: &World) {
     std::fs::set_permissions(world.folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .unwrap();
     let _dhcp = Service::start(world.isolation(&["dhcp", &state.display().to_string()]));
-    let lease = world.folder.path().join("lease");
-    let script = world.folder.path().join("script");
-    std::fs::write(&script, format!("#!/bin/sh\nenv > {}.$1\n", lease.display())).unwrap();
-    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let words = ["busybox", "udhcpc", "-i", "eth0", "-f", "-q", "-n", "-t", "10", "-T", "1", "-s"];
-    world.attacker.output(&[&words[..], &[script.to_str().unwrap(), "-O", "ntpsrv"]].concat());
-    let lease = std::fs::read_to_string(lease.with_extension("bound")).unwrap();
-    let said = |name: &str| lease.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-    assert!(said("ip").unwrap().starts_with("10.9.0."), "{lease}");
-    assert_eq!((said("router"), said("dns"), said("ntpsrv")), (None, None, Some("10.9.0.1")), "{lease}");
+    let lease = world.attacker.lease("eth0", 10, "ntpsrv", world.folder.path());
+    assert!(lease.said("ip").unwrap().starts_with("10.9.0."), "{lease:?}");
+    let told = (lease.said("router"), lease.said("dns"), lease.said("ntpsrv"));
+    assert_eq!(told, (None, None, Some("10.9.0.1")), "{lease:?}");
 
     let own = |name: &str| format!("pidfile {}", world.folder.path().join(name).display());
     let conf = world.folder.path().join("chrony.conf");

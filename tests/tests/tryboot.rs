@@ -45,9 +45,8 @@ impl Board {
     }
 
     fn ask(&self, words: &[&str]) -> Result<String, String> {
-        let script = "yocto/meta-nightjar/recipes-nightjar/nightjar/files/nightjar-tryboot";
         let mut command = Command::new("sh");
-        command.arg(parts::workspace().join(script)).args(words);
+        command.arg(parts::board_files().join("nightjar-tryboot")).args(words);
         for (name, folder) in
             [("FIRMWARE", "firmware"), ("CHOSEN", "chosen"), ("STATE", "state"), ("RUN", "run")]
         {

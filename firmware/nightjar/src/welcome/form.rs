@@ -1,7 +1,6 @@
 //! The form's fields → a wish, checked; a wish → the files that say so; the form itself.
 
 use ring::pbkdf2;
-use std::fmt::Write;
 use std::num::NonZeroU32;
 
 /// What a person wants.
@@ -76,10 +75,7 @@ fn pre_shared(passphrase: &str, ssid: &[u8]) -> [u8; 32] {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}"); // a String takes all
-        hex
-    })
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `None`: a per cent sign without two hexadecimal digits.
