@@ -29,11 +29,11 @@ const MAX_ANSWER: usize = 1 << 20;
 type Shared = State<Arc<App>>;
 
 pub(crate) async fn status(State(app): Shared) -> Result<Response, ApiError> {
-    forward(&app, Method::GET, "/v1/status", Sent::Nothing).await
+    Ok(shown(forward(&app, Method::GET, "/v1/status", Sent::Nothing).await?))
 }
 
 pub(crate) async fn history(State(app): Shared) -> Result<Response, ApiError> {
-    forward(&app, Method::GET, "/v1/history", Sent::Nothing).await
+    Ok(shown(forward(&app, Method::GET, "/v1/history", Sent::Nothing).await?))
 }
 
 pub(crate) async fn install(
@@ -45,7 +45,7 @@ pub(crate) async fn install(
     let body = body.map_err(|_| ApiError::TooLarge(MAX_BODY))?;
     let what = format!("asks for an update from {}", host(&body));
     let answer = forward(&app, Method::POST, "/v1/install", Sent::Json(body)).await;
-    audited(&app, &who, &what, answer).await
+    audited(&app, &who, &what, answer)
 }
 
 pub(crate) async fn bundle(
@@ -57,17 +57,17 @@ pub(crate) async fn bundle(
     let words = len.as_ref().and_then(|l| l.to_str().ok()).unwrap_or("unknown").to_owned();
     let what = format!("sends an update of {words} bytes");
     let answer = forward(&app, Method::PUT, "/v1/bundle", Sent::Stream(request.into_body(), len)).await;
-    audited(&app, &who, &what, answer).await
+    audited(&app, &who, &what, answer)
 }
 
 pub(crate) async fn cancel(State(app): Shared, Extension(who): Extension<Who>) -> Result<Response, ApiError> {
     let answer = forward(&app, Method::POST, "/v1/cancel", Sent::Nothing).await;
-    audited(&app, &who, "cancels the update", answer).await
+    audited(&app, &who, "cancels the update", answer)
 }
 
 pub(crate) async fn reboot(State(app): Shared, Extension(who): Extension<Who>) -> Result<Response, ApiError> {
     let answer = forward(&app, Method::POST, "/v1/reboot", Sent::Nothing).await;
-    audited(&app, &who, "starts the new system", answer).await
+    audited(&app, &who, "starts the new system", answer)
 }
 
 /// An address may hold a password or a token; the audit names the host alone.
@@ -77,22 +77,23 @@ fn host(body: &[u8]) -> String {
     url.and_then(|url| url.host().map(str::to_owned)).unwrap_or_else(|| "an address that is none".into())
 }
 
-async fn audited(
-    app: &App,
-    who: &Who,
-    what: &str,
-    answer: Result<Response, ApiError>,
-) -> Result<Response, ApiError> {
+/// What the agent answered, as it is.
+type Answer = (StatusCode, Bytes);
+
+fn shown((status, body): Answer) -> Response {
+    let json = HeaderValue::from_static("application/json");
+    (status, [(header::CONTENT_TYPE, json)], body).into_response()
+}
+
+fn audited(app: &App, who: &Who, what: &str, answer: Result<Answer, ApiError>) -> Result<Response, ApiError> {
     let answer = answer.inspect_err(|why| app.audit.record(&who.to_string(), &format!("{what}: {why}")))?;
-    let (head, body) = answer.into_parts();
-    let bytes = to_bytes(body, MAX_ANSWER).await.unwrap_or_default(); // it is in memory already
-    let said: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let said: serde_json::Value = serde_json::from_slice(&answer.1).unwrap_or_default();
     let outcome = match said["error"].as_str() {
         Some(why) => format!("refused: {why}"),
         None => "begun".into(),
     };
     app.audit.record(&who.to_string(), &format!("{what}: {outcome}"));
-    Ok(Response::from_parts(head, Body::from(bytes)))
+    Ok(shown(answer))
 }
 
 enum Sent {
@@ -101,7 +102,7 @@ enum Sent {
     Stream(Body, Option<HeaderValue>),
 }
 
-async fn forward(app: &App, method: Method, path: &str, sent: Sent) -> Result<Response, ApiError> {
+async fn forward(app: &App, method: Method, path: &str, sent: Sent) -> Result<Answer, ApiError> {
     let within = if matches!(sent, Sent::Stream(..)) { BUNDLE_WITHIN } else { ANSWER_WITHIN };
     let request = Request::builder().method(method).uri(path).header(header::HOST, "localhost");
     let request = match sent {
@@ -111,17 +112,10 @@ async fn forward(app: &App, method: Method, path: &str, sent: Sent) -> Result<Re
         Sent::Stream(body, None) => request.body(body),
     };
     let request = request.map_err(|e| ApiError::BadRequest(e.to_string()))?;
-    match timeout(within, ask(app, request)).await {
-        Ok(Ok((status, body))) => {
-            let json = HeaderValue::from_static("application/json");
-            Ok((status, [(header::CONTENT_TYPE, json)], body).into_response())
-        }
-        Ok(Err(error)) => Err(error),
-        Err(_) => Err(ApiError::TimedOut("the update agent")),
-    }
+    timeout(within, ask(app, request)).await.map_err(|_| ApiError::TimedOut("the update agent"))?
 }
 
-async fn ask(app: &App, request: Request) -> Result<(StatusCode, Bytes), ApiError> {
+async fn ask(app: &App, request: Request) -> Result<Answer, ApiError> {
     let stream = UnixStream::connect(&app.update_agent).await.map_err(|e| match e.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ApiError::NoAgent(
             "this board has no update agent that runs: start nightjar-ota.service, or update it by hand"

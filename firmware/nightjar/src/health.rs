@@ -80,7 +80,8 @@ impl Gauges {
 
     /// The whole device, with the problems as just looked for.
     pub(crate) fn health_with(&self, problems: Vec<Problem>) -> Health {
-        let (storage, eye, isolation) = (self.library.status(), self.eye(), self.isolation());
+        let (storage, eye) = (self.library.status(), self.eye());
+        let isolation = self.isolation.lock().unwrap_or_else(PoisonError::into_inner).shown().cloned();
         let problems: Vec<String> = problems.into_iter().map(|p| p.words).collect();
         let damaged = self.library.damaged();
         let (dropped, faults) = self.library.counters();
@@ -154,7 +155,13 @@ impl Gauges {
         if let Some(gone) = *self.mains.lock().unwrap_or_else(PoisonError::into_inner) {
             tell(ProblemKind::Power, "mains", gone.problem());
         }
-        if let Some(words) = self.isolation().as_ref().and_then(isolation::problem) {
+        let open = self
+            .isolation
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .shown()
+            .and_then(isolation::problem);
+        if let Some(words) = open {
             tell(ProblemKind::Network, "", words);
         }
         for o in self.outputs.lock().unwrap_or_else(PoisonError::into_inner).iter() {
@@ -183,10 +190,6 @@ impl Gauges {
     pub(crate) fn is_stage_alive(&self) -> bool {
         let alive = self.stage.lock().unwrap_or_else(PoisonError::into_inner).alive;
         clock::mono().since(alive).as_secs() < STAGE_ALIVE_S
-    }
-
-    fn isolation(&self) -> Option<Isolation> {
-        self.isolation.lock().unwrap_or_else(PoisonError::into_inner).shown()
     }
 
     fn eased(&self) -> heat::Eased {

@@ -35,8 +35,8 @@ impl Reports {
     }
 
     /// As last looked; `None` on a board that has no camera side.
-    pub(crate) fn shown(&self) -> Option<Isolation> {
-        self.shown.clone()
+    pub(crate) fn shown(&self) -> Option<&Isolation> {
+        self.shown.as_ref()
     }
 
     /// Looks again.

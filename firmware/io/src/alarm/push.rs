@@ -48,13 +48,10 @@ impl Scribe for Asked {
 
 pub(super) fn open(opening: &Opening<'_>) -> Result<Vec<Alarm>, String> {
     let Some(push) = &opening.config.world.push else { return Ok(Vec::new()) };
-    let ca_file = push.ca_file.as_deref();
-    let own = ca_file.map(|_| tls::client(NAME, ca_file)).transpose()?;
+    // a file that is named is looked at in any case: what is wrong with it is said now
+    let is_needed = push.ca_file.is_some() || opening.book.as_ref().is_some_and(|book| !book.is_empty());
+    let tls = is_needed.then(|| tls::client(NAME, push.ca_file.as_deref())).transpose()?;
     let Some(book) = opening.book.clone() else { return Ok(Vec::new()) };
-    let tls = match own {
-        None if !book.is_empty() => Some(tls::client(NAME, None)?),
-        own => own,
-    };
     Ok(vec![Alarm {
         id: "push".into(),
         target: "browsers that asked for it".into(),
