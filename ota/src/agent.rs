@@ -10,10 +10,11 @@ use crate::fleet::Fleet;
 use crate::gate::{Baseline, Judge};
 use crate::rauc::{Mark, Progress, Rauc};
 use crate::recorder;
-use crate::slots::{self, Action, Boot, Event, Feedback, Journal, Order, Origin, Slots, Step};
+use crate::slots::{self, Action, Boot, Entry, Event, Feedback, Journal, Order, Origin, Slots, Step};
 use crate::state::State;
 use crate::status::{Status, Wish};
 use crate::upload;
+use crate::version;
 use crate::wish::{self, Checked};
 use std::sync::Arc;
 use std::time::Duration;
@@ -144,7 +145,10 @@ impl Agent {
             checking: None,
             bundle: String::new(),
             work: None,
+            last: None,
+            floor: None,
         };
+        running.remember()?;
         upload::sweep(
             &running.agent.config.uploads,
             running.machine.journal().map(|j| j.order.bundle.as_str()),
@@ -207,13 +211,16 @@ struct Running {
     bundle: String,
     /// Copy, gate or waiting; at most one at a time.
     work: Option<JoinHandle<()>>,
+    /// Newest of the history, and what no bundle may be older than: as on the disk, which is not read for every bit of progress.
+    last: Option<Entry>,
+    floor: Option<String>,
 }
 
 impl Running {
     async fn serve(mut self) -> Result<(), OtaError> {
         let mut progress = self.agent.progress.subscribe();
         loop {
-            self.publish()?;
+            self.publish();
             tokio::select! {
                 command = self.agent.inbox.recv() => match command {
                     Some(command) => self.obey(command).await?,
@@ -248,6 +255,7 @@ impl Running {
     fn wish(&mut self, wish: Wish, answer: Answer) -> Result<(), OtaError> {
         let action = wish.action.clone().unwrap_or_else(|| self.new_action(wish.origin));
         let goes_on = self.machine.journal().map(|j| (j.order.action.clone(), slots::words(&j.step)));
+        let history = self.agent.state.history()?;
         let refused = match (&goes_on, &self.checking) {
             (Some((same, _)), _) if *same == action => Some(Ok(action.clone())),
             (_, Some(checking)) if checking.action == action => Some(Ok(action.clone())),
@@ -255,13 +263,10 @@ impl Running {
                 Some(Err(format!("an update goes on: {words}; wait for it, or cancel it")))
             }
             (None, Some(_)) => Some(Err("another bundle is being looked at; wait a moment".into())),
-            (None, None) => self
-                .agent
-                .state
-                .history()?
-                .iter()
-                .find(|e| e.action == action)
-                .map(|e| Err(format!("this update is over: {}", e.reason))),
+            (None, None) => {
+                let over = history.iter().find(|e| e.action == action);
+                over.map(|e| Err(format!("this update is over: {}", e.reason)))
+            }
         };
         if let Some(done) = refused {
             let _ = answer.send(done); // whoever asked may have left
@@ -272,8 +277,8 @@ impl Running {
             rauc: self.rauc.clone(),
             compatible: self.compatible.clone(),
             running: self.machine.boot().version.clone(),
-            floor: crate::version::higher(self.agent.state.floor()?, self.agent.config.floor.clone()),
-            history: self.agent.state.history()?,
+            floor: self.floor.clone(),
+            history,
         };
         let (heard, of_task, bundle) = (self.agent.heard.0.clone(), action.clone(), wish.bundle.clone());
         let task = tokio::spawn(async move {
@@ -359,9 +364,13 @@ impl Running {
                     self.agent.progress.send_replace(Progress::default());
                     self.agent.discard(&self.bundle);
                 }
-                Action::RaiseFloor => state.raise_floor(self.agent.config.floor.as_deref())?,
+                Action::RaiseFloor => {
+                    state.raise_floor(self.agent.config.floor.as_deref())?;
+                    self.remember()?;
+                }
                 Action::Enter(entry) => {
                     state.enter(&entry)?;
+                    self.remember()?;
                     tracing::info!(action = entry.action, result = ?entry.result, version = entry.version, slot = entry.slot,
                         gap_s = entry.gap_s, "{}", entry.reason);
                 }
@@ -438,17 +447,22 @@ impl Running {
         self.beside(async move { event });
     }
 
-    fn publish(&self) -> Result<(), OtaError> {
-        let last = self.agent.state.history()?.pop();
-        let floor = crate::version::higher(self.agent.state.floor()?, self.agent.config.floor.clone());
+    /// What the disk has now.
+    fn remember(&mut self) -> Result<(), OtaError> {
+        self.last = self.agent.state.history()?.pop();
+        self.floor = version::higher(self.agent.state.floor()?, self.agent.config.floor.clone());
+        Ok(())
+    }
+
+    fn publish(&self) {
         let checking = self.checking.as_ref().map(|c| c.action.as_str());
+        let (floor, last) = (self.floor.clone(), self.last.clone());
         let status = Status::of(&self.machine, checking, &self.agent.progress.borrow(), floor, last);
         self.agent.status.send_if_modified(|shown| {
             let is_new = *shown != status;
             *shown = status;
             is_new
         });
-        Ok(())
     }
 }
 
@@ -486,9 +500,10 @@ async fn judge(config: &Config, journal: &Journal, progress: &watch::Sender<Prog
             Some(Err(why)) => return Event::FoundBad(why),
             None => {}
         }
-        let lacks = crate::gate::lacks(baseline, &config.criteria, version, &look);
-        let words =
-            if lacks.is_empty() { "all is well; it is watched for a while".into() } else { lacks.join("; ") };
+        let words = match judge.lacks() {
+            [] => "all is well; it is watched for a while".into(),
+            lacks => lacks.join("; "),
+        };
         progress.send_if_modified(|p| std::mem::replace(&mut p.words, words.clone()) != words);
         sleep(LOOK_EVERY).await;
     }

@@ -29,8 +29,7 @@ pub struct Baseline {
 }
 
 /// Which criteria count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Criteria {
     /// Every camera that recorded before records again.
     pub cameras: bool,
@@ -91,7 +90,7 @@ fn has_answered(report: &GateReport) -> bool {
 }
 
 /// What worked before and does not now, each in words; nothing when all is well.
-pub fn lacks(before: &Baseline, criteria: &Criteria, target: &str, look: &Look) -> Vec<String> {
+fn lacks(before: &Baseline, criteria: &Criteria, target: &str, look: &Look) -> Vec<String> {
     let mut lacks = Vec::new();
     if let Some(runs) = look.version.as_ref().filter(|runs| criteria.version && *runs != target) {
         lacks.push(format!("version {runs} runs where {target} was installed"));
@@ -151,24 +150,31 @@ pub struct Judge {
     deadline_ms: u64,
     hold_ms: u64,
     well_since_ms: Option<u64>,
+    lacks: Vec<String>,
 }
 
 impl Judge {
     /// Of a new system that should be `target`.
     pub fn new(before: Baseline, criteria: Criteria, target: &str, deadline_ms: u64, hold_ms: u64) -> Self {
-        Self { before, criteria, target: target.into(), deadline_ms, hold_ms, well_since_ms: None }
+        let target = target.into();
+        Self { before, criteria, target, deadline_ms, hold_ms, well_since_ms: None, lacks: Vec::new() }
     }
 
     /// One look more, at a time since boot. `Some`: it is decided; the words say why not.
     pub fn look(&mut self, look: &Look, at_ms: u64) -> Option<Result<(), String>> {
-        let lacks = lacks(&self.before, &self.criteria, &self.target, look);
+        self.lacks = lacks(&self.before, &self.criteria, &self.target, look);
         let is_over = at_ms >= self.deadline_ms;
-        if !lacks.is_empty() {
+        if !self.lacks.is_empty() {
             self.well_since_ms = None;
-            return is_over.then(|| Err(lacks.join("; ")));
+            return is_over.then(|| Err(self.lacks.join("; ")));
         }
         let since = *self.well_since_ms.get_or_insert(at_ms);
         (is_over || at_ms.saturating_sub(since) >= self.hold_ms).then_some(Ok(()))
+    }
+
+    /// What was lacking at the last look, each in words.
+    pub fn lacks(&self) -> &[String] {
+        &self.lacks
     }
 }
 

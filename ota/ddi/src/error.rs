@@ -116,11 +116,7 @@ impl Error {
 
     /// Another try may reach further: the way was bad, not the answer.
     pub(crate) fn is_of_the_way(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Silent { .. }) || self.is_of_the_moment()
-    }
-
-    fn is_of_the_moment(&self) -> bool {
-        matches!(self, Self::Refused { status: 408 | 425 | 429 | 500.., .. })
+        self.next() == Next::Retry && !matches!(self, Self::Garbled { .. })
     }
 }
 

@@ -152,12 +152,8 @@ impl Slots {
             (Step::Installing { cancel: true } | Step::Cancelling, false) => {
                 self.go_back("it was cancelled while it was installed".into())
             }
-            (Step::Installing { cancel: false } | Step::Installed, false) => {
-                let write = self.step(Step::Trial);
-                vec![write, self.judge()]
-            }
             (Step::Trial, false) if is_same_boot => vec![self.judge()],
-            (Step::Trial, false) => {
+            (Step::Installing { cancel: false } | Step::Installed | Step::Trial, false) => {
                 let write = self.step(Step::Trial);
                 vec![write, self.judge()]
             }

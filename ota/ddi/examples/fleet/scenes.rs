@@ -124,10 +124,7 @@ impl Bench {
         let at_server = self.hawkbit.boards("fleet-").await?;
         let at_server =
             at_server.iter().filter(|(_, status, version)| status == "in_sync" && version == GOOD).count();
-        until("every board forgot its work", async || {
-            Ok(self.fleet.iter().all(|board| board.state().work.is_none()).then_some(()))
-        })
-        .await?;
+        self.all_idle().await?;
         let at_boards = self.fleet.iter().filter(|b| b.state().running == GOOD).count();
         let once = self.fleet.iter().filter(|board| board.state().restarts == 1).count();
         Ok(Row {
@@ -153,10 +150,7 @@ impl Bench {
         .await?;
         let took = begin.elapsed();
         // those that had begun end; then every board polls twice more, and none may be offered it
-        until("no board works on it", async || {
-            Ok(self.fleet.iter().all(|board| board.state().work.is_none()).then_some(()))
-        })
-        .await?;
+        self.all_idle().await?;
         let polls: Vec<u32> = self.fleet.iter().map(|board| board.state().polls + 2).collect();
         until("every board polled twice more", async || {
             Ok(self
@@ -198,25 +192,14 @@ impl Bench {
         board.state().hold = Some(alarm.into());
         tokio::spawn(board.clone().run());
         let action = self.hawkbit.assign(&board.id, self.good, json!({})).await?;
-        let waits = async |word: &str| {
-            until(&format!("the server knows: {word}"), async || {
-                let (_, lines) = self.hawkbit.action(&board.id, action).await?;
-                Ok(lines.iter().any(|line| line.contains(word)).then_some(()))
-            })
-            .await
-        };
-        waits(alarm).await?;
+        self.told(&board, action, alarm).await?;
         ensure!(board.state().restarts == 0 && board.has_files(), "it waited, with the file fetched");
         self.hawkbit.cancel(&board.id, action, false).await?;
-        waits("stopped; nothing was changed").await?;
+        self.told(&board, action, "stopped; nothing was changed").await?;
         let night = json!({ "schedule": "0 0 3 1 1 ? 2099", "duration": "01:00:00", "timezone": "+00:00" });
         board.state().hold = None;
         let second = self.hawkbit.assign(&board.id, self.good, json!({ "maintenanceWindow": night })).await?;
-        until("it waits for its window", async || {
-            let (_, lines) = self.hawkbit.action(&board.id, second).await?;
-            Ok(lines.iter().any(|line| line.contains("maintenance window")).then_some(()))
-        })
-        .await?;
+        self.told(&board, second, "maintenance window").await?;
         let has_fetched = board.has_files();
         self.hawkbit.cancel(&board.id, second, false).await?;
         until("the second is cancelled, too", async || {
@@ -252,11 +235,7 @@ impl Bench {
             .await?;
         let why = "not while the cows calve";
         board.state().consent = Consent::Refused(why.into());
-        until("the server knows why not", async || {
-            let (_, lines) = self.hawkbit.action(&board.id, action).await?;
-            Ok(lines.iter().any(|line| line.contains(why)).then_some(()))
-        })
-        .await?;
+        self.told(&board, action, why).await?;
         let before = board.state().restarts;
         board.state().consent = Consent::Given;
         self.in_sync(&board).await?;
@@ -352,6 +331,24 @@ impl Bench {
             is_right: is_found && !is_old && before == "canceling" && after == "canceled" && offered == 0,
             took: begin.elapsed(),
         })
+    }
+
+    /// Waits until these words are in the action's history at the server.
+    async fn told(&self, board: &Board, action: u64, words: &str) -> Result<()> {
+        until(&format!("the server knows: {words}"), async || {
+            let (_, lines) = self.hawkbit.action(&board.id, action).await?;
+            Ok(lines.iter().any(|line| line.contains(words)).then_some(()))
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Waits until no board of the fleet works on anything.
+    async fn all_idle(&self) -> Result<()> {
+        let is_idle = |board: &Arc<Board>| board.state().work.is_none();
+        until("every board forgot its work", async || Ok(self.fleet.iter().all(is_idle).then_some(())))
+            .await?;
+        Ok(())
     }
 
     async fn in_sync(&self, board: &Board) -> Result<()> {
