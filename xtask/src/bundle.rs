@@ -11,12 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
-    match options.text("board") {
-        None | Some(QEMU) => {}
-        Some(other) => {
-            bail!("`--board {other}`: only {QEMU} is bundled here, yocto/README.md tells of the others")
-        }
-    }
+    image::check_board(options)?;
     setup::for_verb(place, "image")?;
     let signer = signer(place, options)?;
     let parts = Parts::gather(place)?;

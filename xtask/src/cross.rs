@@ -2,7 +2,7 @@
 //! under emulation. No compiler target is fetched: Debian's cross tool chain and a folder of the processor's libraries do it.
 
 use crate::options::Options;
-use crate::place::Place;
+use crate::place::{Place, copy};
 use crate::{run, setup, web};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -82,6 +82,28 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
         let version = run::capture(emulator.arg("-L").arg(&sysroot).arg(&path).arg("--version"))
             .with_context(|| format!("{program} does not start under {}", target.emulator))?;
         run::done("", &format!("runs under emulation: {}", version.lines().next().unwrap_or_default()));
+    }
+    Ok(())
+}
+
+/// Builds these programs unless all are there; a later change of sources is built by `cargo xtask cross`.
+pub(crate) fn ensure(place: &Place, options: &Options, programs: &[String]) -> Result<()> {
+    let target = target(options)?;
+    let are_there = programs.iter().all(|name| built(place, target, name).exists());
+    if are_there { Ok(()) } else { run(place, options) }
+}
+
+/// Built programs and prepared models → their places below `root`.
+pub(crate) fn install(place: &Place, target: &Target, programs: &[String], root: &Path) -> Result<()> {
+    for name in programs {
+        copy(&built(place, target, name), &root.join("usr/bin").join(name), 0o755)
+            .with_context(|| format!("{name} is not built: run `cargo xtask cross`"))?;
+    }
+    let models = std::fs::read_dir(place.target("models"))
+        .context("models are not prepared: run `cargo xtask setup`")?;
+    for entry in models {
+        let entry = entry?;
+        copy(&entry.path(), &root.join("usr/share/nightjar/models").join(entry.file_name()), 0o644)?;
     }
     Ok(())
 }

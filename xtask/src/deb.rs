@@ -5,10 +5,9 @@ use crate::cross::{self, Target};
 use crate::image::firmware::{self, Filling, Part};
 use crate::image::{EPOCH, version};
 use crate::options::Options;
-use crate::place::{Place, make_dir, write};
+use crate::place::{Place, copy, make_dir, set_mode, write};
 use crate::run;
 use anyhow::{Context, Result};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -60,9 +59,7 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
     let target = cross::target(options)?;
     let programs: Vec<String> =
         cross::programs(place)?.into_iter().filter(|name| !LEFT_OUT.contains(&name.as_str())).collect();
-    if programs.iter().any(|name| !cross::built(place, target, name).exists()) {
-        cross::run(place, options)?;
-    }
+    cross::ensure(place, options, &programs)?;
     let name = format!("nightjar_{}_{}", version(), target.debian);
     let root = place.target(&format!("deb/{name}"));
     if root.exists() {
@@ -90,15 +87,7 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
 }
 
 fn content(place: &Place, target: &Target, programs: &[String], root: &Path) -> Result<()> {
-    for name in programs {
-        copy(&cross::built(place, target, name), &root.join("usr/bin").join(name), 0o755)?;
-    }
-    let models = std::fs::read_dir(place.target("models"))
-        .context("models are not prepared: run `cargo xtask setup`")?;
-    for entry in models {
-        let entry = entry?;
-        copy(&entry.path(), &root.join("usr/share/nightjar/models").join(entry.file_name()), 0o644)?;
-    }
+    cross::install(place, target, programs, root)?;
     let entries = firmware::list(place)?;
     let ours: Vec<_> = entries.iter().filter(|entry| entry.part == Part::All).collect();
     // Nothing of these is filled in.
@@ -140,18 +129,7 @@ fn control(target: &Target, root: &Path) -> Result<()> {
     write(&dir.join("conffiles"), &format!("/{SETTINGS}\n"))?;
     for (name, text) in [("postinst", POSTINST), ("prerm", PRERM), ("postrm", POSTRM)] {
         write(&dir.join(name), text)?;
-        mode(&dir.join(name), 0o755)?;
+        set_mode(&dir.join(name), 0o755)?;
     }
     Ok(())
-}
-
-fn copy(from: &Path, to: &Path, bits: u32) -> Result<()> {
-    make_dir(to.parent().context("a file lies in a folder")?)?;
-    std::fs::copy(from, to).with_context(|| format!("can't copy {}", from.display()))?;
-    mode(to, bits)
-}
-
-fn mode(path: &Path, bits: u32) -> Result<()> {
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(bits))
-        .with_context(|| format!("can't set the mode of {}", path.display()))
 }

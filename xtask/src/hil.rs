@@ -5,7 +5,7 @@ use crate::bundle::{self, Manifest};
 use crate::image::{self, Parts, QEMU, Variant, disk};
 use crate::options::Options;
 use crate::pki::{Keys, Signer};
-use crate::place::{Place, make_dir, read};
+use crate::place::{Place, make_dir, read, set_mode, write};
 use crate::{cross, run, setup};
 use anyhow::{Context, Result, bail};
 use std::fs::File;
@@ -39,9 +39,7 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
     let dir = place.target("hil");
     make_dir(&dir.join("bundles"))?;
     if bed == "qemu" && !options.has("as-built") {
-        if cross::programs(place)?.iter().any(|name| !cross::built(place, cross::ARM64, name).exists()) {
-            cross::run(place, &Options::default())?;
-        }
+        cross::ensure(place, &Options::default(), &cross::programs(place)?)?;
         things(place, &dir)?;
     }
     run::say("build of the tests");
@@ -151,11 +149,9 @@ fn settings(dir: &Path) -> Result<PathBuf> {
     make_dir(&settings.join("ssh"))?;
     let public = read(&dir.join("key.pub"))?;
     let file = settings.join("ssh/authorized_keys");
-    std::fs::write(&file, public).context("can't write the tests' key")?;
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).context("can't protect it")?;
-    std::fs::set_permissions(settings.join("ssh"), std::fs::Permissions::from_mode(0o700))
-        .context("can't protect it")?;
+    write(&file, &public)?;
+    set_mode(&file, 0o600)?;
+    set_mode(&settings.join("ssh"), 0o700)?;
     Ok(settings)
 }
 

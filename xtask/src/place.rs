@@ -1,6 +1,7 @@
 //! This crate's own folder → where everything of the work tree lies.
 
 use anyhow::{Context, Result};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// The work tree. All paths it gives are absolute.
@@ -53,4 +54,17 @@ pub(crate) fn read(path: &Path) -> Result<String> {
 
 pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
     std::fs::write(path, text).with_context(|| format!("can't write {}", path.display()))
+}
+
+/// Copies a file, with the folders above its new place.
+pub(crate) fn copy(from: &Path, to: &Path, mode: u32) -> Result<()> {
+    make_dir(to.parent().context("a file lies in a folder")?)?;
+    std::fs::copy(from, to).with_context(|| format!("can't copy {}", from.display()))?;
+    set_mode(to, mode)
+}
+
+/// Says who may do what with a file or folder.
+pub(crate) fn set_mode(path: &Path, mode: u32) -> Result<()> {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+        .with_context(|| format!("can't set the mode of {}", path.display()))
 }

@@ -1,8 +1,8 @@
 //! `install.list` of the layer's folder of files → those files at their places in a tree. The Yocto recipe reads the same list.
 
-use crate::place::{Place, make_dir, read, write};
+use crate::place::{Place, make_dir, read, set_mode, write};
 use anyhow::{Context, Result, bail};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 /// The layer's folder.
@@ -54,9 +54,7 @@ pub(crate) fn install(place: &Place, entries: &[&Entry], filling: &Filling, root
             text
         };
         write(&to, &text)?;
-        let mode = if text.starts_with("#!") { 0o755 } else { 0o644 };
-        std::fs::set_permissions(&to, std::fs::Permissions::from_mode(mode))
-            .with_context(|| format!("can't set the mode of {}", to.display()))?;
+        set_mode(&to, if text.starts_with("#!") { 0o755 } else { 0o644 })?;
     }
     Ok(())
 }

@@ -4,11 +4,10 @@
 use super::QEMU;
 use super::archive::Archive;
 use super::recipe::{FIRST_MODULES, MODULES, SUITE};
-use crate::place::{Place, make_dir, write};
+use crate::place::{Place, make_dir, set_mode, write};
 use crate::run;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -129,8 +128,7 @@ fn first_stage(kernel: &Kernel, package: &Path, dir: &Path) -> Result<()> {
     }
     write(&root.join("modules/order"), &order)?;
     write(&root.join("init"), INIT)?;
-    std::fs::set_permissions(root.join("init"), std::fs::Permissions::from_mode(0o755))
-        .context("can't make init runnable")?;
+    set_mode(&root.join("init"), 0o755)?;
     let pack = format!(
         "find . -exec touch --no-dereference --date=@{} {{}} + && find . | LC_ALL=C sort | \
          cpio --create --format=newc --reproducible --owner=0:0 --quiet | gzip --no-name --fast > {:?}",

@@ -28,14 +28,9 @@ pub(crate) const EPOCH: u64 = 1_767_225_600;
 pub(crate) const QEMU: &str = "qemu-virt";
 
 pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
-    match options.text("board") {
-        None | Some(QEMU) => {}
-        Some(other) => {
-            bail!("`--board {other}`: only {QEMU} is put together here, yocto/README.md tells of the others")
-        }
-    }
+    check_board(options)?;
     setup::for_verb(place, "image")?;
-    programs_are_there(place)?;
+    cross::ensure(place, &Options::default(), &cross::programs(place)?)?;
     let watch = Stopwatch::start();
     let parts = Parts::gather(place)?;
     let image = parts.image(place, &Variant::default(), "")?;
@@ -51,6 +46,16 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
         run::done("built twice", "the same bytes");
     }
     Ok(())
+}
+
+/// Whether `--board` names one that is put together here.
+pub(crate) fn check_board(options: &Options) -> Result<()> {
+    match options.text("board") {
+        None | Some(QEMU) => Ok(()),
+        Some(other) => {
+            bail!("`--board {other}`: only {QEMU} is put together here, yocto/README.md tells of the others")
+        }
+    }
 }
 
 /// The version of what is built: the workspace's.
@@ -112,13 +117,6 @@ impl Parts {
 /// `target/image/qemu-virt` with a suffix.
 pub(crate) fn folder(place: &Place, suffix: &str) -> PathBuf {
     place.target(&format!("image/{QEMU}{suffix}"))
-}
-
-/// Builds the programs unless all are there; a later change of sources is built by `cargo xtask cross`.
-fn programs_are_there(place: &Place) -> Result<()> {
-    let missing =
-        cross::programs(place)?.into_iter().any(|name| !cross::built(place, cross::ARM64, &name).exists());
-    if missing { cross::run(place, &Options::default()) } else { Ok(()) }
 }
 
 pub(crate) fn sha256(path: &Path) -> Result<String> {

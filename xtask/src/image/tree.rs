@@ -6,11 +6,11 @@ use super::users::Users;
 use super::{Parts, QEMU, Variant};
 use crate::bundle;
 use crate::cross;
-use crate::place::{Place, make_dir, read, write};
+use crate::place::{Place, make_dir, read, set_mode, write};
 use crate::run;
 use anyhow::{Context, Result, bail};
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::fs::{chown, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -60,7 +60,7 @@ pub(super) fn make(place: &Place, parts: &Parts, variant: &Variant, root: &Path)
     for path in DROPPED {
         remove(&root.join(path))?;
     }
-    programs(place, root)?;
+    cross::install(place, cross::ARM64, &cross::programs(place)?, root)?;
     boot(parts, root)?;
     let floor = bundle::floor(place)?;
     let filling = Filling { compatible: bundle::compatible(QEMU), floor };
@@ -83,26 +83,6 @@ pub(super) fn make(place: &Place, parts: &Parts, variant: &Variant, root: &Path)
         }
     }
     linked(root)
-}
-
-fn programs(place: &Place, root: &Path) -> Result<()> {
-    for name in cross::programs(place)? {
-        let from = cross::built(place, cross::ARM64, &name);
-        let to = root.join("usr/bin").join(&name);
-        std::fs::copy(&from, &to)
-            .with_context(|| format!("{} is not built: run `cargo xtask cross`", from.display()))?;
-        std::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o755))
-            .context("can't make it runnable")?;
-    }
-    let models = root.join("usr/share/nightjar/models");
-    make_dir(&models)?;
-    for entry in std::fs::read_dir(place.target("models"))
-        .context("models are not prepared: run `cargo xtask setup`")?
-    {
-        let entry = entry?;
-        std::fs::copy(entry.path(), models.join(entry.file_name())).context("can't copy a model")?;
-    }
-    Ok(())
 }
 
 /// Kernel and first stage lie in the slot: an update replaces them with the system that belongs to them.
@@ -172,14 +152,13 @@ fn users(root: &Path) -> Result<()> {
     write(&root.join("etc/passwd"), &users.passwd())?;
     write(&root.join("etc/group"), &users.group_file())?;
     write(&root.join("etc/shadow"), &users.shadow())?;
-    std::fs::set_permissions(root.join("etc/shadow"), std::fs::Permissions::from_mode(0o640))
-        .context("etc/shadow")?;
+    set_mode(&root.join("etc/shadow"), 0o640)?;
     chown(root.join("etc/shadow"), Some(0), users.number_of_group("shadow"))
         .context("can't give etc/shadow its group")?;
     // D-Bus starts programs for others by this one, which only it may run.
     let helper = root.join("usr/lib/dbus-1.0/dbus-daemon-launch-helper");
     chown(&helper, Some(0), users.number_of_group("messagebus")).context("can't give D-Bus its helper")?;
-    std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o4754)).context("D-Bus's helper")
+    set_mode(&helper, 0o4754)
 }
 
 fn trim_udev(root: &Path) -> Result<()> {

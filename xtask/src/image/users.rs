@@ -140,7 +140,7 @@ impl Users {
         self.people.iter().map(|(name, _)| format!("{name}:*:20000::::::\n")).collect()
     }
 
-    /// Numbers of a user and a group of the same name.
+    /// Its number, if there is such a group.
     pub(super) fn number_of_group(&self, name: &str) -> Option<u32> {
         self.groups.iter().find(|group| group.name == name).map(|group| group.number)
     }

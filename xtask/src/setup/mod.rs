@@ -5,6 +5,7 @@ mod clips;
 mod model;
 pub(crate) mod node;
 mod packages;
+mod python;
 pub(crate) mod yocto;
 
 use crate::clock::Stopwatch;
