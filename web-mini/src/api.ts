@@ -53,7 +53,7 @@ async function reach(url: string, init: RequestInit): Promise<Response> {
   }
 }
 
-async function refusal(answer: Response): Promise<ApiError> {
+export async function refusal(answer: Response): Promise<ApiError> {
   const said: unknown = await answer.json().catch(() => null);
   const body = typeof said === "object" && said !== null ? (said as { error?: unknown; setup_needed?: unknown }) : {};
   const words = typeof body.error === "string" && body.error ? body.error : t.unknownError(answer.status);

@@ -4,6 +4,7 @@ import type { ComponentType } from "preact";
 import { Alarms } from "./seldom/alarms.tsx";
 import { Health } from "./seldom/health.tsx";
 import { Rules } from "./seldom/rules.tsx";
+import { Update } from "./seldom/update.tsx";
 import { ZonePage } from "./seldom/zone.tsx";
 import "./style/seldom.css";
 
@@ -11,6 +12,7 @@ export const pages: Record<string, ComponentType<{ id: string | null }>> = {
   alarms: Alarms,
   health: Health,
   rules: Rules,
+  update: Update,
   zone: ZonePage,
 };
 

@@ -351,6 +351,70 @@ export interface Measured {
   decoders: { codec: string; element: string; cpu_ms: number | null; fault: string | null }[];
 }
 
+/** From one device to one address, refused. */
+export interface Attempt {
+  from: string;
+  /** Empty when it sent with addresses of others. */
+  to: string;
+  times: number;
+  words: string;
+}
+
+/** Cameras and the rest of the network. */
+export interface Isolation {
+  in_force: boolean;
+  words: string;
+  refused: number;
+  /** The most frequent first. */
+  attempts: Attempt[];
+}
+
+export type UpdateStep =
+  | "starting"
+  | "idle"
+  | "checking"
+  | "installing"
+  | "installed"
+  | "cancelling"
+  | "trial"
+  | "confirming"
+  | "going-back";
+export type UpdateOrigin = "page" | "console" | "usb" | "fleet";
+export type UpdateResult = "kept" | "rolled-back" | "failed" | "refused" | "cancelled";
+
+/** What became of an update. */
+export interface UpdateEntry {
+  action: string;
+  origin: UpdateOrigin;
+  /** That it was for. */
+  slot: string;
+  version: string;
+  from_version: string;
+  result: UpdateResult;
+  reason: string;
+  /** Seconds of recording that the worst camera lacks. */
+  gap_s: number | null;
+  at_ms: number;
+  /** The clock could be believed then. */
+  clock_sure: boolean | null;
+}
+
+/** As the update agent says it: ota/src/status.rs. */
+export interface UpdateStatus {
+  version: string;
+  slot: string;
+  step: UpdateStep;
+  words: string;
+  action: string | null;
+  origin: UpdateOrigin | null;
+  target: string | null;
+  /** How far the copy is, or what a system on trial lacks. */
+  progress: { percent: number; words: string } | null;
+  can_cancel: boolean;
+  floor: string | null;
+  last: UpdateEntry | null;
+}
+
 export interface Health {
   ok: boolean;
   problems: string[];
@@ -360,6 +424,8 @@ export interface Health {
   rss_bytes: number;
   storage: StorageStatus;
   eye: EyeStatus;
+  /** Null on a board that has no camera side. */
+  isolation: Isolation | null;
   counters: [name: string, value: number][];
 }
 

@@ -6,7 +6,7 @@ import { Icon, type IconName } from "./icon.tsx";
 
 const TABS = ["live", "timeline", "events", "outputs", "health"] as const satisfies readonly IconName[];
 /** Under which of them a page is that has no place in the bar. */
-const ABOVE: Record<string, (typeof TABS)[number]> = { rules: "outputs", alarms: "outputs", zone: "live" };
+const ABOVE: Record<string, (typeof TABS)[number]> = { rules: "outputs", alarms: "outputs", zone: "live", update: "health" };
 
 export function Nav() {
   const at = ABOVE[route.value.page] ?? route.value.page;

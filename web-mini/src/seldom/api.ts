@@ -14,6 +14,8 @@ import type {
   SightView,
   StorageView,
   Told,
+  UpdateEntry,
+  UpdateStatus,
 } from "../types.ts";
 
 export const asks = {
@@ -46,5 +48,10 @@ export const asks = {
   lookAgain: (camera: string, from_ms: number, to_ms: number, label: string | null) =>
     call<NightJob>("POST", "/night", { camera, from_ms, to_ms, label }),
   dropJob: (job: number) => call<NightJob>("DELETE", `/night/${job}`),
+  update: () => call<UpdateStatus>("GET", "/update/status"),
+  updates: () => call<{ entries: UpdateEntry[] }>("GET", "/update/history"),
+  install: (url: string) => call<void>("POST", "/update/install", { url }),
+  cancelUpdate: () => call<void>("POST", "/update/cancel"),
+  startUpdate: () => call<void>("POST", "/update/reboot"),
   setClock: (now_ms: number) => call<Clock>("POST", "/clock", { now_ms }),
 };

@@ -7,7 +7,7 @@ interface FieldProps {
   value: string;
   onValue: (value: string) => void;
   testid: string;
-  type?: "text" | "password";
+  type?: "text" | "password" | "url";
   autocomplete: AutoFill;
   hint?: string;
   autofocus?: boolean;

@@ -3,10 +3,12 @@ import { bytes, duration, number } from "../format.ts";
 import { asks } from "./api.ts";
 import { CameraHealth } from "./camera-health.tsx";
 import { Icon } from "../parts/icon.tsx";
+import { IsolationCard } from "./isolation-card.tsx";
 import { NightCard } from "./night-card.tsx";
 import { Chip, Fact, Facts, Head, Loading, Trouble, type Tone } from "../parts/small.tsx";
 import { ClockCard, StorageCard, useStorage } from "./storage-card.tsx";
-import { cameraName, cameras, health, leave, session } from "../store.ts";
+import { linkTo } from "../route.ts";
+import { cameraName, cameras, health, isAdmin, leave, session } from "../store.ts";
 import type { EyeStatus, Health as HealthView, Measured } from "../types.ts";
 import { t } from "../words.ts";
 import { seldom } from "./words.ts";
@@ -27,6 +29,7 @@ export function Health() {
             <StorageCard storage={all.storage} more={seen?.storage ?? null} />
             <Eye eye={all.eye} />
             <NightCard />
+            {all.isolation && <IsolationCard isolation={all.isolation} />}
             <section class="card">
               <h2>{seldom.health.recorder}</h2>
               <Facts>
@@ -35,6 +38,11 @@ export function Health() {
                 <Fact name={seldom.health.uptime}>{duration(all.uptime_s * 1000)}</Fact>
                 <Fact name={seldom.health.memory}>{bytes(all.rss_bytes)}</Fact>
               </Facts>
+              {isAdmin.value && (
+                <a class="button wide" data-testid="update-open" href={linkTo("update")}>
+                  {seldom.update.open}
+                </a>
+              )}
             </section>
           </div>
           <h2>{seldom.health.cameras}</h2>

@@ -1,5 +1,16 @@
 // English, for what is opened seldom. The table that gives every other its shape.
-import type { AlarmState, CardLife, Forecast, NightState, Outcome, Role, StorageState } from "../../types.ts";
+import type {
+  AlarmState,
+  CardLife,
+  Forecast,
+  NightState,
+  Outcome,
+  Role,
+  StorageState,
+  UpdateOrigin,
+  UpdateResult,
+} from "../../types.ts";
+import type { Doing } from "../progress.ts";
 import type { PushWay } from "../push.ts";
 
 export const en = {
@@ -228,6 +239,69 @@ export const en = {
       "pushed-out": "pushed out of a full queue",
     } satisfies Record<Outcome, string>,
     tries: (n: number) => (n === 1 ? "1 try" : `${n} tries`),
+  },
+
+  isolation: {
+    title: "Cameras kept apart",
+    state: (inForce: boolean): string => (inForce ? "In force" : "Not sure"),
+    attempts: (n: number) => `Who tried what, last day (${n})`,
+  },
+
+  update: {
+    title: "Update",
+    open: "Update the system",
+    none: "No update agent answers on this machine: it cannot be updated from here.",
+    away: "The recorder is away while the board starts anew. This page goes on as soon as it is back.",
+    system: "This system",
+    slot: "Slot",
+    floor: "Nothing older than",
+    last: "Last update",
+    to: (version: string) => (version ? `Update to ${version}` : "Update"),
+    by: "Wanted by",
+    origin: { page: "a person, on the page", console: "a person, at the console", usb: "a stick", fleet: "the fleet" } satisfies Record<
+      UpdateOrigin,
+      string
+    >,
+    doing: {
+      checking: "The bundle is looked at: signature, board, version.",
+      installing: "It is written into the other slot. Recording goes on.",
+      undoing: "A copy cannot be stopped: as soon as it ends it is undone.",
+      installed: "It is installed and waits for the board to start anew.",
+      cancelling: "It is being undone.",
+      trial: "The new system runs on trial.",
+      confirming: "The new system is good and is being confirmed.",
+      "going-back": "The board goes back to the old system.",
+    } satisfies Record<Doing, string>,
+    gate: "The health check says",
+    copied: "How much is copied",
+    cancel: "Cancel the update",
+    restart: "Start the new system",
+    restartAsk: "Start the new system?",
+    restartBody:
+      "The board starts anew. For a minute or two nothing is recorded, outputs are at their safe level and this page is away. When something that worked before does not work again, the old system comes back by itself.",
+    install: "Install an update",
+    lead: "Only bundles that are signed for this board are installed. They go into the slot that does not run.",
+    url: "Address of a bundle",
+    fetch: "Install from there",
+    file: "Bundle on this device",
+    send: "Send and install",
+    sending: "Sent",
+    stay: "Stay on this page until it is sent.",
+    stop: "Stop",
+    broke: "The bundle did not get through. Send it again.",
+    history: "Updates so far",
+    empty: "None yet.",
+    result: {
+      kept: "Kept",
+      "rolled-back": "Rolled back",
+      failed: "Failed",
+      refused: "Refused",
+      cancelled: "Cancelled",
+    } satisfies Record<UpdateResult, string>,
+    forSlot: (slot: string) => `slot ${slot}`,
+    gap: (time: string) => `${time} not recorded`,
+    noGap: "no gap in the recording",
+    clockUnsure: "the clock was not sure",
   },
 
   push: {
