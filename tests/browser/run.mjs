@@ -180,6 +180,9 @@ const steps = {
   async "a zone is drawn with a thumb"() {
     await id("tab-live").click();
     await id("live-tile-cam01").click();
+    // as after a restart: there is no picture yet, and the page asks again
+    const early = { status: 404, contentType: "application/json", body: '{"error":"not yet"}' };
+    await page.route("**/cameras/cam01/snapshot.jpg", (route) => route.fulfill(early), { times: 1 });
     await id("zone-draw").click();
     const canvas = id("zone-canvas");
     await until("the still is there", 30, () => canvas.locator("img").evaluate((image) => image.naturalWidth > 0));
