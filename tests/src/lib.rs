@@ -16,4 +16,5 @@ pub mod rig;
 pub mod rtsp_server;
 pub mod seed;
 pub mod skip;
+pub mod updates;
 pub mod wires;

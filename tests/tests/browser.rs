@@ -9,6 +9,7 @@ use nightjar_tests::hook::{Manner, Target};
 use nightjar_tests::parts;
 use nightjar_tests::rtsp_server::RtspServer;
 use nightjar_tests::skip::skip;
+use nightjar_tests::updates::{self, Board, Program};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -88,6 +89,81 @@ fn a_phone_keeps_footage_and_lets_it_go() {
     command.env("NIGHTJAR_USER", ADMIN).env("NIGHTJAR_PASSWORD", ADMIN_PASSWORD);
     command.env("NIGHTJAR_SCREENSHOTS", &screenshots).env("NIGHTJAR_CHROMIUM", CHROMIUM);
     let status = command.status().expect("node is installed: run \"cargo xtask test\"");
+    assert!(status.success(), "the browser's run failed, its reason is above");
+    assert!(daemon.stop().success());
+}
+
+/// What the firewall of a board with a camera side leaves behind (libnftables-json(5)): two cameras wanted out.
+const FIREWALL: &str = r#"{"nftables": [{"counter": {"name": "refused", "packets": 44}},
+    {"chain": {"name": "arriving", "hook": "prerouting", "policy": "accept"}}, {"chain": {"name": "through", "policy": "drop"}},
+    {"set": {"name": "blocked", "elem": [{"elem": {"val": {"concat": ["127.9.0.12", "8.8.8.8"]}, "counter": {"packets": 41}}},
+    {"elem": {"val": {"concat": ["10.9.0.13", "203.0.113.7"]}, "counter": {"packets": 3}}}]}}]}"#;
+
+/// The yard's camera works, or is gone. The front door is where the firewall saw it, and nobody is there.
+fn with_cameras(home: &mut Home, yard_works: bool) {
+    let clip = format!("file:{}", parts::clip("main.mp4").display());
+    let yard = if yard_works { clip.as_str() } else { "rtsp://127.0.0.1:9/gone" };
+    home.clear().camera(Camera::new("yard", yard).detect(false));
+    home.camera(Camera::new("front", "rtsp://127.9.0.12/main").key("name", "\"Front door\"").detect(false));
+}
+
+#[test]
+fn a_phone_updates_the_board_and_is_told_why_it_was_rolled_back() {
+    let chromium =
+        (!Path::new(CHROMIUM).exists()).then_some("/usr/bin/chromium is missing: apt-get install chromium");
+    if let Some(why) = chromium.or_else(updates::missing) {
+        skip("browser updates", why);
+        return;
+    }
+    let mut home = Home::new();
+    let (signs, run) = (home.path("signs"), home.path("run"));
+    std::fs::create_dir_all(run.join("nightjar-isolation")).unwrap();
+    std::fs::create_dir_all(&signs).unwrap();
+    std::fs::write(run.join("nightjar-isolation/table.json"), FIREWALL).unwrap();
+    home.environment("NIGHTJAR_RUN", run.to_str().unwrap());
+    with_cameras(&mut home, true);
+    let mut board = Board::new(&home);
+    let bundle = board.bundle("2.0");
+    let daemon = home.start();
+    let admin = daemon.admin();
+    clock::until("5 s of footage", 90, || {
+        (covered_ms(&coverage(&admin, "yard", "main")) >= 5_000).then_some(())
+    });
+    let screenshots = parts::output("screenshots");
+    std::fs::create_dir_all(&screenshots).unwrap();
+    parts::ours("browser/node_modules/playwright-core");
+    let mut command = Command::new("node");
+    command.arg(parts::ours("browser/updates.mjs")).stdin(Stdio::null()).env("NIGHTJAR_BASE", home.base());
+    command.env("NIGHTJAR_USER", ADMIN).env("NIGHTJAR_PASSWORD", ADMIN_PASSWORD);
+    command.env("NIGHTJAR_BUNDLE", bundle).env("NIGHTJAR_SIGNS", &signs);
+    command.env("NIGHTJAR_SCREENSHOTS", &screenshots).env("NIGHTJAR_CHROMIUM", CHROMIUM);
+    let mut phone = Program(command.spawn().expect("node is installed: run \"cargo xtask test\""));
+    let mut until_sign = |name: &str| {
+        clock::until(&format!("the phone's sign \"{name}\""), 180, || {
+            let ended = phone.0.try_wait().unwrap();
+            assert!(ended.is_none(), "the browser's run failed before \"{name}\", its reason is above");
+            signs.join(name).exists().then_some(())
+        });
+    };
+
+    until_sign("no-agent");
+    board.boot('A');
+    until_sign("restarts");
+    clock::until("the agent starts the board anew", 20, || board.journal()["left_ms"].as_i64());
+    board.power_off();
+    assert!(daemon.stop().success());
+    until_sign("away");
+    with_cameras(&mut home, false);
+    board.boot('B');
+    let daemon = home.start();
+    until_sign("trial");
+    board.decide();
+    clock::until("it goes back", 30, || (board.journal()["step"]["name"] == "going-back").then_some(()));
+    assert!(daemon.stop().success());
+    with_cameras(&mut home, true);
+    board.boot('A');
+    let daemon = home.start();
+    let status = phone.0.wait().unwrap();
     assert!(status.success(), "the browser's run failed, its reason is above");
     assert!(daemon.stop().success());
 }

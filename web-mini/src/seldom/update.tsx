@@ -52,7 +52,7 @@ export function Update() {
       {status && (
         <>
           <div class="panels">
-            {goesOn(status) && <GoingOn status={status} onAsked={look} />}
+            {goesOn(status) && <GoingOn status={status} isThere={fault === null} onAsked={look} />}
             <System status={status} />
             <InstallCard isIdle={status.step === "idle"} onAsked={look} />
           </div>
@@ -92,7 +92,14 @@ function Fault({ fault, status }: { fault: ApiError; status: UpdateStatus | null
   return <Trouble>{fault.message}</Trouble>;
 }
 
-function GoingOn({ status, onAsked }: { status: UpdateStatus; onAsked: () => Promise<void> }) {
+interface GoingOnProps {
+  status: UpdateStatus;
+  /** The agent answers: it may be asked for something. */
+  isThere: boolean;
+  onAsked: () => Promise<void>;
+}
+
+function GoingOn({ status, isThere, onAsked }: GoingOnProps) {
   const [asking, setAsking] = useState(false);
   const { busy, trouble, act } = useAct();
   const w = seldom.update;
@@ -121,7 +128,7 @@ function GoingOn({ status, onAsked }: { status: UpdateStatus; onAsked: () => Pro
       )}
       {trouble && <Trouble>{trouble}</Trouble>}
       <div class="toolbar">
-        {step === "installed" && (
+        {isThere && step === "installed" && (
           <button
             type="button"
             class="button primary"
@@ -132,7 +139,7 @@ function GoingOn({ status, onAsked }: { status: UpdateStatus; onAsked: () => Pro
             {w.restart}
           </button>
         )}
-        {status.can_cancel && (
+        {isThere && status.can_cancel && (
           <button type="button" class="button" data-testid="update-cancel" disabled={busy} onClick={() => ask(asks.cancelUpdate)}>
             {w.cancel}
           </button>
