@@ -63,8 +63,8 @@ test("what a system on trial lacks is told one by one, and how far a copy is is 
 test("a line of the history says when, where, who and what it cost", () => {
   assert.equal(versions(entry), "1.0 → 2.0");
   assert.equal(versions({ ...entry, version: "" }), "1.0 → ?", "a bundle that could not be read");
-  assert.equal(facts(entry, entry.at_ms + 60_000), "17:04:05 · slot B · a person, on the page · 1 min 32 s not recorded");
+  assert.equal(facts(entry, entry.at_ms + 60_000), "17:04:05 · slot B · on the page · 1 min 32 s not recorded");
   const cheap = { ...entry, origin: "usb" as const, gap_s: 0, clock_sure: false };
-  assert.equal(facts(cheap, entry.at_ms), "17:04:05 · the clock was not sure · slot B · a stick · no gap in the recording");
-  assert.ok(facts({ ...entry, gap_s: null, clock_sure: null }, entry.at_ms).endsWith("a person, on the page"), "what is not known is not said");
+  assert.equal(facts(cheap, entry.at_ms), "17:04:05 · the clock was not sure · slot B · by a stick · no gap in the recording");
+  assert.ok(facts({ ...entry, gap_s: null, clock_sure: null }, entry.at_ms).endsWith("on the page"), "what is not known is not said");
 });

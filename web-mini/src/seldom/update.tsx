@@ -123,7 +123,7 @@ function GoingOn({ status, isThere, onAsked }: GoingOnProps) {
       )}
       {status.origin && (
         <Facts>
-          <Fact name={w.by}>{w.origin[status.origin] ?? status.origin}</Fact>
+          <Fact name={w.wanted}>{w.origin[status.origin] ?? status.origin}</Fact>
         </Facts>
       )}
       {trouble && <Trouble>{trouble}</Trouble>}

@@ -235,7 +235,7 @@ export const de: SeldomWords = {
   },
 
   isolation: {
-    title: "Kameras unter sich",
+    title: "Kameras abgeschottet",
     state: (inForce) => (inForce ? "In Kraft" : "Nicht sicher"),
     attempts: (n) => `Wer was versucht hat, letzter Tag (${n})`,
   },
@@ -250,8 +250,8 @@ export const de: SeldomWords = {
     floor: "Nichts Älteres als",
     last: "Letzte Aktualisierung",
     to: (version) => (version ? `Aktualisierung auf ${version}` : "Aktualisierung"),
-    by: "Gewünscht von",
-    origin: { page: "einem Menschen, auf der Seite", console: "einem Menschen, an der Konsole", usb: "einem Stick", fleet: "der Flotte" },
+    wanted: "Gewünscht",
+    origin: { page: "auf der Seite", console: "an der Konsole", usb: "durch einen Stick", fleet: "durch die Flotte" },
     doing: {
       checking: "Das Paket wird angesehen: Unterschrift, Board, Version.",
       installing: "Es wird in den anderen Slot geschrieben. Die Aufnahme geht weiter.",

@@ -257,11 +257,8 @@ export const en = {
     floor: "Nothing older than",
     last: "Last update",
     to: (version: string) => (version ? `Update to ${version}` : "Update"),
-    by: "Wanted by",
-    origin: { page: "a person, on the page", console: "a person, at the console", usb: "a stick", fleet: "the fleet" } satisfies Record<
-      UpdateOrigin,
-      string
-    >,
+    wanted: "Wanted",
+    origin: { page: "on the page", console: "at the console", usb: "by a stick", fleet: "by the fleet" } satisfies Record<UpdateOrigin, string>,
     doing: {
       checking: "The bundle is looked at: signature, board, version.",
       installing: "It is written into the other slot. Recording goes on.",
