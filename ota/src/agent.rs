@@ -136,7 +136,7 @@ impl Agent {
             version: version.unwrap_or_else(|| "unknown".into()),
         };
         tracing::info!(slot = boot.slot.label, version = boot.version, compatible, "this system");
-        let (machine, actions) = Slots::start(boot, journal, self.config.reboots, clock::wall_ms());
+        let (machine, actions) = Slots::start(boot, journal, self.config.reboots);
         let mut running = Running {
             agent: self,
             rauc,
@@ -394,13 +394,12 @@ impl Running {
                     let rauc = self.rauc.clone();
                     tokio::spawn(async move { reboot(&rauc).await });
                 }
-                Action::Install(bundle) => {
-                    let headers = self.machine.journal().map(|j| j.order.headers.clone()).unwrap_or_default();
+                Action::Install(order) => {
                     let rauc = self.rauc.clone();
                     let (within, progress) = (self.agent.config.install_within, self.agent.progress.clone());
-                    self.beside(async move {
-                        Event::Installed(rauc.install(&bundle, &headers, within, &progress).await)
-                    });
+                    self.beside(
+                        async move { Event::Installed(rauc.install(&order, within, &progress).await) },
+                    );
                 }
                 Action::AwaitInstaller => {
                     let (rauc, within) = (self.rauc.clone(), self.agent.config.install_within);
@@ -457,7 +456,8 @@ impl Running {
     fn publish(&self) {
         let checking = self.checking.as_ref().map(|c| c.action.as_str());
         let (floor, last) = (self.floor.clone(), self.last.clone());
-        let status = Status::of(&self.machine, checking, &self.agent.progress.borrow(), floor, last);
+        let status =
+            Status::of(&self.machine, &self.compatible, checking, &self.agent.progress.borrow(), floor, last);
         self.agent.status.send_if_modified(|shown| {
             let is_new = *shown != status;
             *shown = status;

@@ -1,8 +1,12 @@
 //! TOML text → [`Config`], checked. `ota/ota.toml` shows every key; a test holds it to the defaults.
 
 use crate::error::OtaError;
+use crate::fleet::hawkbit::Manner;
 use crate::gate::Criteria;
+use crate::slots::Tls;
 use crate::version::Version;
+use nightjar_ddi::{Client, Setup};
+use nightjar_types::Secret;
 use nightjar_types::config::{Schedule, duration, size};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -43,6 +47,38 @@ pub struct Config {
     pub criteria: Criteria,
     /// The agent's socket.
     pub socket: PathBuf,
+    /// The server that has updates for this board.
+    pub fleet: Option<Fleet>,
+}
+
+/// A hawkBit server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fleet {
+    /// `https://HOST`.
+    pub server: String,
+    /// hawkBit's tenant.
+    pub tenant: String,
+    /// The board's id there.
+    pub board: String,
+    /// Who the board is.
+    pub login: Login,
+    /// The only authorities that are believed.
+    pub ca_file: Option<PathBuf>,
+    /// A token may travel unencrypted.
+    pub plain: bool,
+    /// Says yes by itself to updates that ask the owner first.
+    pub consents: bool,
+}
+
+/// Files that say who a board is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Login {
+    /// A secret of this board.
+    Token(PathBuf),
+    /// A secret of many boards.
+    GatewayToken(PathBuf),
+    /// Certificate and key, PEM.
+    Certificate(PathBuf, PathBuf),
 }
 
 /// As it is typed.
@@ -55,6 +91,7 @@ struct Typed {
     upload: TypedUpload,
     gate: TypedGate,
     socket: TypedSocket,
+    fleet: TypedFleet,
 }
 
 macro_rules! section {
@@ -98,6 +135,18 @@ section!(TypedGate {
     detector: bool = true,
     version: bool = true,
 });
+section!(TypedFleet {
+    server: Option<String> = None,
+    tenant: String = "DEFAULT".into(),
+    board: Option<String> = None,
+    token_file: Option<PathBuf> = None,
+    gateway_token_file: Option<PathBuf> = None,
+    certificate: Option<PathBuf> = None,
+    key: Option<PathBuf> = None,
+    ca_file: Option<PathBuf> = None,
+    plain: bool = false,
+    consents: bool = false,
+});
 section!(TypedSocket { listen: PathBuf = "/run/nightjar-ota/agent.sock".into() });
 
 impl Default for Config {
@@ -127,7 +176,7 @@ impl Config {
 }
 
 fn resolve(typed: Typed) -> Result<Config, String> {
-    let Typed { state, system, install, upload, gate, socket } = typed;
+    let Typed { state, system, install, upload, gate, socket, fleet } = typed;
     let span = |key: &str, text: &str| {
         duration(text)
             .filter(|d| !d.is_zero())
@@ -176,7 +225,60 @@ fn resolve(typed: Typed) -> Result<Config, String> {
             version: gate.version,
         },
         socket: socket.listen,
+        fleet: fleet_of(fleet)?,
     })
+}
+
+fn fleet_of(typed: TypedFleet) -> Result<Option<Fleet>, String> {
+    let TypedFleet { server, board, .. } = &typed;
+    let (Some(server), Some(board)) = (server.clone(), board.clone()) else {
+        let is_empty = server.is_none() && board.is_none();
+        let mend = "[fleet] needs server and board, or neither";
+        return if is_empty { Ok(None) } else { Err(mend.into()) };
+    };
+    let login = match (typed.token_file, typed.gateway_token_file, typed.certificate, typed.key) {
+        (Some(file), None, None, None) => Login::Token(file),
+        (None, Some(file), None, None) => Login::GatewayToken(file),
+        (None, None, Some(certificate), Some(key)) => Login::Certificate(certificate, key),
+        _ => {
+            return Err(
+                "[fleet] needs one login: token_file, gateway_token_file, or certificate and key".into()
+            );
+        }
+    };
+    let TypedFleet { tenant, ca_file, plain, consents, .. } = typed;
+    Ok(Some(Fleet { server, tenant, board, login, ca_file, plain, consents }))
+}
+
+impl Fleet {
+    /// The way to the server, its secrets read; and how RAUC gets at it.
+    pub fn open(&self) -> Result<(Client, Manner), OtaError> {
+        let secret = |file: &PathBuf| {
+            let text = std::fs::read_to_string(file);
+            let text = text
+                .map_err(|e| OtaError::Config(format!("[fleet] {}: cannot be read: {e}", file.display())))?;
+            Ok::<_, OtaError>(Secret::new(text.trim().to_owned()))
+        };
+        let mut tls = Tls { ca: self.ca_file.clone(), ..Tls::default() };
+        let login = match &self.login {
+            Login::Token(file) => nightjar_ddi::Login::TargetToken(secret(file)?),
+            Login::GatewayToken(file) => nightjar_ddi::Login::GatewayToken(secret(file)?),
+            Login::Certificate(chain, key) => {
+                (tls.certificate, tls.key) = (Some(chain.clone()), Some(key.clone()));
+                nightjar_ddi::Login::Certificate { chain: chain.clone(), key: key.clone() }
+            }
+        };
+        let setup = Setup {
+            server: self.server.clone(),
+            tenant: self.tenant.clone(),
+            board: self.board.clone(),
+            login,
+            ca_file: self.ca_file.clone(),
+            plain: self.plain,
+        };
+        let client = Client::new(&setup).map_err(|e| OtaError::Config(e.to_string()))?;
+        Ok((client, Manner { consents: self.consents, tls }))
+    }
 }
 
 #[cfg(test)]
@@ -192,7 +294,10 @@ mod tests {
             .map(|l| l.strip_prefix("# ").filter(|l| l.contains(" = ")).unwrap_or(l).to_owned() + "\n")
             .collect();
         let all = Config::parse(&all).unwrap();
-        assert!(all.floor.is_some() && all.bus.is_some() && all.windows.is_some(), "every key is shown");
+        assert!(
+            all.floor.is_some() && all.bus.is_some() && all.windows.is_some() && all.fleet.is_some(),
+            "every key is shown"
+        );
     }
 
     #[test]
@@ -204,6 +309,9 @@ mod tests {
         assert!(wrong("[install]\nfloor = \"newest\"").contains("is no version"));
         assert!(wrong("[install]\nwindows = [\"tonight\"]").contains("\"tonight\" is no time of the week"));
         assert!(wrong("[upload]\nmost = \"a lot\"").contains("is no size"));
+        assert!(wrong("[fleet]\nserver = \"https://f\"").contains("server and board"));
+        let two = "[fleet]\nserver = \"https://f\"\nboard = \"b\"\ntoken_file = \"/t\"\ngateway_token_file = \"/g\"";
+        assert!(wrong(two).contains("one login"));
         assert!(wrong("[state]\nfolder = \"here\"").contains("must begin with /"));
         let error = Config::load(Some(Path::new("/proc/nowhere.toml"))).unwrap_err().to_string();
         assert!(error.starts_with("/proc/nowhere.toml: cannot be read"), "{error}");

@@ -26,7 +26,7 @@ mod wish;
 pub use agent::{Agent, Desk};
 pub use config::Config;
 pub use error::OtaError;
-pub use fleet::Fleet;
+pub use fleet::{Fleet, hawkbit};
 pub use socket::{Socket, listen};
 pub use state::State;
 pub use status::{Status, Wish};

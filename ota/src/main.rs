@@ -5,7 +5,8 @@ mod cli;
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use cli::{Args, Verb};
-use nightjar_ota::{Agent, Config, Socket, State, client, listen, usb};
+use nightjar_ddi::Pace;
+use nightjar_ota::{Agent, Config, Fleet, Socket, State, client, hawkbit, listen, usb};
 use sd_notify::NotifyState;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -39,7 +40,8 @@ fn main() -> ExitCode {
 
 async fn run(args: Args) -> Result<()> {
     if let Verb::Check { file } = &args.verb {
-        Config::load(Some(file))?;
+        let config = Config::load(Some(file))?;
+        config.fleet.as_ref().map(|server| server.open()).transpose()?;
         println!("{}: good", file.display());
         return Ok(());
     }
@@ -75,7 +77,7 @@ async fn serve(config: Config) -> Result<()> {
     let config = Arc::new(config);
     let state = State::open(&config.state)?;
     let listener = listen(&config.socket)?;
-    let (agent, desk, _fleet) = Agent::new(config.clone(), state.clone());
+    let (agent, desk, fleet) = Agent::new(config.clone(), state.clone());
     let mut term = signal(SignalKind::terminate())?;
     let mut int = signal(SignalKind::interrupt())?;
     let fed = async {
@@ -88,9 +90,20 @@ async fn serve(config: Config) -> Result<()> {
         done = agent.run(|| notify(NotifyState::Ready)) => done.context("the agent ended"),
         () = Socket::new(config.clone(), state, desk).serve(listener) => Ok(()),
         () = fed => Ok(()),
+        () = obey_server(&config, fleet) => Ok(()),
         _ = term.recv() => Ok(()),
         _ = int.recv() => Ok(()),
     }
+}
+
+/// The fleet's orders, as long as the agent works. A login that cannot be used must not end it: there may be a system on trial.
+async fn obey_server(config: &Config, fleet: Fleet) {
+    match config.fleet.as_ref().map(|server| server.open()) {
+        Some(Ok((client, manner))) => hawkbit::serve(fleet, client, manner, Pace::default()).await,
+        Some(Err(why)) => tracing::error!(%why, "no fleet's server is asked"),
+        None => {}
+    }
+    std::future::pending().await
 }
 
 fn notify(state: NotifyState<'_>) {

@@ -3,9 +3,8 @@
 //! Interface: RAUC's reference, "D-Bus API"; systemd's org.freedesktop.systemd1(5).
 
 use crate::error::OtaError;
-use crate::slots::Slot;
+use crate::slots::{Order, Slot, Tls};
 use futures_util::StreamExt;
-use nightjar_types::Secret;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -143,9 +142,9 @@ impl Rauc {
         }
     }
 
-    /// Looks at a bundle: a path, or an address. Nothing is written.
-    pub async fn inspect(&self, bundle: &str, headers: &[Secret<String>]) -> Result<Bundle, OtaError> {
-        match in_time(self.installer.inspect_bundle(bundle, args(headers))).await {
+    /// Looks at a bundle. Nothing is written.
+    pub async fn inspect(&self, order: &Order) -> Result<Bundle, OtaError> {
+        match in_time(self.installer.inspect_bundle(&order.bundle, args(order))).await {
             Ok(dict) => {
                 let update = dict.get("update").and_then(dict_of).unwrap_or_default();
                 let word = |key: &str| update.get(key).and_then(text).unwrap_or_default();
@@ -153,7 +152,7 @@ impl Rauc {
             }
             // RAUC 1.8, which Debian 12 ships, has only this.
             Err(OtaError::Rauc(words)) if words.contains("InspectBundle") => {
-                let (compatible, version) = in_time(self.installer.info(bundle)).await?;
+                let (compatible, version) = in_time(self.installer.info(&order.bundle)).await?;
                 Ok(Bundle { compatible, version })
             }
             Err(other) => Err(other),
@@ -163,12 +162,11 @@ impl Rauc {
     /// Installs and waits for the end. `Err` is why not, in words.
     pub async fn install(
         &self,
-        bundle: &str,
-        headers: &[Secret<String>],
+        order: &Order,
         within: Duration,
         progress: &watch::Sender<Progress>,
     ) -> Result<(), String> {
-        let begin = async { self.installer.install_bundle(bundle, args(headers)).await.map(|()| true) };
+        let begin = async { self.installer.install_bundle(&order.bundle, args(order)).await.map(|()| true) };
         self.follow(begin, within, progress).await.map(drop)
     }
 
@@ -253,9 +251,18 @@ async fn in_time<T>(call: impl Future<Output = zbus::Result<T>>) -> Result<T, Ot
     }
 }
 
-fn args(headers: &[Secret<String>]) -> HashMap<&'static str, Value<'static>> {
-    let lines: Vec<String> = headers.iter().map(|h| h.reveal().clone()).collect();
-    if lines.is_empty() { HashMap::new() } else { HashMap::from([("http-headers", Value::from(lines))]) }
+/// What RAUC has to show and to believe where it streams from.
+fn args(order: &Order) -> HashMap<&'static str, Value<'static>> {
+    let Tls { ca, certificate, key } = &order.tls;
+    let files = [("tls-ca", ca), ("tls-cert", certificate), ("tls-key", key)];
+    let files =
+        files.into_iter().filter_map(|(name, file)| Some((name, file.as_ref()?.to_str()?.to_owned())));
+    let mut args: HashMap<_, Value<'static>> = files.map(|(name, file)| (name, file.into())).collect();
+    let lines: Vec<String> = order.headers.iter().map(|h| h.reveal().clone()).collect();
+    if !lines.is_empty() {
+        args.insert("http-headers", lines.into());
+    }
+    args
 }
 
 /// A value may be wrapped in a variant more than once.

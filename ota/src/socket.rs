@@ -5,7 +5,7 @@ use crate::agent::Desk;
 use crate::clock;
 use crate::config::Config;
 use crate::error::OtaError;
-use crate::slots::Origin;
+use crate::slots::{Origin, Tls};
 use crate::state::State;
 use crate::status::Wish;
 use crate::upload::{self, UploadError};
@@ -129,7 +129,7 @@ impl Socket {
                 form.url
             ));
         }
-        Ok(Wish { action: None, origin, bundle: form.url, headers: Vec::new() })
+        Ok(Wish { action: None, origin, bundle: form.url, headers: Vec::new(), tls: Tls::default() })
     }
 
     async fn bundle(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
@@ -157,7 +157,10 @@ impl Socket {
             Err(why) => return fault(status_of(&why), &why.to_string()),
         };
         let bundle = file.display().to_string();
-        let begun = self.desk.install(Wish { action: None, origin, bundle, headers: Vec::new() }).await;
+        let begun = self
+            .desk
+            .install(Wish { action: None, origin, bundle, headers: Vec::new(), tls: Tls::default() })
+            .await;
         if begun.is_err() {
             let _ = std::fs::remove_file(&file); // the next sweep
         }

@@ -1,7 +1,7 @@
 //! The machine → what page and command line show, JSON of `/v1/status`; and what they ask for.
 
 use crate::rauc::Progress;
-use crate::slots::{self, Entry, Origin, Slots, Step};
+use crate::slots::{self, Entry, Origin, Slots, Step, Tls};
 use nightjar_types::Secret;
 use serde::Serialize;
 
@@ -16,6 +16,8 @@ pub struct Wish {
     pub bundle: String,
     /// Lines that the server of the address wants to see.
     pub headers: Vec<Secret<String>>,
+    /// How it is reached over TLS.
+    pub tls: Tls,
 }
 
 /// How it is.
@@ -25,6 +27,8 @@ pub struct Status {
     pub version: String,
     /// The slot that runs.
     pub slot: String,
+    /// What kind of board this is, as bundles name it.
+    pub board: String,
     /// `starting`, `idle`, `checking`, `installing`, `installed`, `cancelling`, `trial`, `confirming`, `going-back`.
     pub step: &'static str,
     /// The same in words.
@@ -51,6 +55,7 @@ impl Status {
         Self {
             version: String::new(),
             slot: String::new(),
+            board: String::new(),
             step: "starting",
             words: "RAUC is asked which slot runs".into(),
             action: None,
@@ -66,6 +71,7 @@ impl Status {
     /// Of a machine; `checking` is the action whose bundle is looked at.
     pub fn of(
         machine: &Slots,
+        board: &str,
         checking: Option<&str>,
         progress: &Progress,
         floor: Option<String>,
@@ -75,6 +81,7 @@ impl Status {
         let mut status = Self {
             version: boot.version.clone(),
             slot: boot.slot.label.clone(),
+            board: board.into(),
             step: "idle",
             words: "no update goes on".into(),
             floor,
@@ -104,7 +111,7 @@ fn name(step: &Step) -> &'static str {
     match step {
         Step::Installing { .. } => "installing",
         Step::Installed => "installed",
-        Step::Cancelling => "cancelling",
+        Step::Cancelling { .. } => "cancelling",
         Step::Trial => "trial",
         Step::Good { .. } => "confirming",
         Step::GoingBack { .. } => "going-back",

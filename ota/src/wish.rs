@@ -45,10 +45,11 @@ impl Check {
             origin: wish.origin,
             bundle: wish.bundle,
             headers: wish.headers,
+            tls: wish.tls,
             version: "unknown".into(),
             baseline: Baseline::of(&look),
         };
-        let result = match self.rauc.inspect(&order.bundle, &order.headers).await {
+        let result = match self.rauc.inspect(&order).await {
             Err(why) => Err(Some((order, format!("the bundle is not accepted: {why}")))),
             Ok(bundle) => {
                 order.version = bundle.version.clone();

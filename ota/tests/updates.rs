@@ -6,6 +6,7 @@ mod board;
 
 use board::false_rauc::FalseRauc;
 use board::image;
+use nightjar_ota::slots::Tls;
 use nightjar_types::Secret;
 use std::fs;
 use std::time::Duration;
@@ -197,8 +198,11 @@ async fn copying(board: &mut board::Board) -> FalseRauc {
     board.start_agent().await;
     let headers = vec![Secret::new("Authorization: TargetToken t0ken".to_owned())];
     let fleet = board.fleet.as_ref().unwrap();
-    fleet.install("17", "http://fleet/2.raucb", headers.clone()).await.unwrap();
-    fleet.install("17", "http://fleet/2.raucb", headers).await.expect("asked again it is the same");
+    fleet.install("17", "http://fleet/2.raucb", headers.clone(), Tls::default()).await.unwrap();
+    fleet
+        .install("17", "http://fleet/2.raucb", headers, Tls::default())
+        .await
+        .expect("asked again it is the same");
     board.until_status("copying", |s| s["progress"]["percent"] == 42).await;
     let asked: Vec<String> = rauc.calls().into_iter().filter(|c| !c.starts_with("mark")).collect();
     let with = "http://fleet/2.raucb with Authorization: TargetToken t0ken";
@@ -221,7 +225,7 @@ async fn a_copy_is_not_stopped_but_undone_when_it_is_cancelled() {
     assert!(fleet.owed().unwrap().is_empty());
     assert!(
         fleet
-            .install("17", "http://fleet/2.raucb", vec![])
+            .install("17", "http://fleet/2.raucb", vec![], Tls::default())
             .await
             .unwrap_err()
             .starts_with("this update is over")

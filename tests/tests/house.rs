@@ -19,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("firmware/eye", &["types", "detect", "models"]),
     ("firmware/nightjar", &["types", "media", "record", "rules", "io", "api", "board"]),
     ("ota/ddi", &["types"]),
-    ("ota", &["types"]),
+    ("ota", &["types", "ddi"]),
     ("tests", &["types", "media", "record", "detect", "rules", "io", "api", "board", "models"]),
     ("tests/fuzz", &["types", "media", "record", "io", "api"]),
     ("hil-tests", &[]),

@@ -54,6 +54,8 @@ pub struct Door {
     pub url: Url,
     /// What it has to show there, as `Name: value`. Nothing where it lies at somebody else's.
     pub header: Option<Secret<String>>,
+    /// It lies at the server itself: the same authority and the same certificate count.
+    pub is_own: bool,
 }
 
 /// The way of one board to its server.
@@ -153,9 +155,10 @@ impl Client {
 
     /// How another program gets at `artifact`.
     pub fn door(&self, artifact: &Artifact) -> Door {
-        let login = self.login.as_ref().filter(|_| self.is_own(&artifact.url));
+        let is_own = self.is_own(&artifact.url);
+        let login = self.login.as_ref().filter(|_| is_own);
         let header = login.map(|login| Secret::new(format!("Authorization: {}", login.reveal())));
-        Door { url: artifact.url.clone(), header }
+        Door { url: artifact.url.clone(), header, is_own }
     }
 
     /// A part of an artifact, from `from` to its end.

@@ -32,6 +32,11 @@ impl Default for Pace {
 }
 
 impl Pace {
+    /// Of a board that was not switched on together with others: its first poll is due now.
+    pub fn at_once() -> Self {
+        Self { sleep: Duration::ZERO, is_first: false, ..Self::default() }
+    }
+
     /// The server answered, and wants to be asked every `sleep`.
     pub fn heard(&mut self, sleep: Duration) {
         let sleep = sleep.clamp(SLEEP.0, SLEEP.1);

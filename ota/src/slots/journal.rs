@@ -5,6 +5,7 @@
 use crate::gate::Baseline;
 use nightjar_types::Secret;
 use serde::{Deserialize, Serialize, Serializer};
+use std::path::PathBuf;
 
 /// A root slot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,10 +43,30 @@ pub struct Order {
     /// off can go on; in no log and no answer.
     #[serde(default, serialize_with = "revealed")]
     pub headers: Vec<Secret<String>>,
+    /// Whom the server of the URL is taken for, and who it takes this board for.
+    #[serde(default, skip_serializing_if = "Tls::is_usual")]
+    pub tls: Tls,
     /// Version of the bundle.
     pub version: String,
     /// How the board was before.
     pub baseline: Baseline,
+}
+
+/// Files in PEM for TLS with the server of an address.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Tls {
+    /// The only authorities that are believed; `None`: those of the system.
+    pub ca: Option<PathBuf>,
+    /// This board's certificate.
+    pub certificate: Option<PathBuf>,
+    /// Its key.
+    pub key: Option<PathBuf>,
+}
+
+impl Tls {
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 fn revealed<S: Serializer>(headers: &[Secret<String>], to: S) -> Result<S::Ok, S::Error> {
@@ -85,7 +106,11 @@ pub enum Step {
     /// The other slot is written and is what boots next.
     Installed,
     /// The old slot is made what boots next again.
-    Cancelling,
+    Cancelling {
+        /// Why, when nobody asked for it: the installation was given up.
+        #[serde(default)]
+        why: Option<String>,
+    },
     /// The new system runs and is judged.
     Trial,
     /// It was found good and is being confirmed.

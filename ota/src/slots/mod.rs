@@ -7,7 +7,7 @@ mod journal;
 #[cfg(test)]
 mod tests;
 
-pub use journal::{Entry, Feedback, Gap, Journal, Order, Origin, Outcome, Slot, Step};
+pub use journal::{Entry, Feedback, Gap, Journal, Order, Origin, Outcome, Slot, Step, Tls};
 
 /// How often an installation that breaks off is begun.
 pub const MAX_TRIES: u32 = 3;
@@ -60,7 +60,7 @@ pub enum Action {
     /// Remove the journal, durably.
     Erase,
     /// Have RAUC install; reports [`Event::Installed`].
-    Install(String),
+    Install(Box<Order>),
     /// Wait for the installation that RAUC may be at; reports [`Event::Installed`] or [`Event::InstallerIdle`].
     AwaitInstaller,
     /// Have the boot loader stay with the slot that runs.
@@ -110,9 +110,9 @@ pub struct Slots {
 
 impl Slots {
     /// Begins with what is on the disk. The actions find out what became of the update that went on.
-    pub fn start(boot: Boot, journal: Option<Journal>, reboots: bool, now_ms: i64) -> (Self, Vec<Action>) {
+    pub fn start(boot: Boot, journal: Option<Journal>, reboots: bool) -> (Self, Vec<Action>) {
         let mut slots = Self { boot, journal, reboots };
-        let actions = slots.resume(now_ms);
+        let actions = slots.resume();
         slots.check_invariants();
         (slots, actions)
     }
@@ -127,11 +127,15 @@ impl Slots {
         &self.boot
     }
 
-    fn resume(&mut self, now_ms: i64) -> Vec<Action> {
+    fn resume(&mut self) -> Vec<Action> {
         let Some(j) = self.journal.clone() else { return vec![Action::MarkGood] };
         let is_back = self.boot.slot == j.from;
         let is_same_boot = self.boot.id == j.boot_id;
         match (j.step.clone(), is_back) {
+            // It was given up, and the boot loader started it all the same: nothing that was not judged stays.
+            (Step::Over { entry }, false) if entry.result != Outcome::Kept => {
+                vec![Action::MarkBad, Action::Reboot]
+            }
             (Step::Over { entry }, _) => {
                 let mut actions = vec![Action::MarkGood];
                 actions.extend(self.closing(entry));
@@ -141,17 +145,18 @@ impl Slots {
             // The power went while it was copied, or the new system was booted before this was written and did not stay.
             (Step::Installing { cancel }, true) => {
                 let mut actions = vec![Action::MarkGood];
-                actions.extend(self.install_again(cancel, now_ms));
+                actions.extend(self.install_again(cancel));
                 actions
             }
             (Step::Installed, true) if is_same_boot => self.reboot_if_wanted(),
-            (Step::Cancelling, true) => vec![Action::MarkGood, Action::Activate(j.from.clone())],
+            (Step::Cancelling { .. }, true) => vec![Action::MarkGood, Action::Activate(j.from.clone())],
             (Step::Installed | Step::Trial | Step::Good { .. } | Step::GoingBack { .. }, true) => {
                 vec![Action::MarkGood, Action::AwaitRecording(Box::new(j))]
             }
-            (Step::Installing { cancel: true } | Step::Cancelling, false) => {
+            (Step::Installing { cancel: true } | Step::Cancelling { why: None }, false) => {
                 self.go_back("it was cancelled while it was installed".into())
             }
+            (Step::Cancelling { why: Some(why) }, false) => self.go_back(why),
             (Step::Trial, false) if is_same_boot => vec![self.judge()],
             (Step::Installing { cancel: false } | Step::Installed | Step::Trial, false) => {
                 let write = self.step(Step::Trial);
@@ -182,13 +187,13 @@ impl Slots {
                 return Err(Refusal::Busy(version, words(&step)));
             }
 
-            (Event::Installed(Ok(())), Some(Step::Installing { cancel: true })) => self.undo(),
+            (Event::Installed(Ok(())), Some(Step::Installing { cancel: true })) => self.undo(None),
             (Event::Installed(Ok(())), Some(Step::Installing { cancel: false })) => self.installed(now_ms),
             (Event::Installed(Err(why)), Some(Step::Installing { cancel })) => {
                 let outcome = if cancel { Outcome::Cancelled } else { Outcome::Failed };
                 self.over(outcome, why, Gap::default(), now_ms)
             }
-            (Event::InstallerIdle, Some(Step::Installing { cancel })) => self.install_again(cancel, now_ms),
+            (Event::InstallerIdle, Some(Step::Installing { cancel })) => self.install_again(cancel),
 
             (Event::RebootAsked, Some(Step::Installed)) => self.leave(now_ms),
             (Event::RebootAsked, Some(_)) => {
@@ -199,21 +204,20 @@ impl Slots {
             (Event::CancelAsked, Some(Step::Installing { .. })) => {
                 vec![self.step(Step::Installing { cancel: true })]
             }
-            (Event::CancelAsked, Some(Step::Installed)) => self.undo(),
-            (Event::CancelAsked, Some(Step::Cancelling)) => Vec::new(),
+            (Event::CancelAsked, Some(Step::Installed)) => self.undo(None),
+            (Event::CancelAsked, Some(Step::Cancelling { .. })) => Vec::new(),
             (Event::CancelAsked, Some(_)) => {
                 return Err(Refusal::TooLate(
                     "the new system has been started; the health check decides, nothing needs to be cancelled",
                 ));
             }
-            (Event::Activated(Ok(())), Some(Step::Cancelling)) => self.over(
-                Outcome::Cancelled,
-                "it was cancelled before its first start".into(),
-                Gap::default(),
-                now_ms,
-            ),
+            (Event::Activated(Ok(())), Some(Step::Cancelling { why })) => {
+                let result = if why.is_some() { Outcome::Failed } else { Outcome::Cancelled };
+                let reason = why.unwrap_or_else(|| "it was cancelled before its first start".into());
+                self.over(result, reason, Gap::default(), now_ms)
+            }
             // It cannot be undone, so it goes its way and is judged.
-            (Event::Activated(Err(_)), Some(Step::Cancelling)) => self.installed(now_ms),
+            (Event::Activated(Err(_)), Some(Step::Cancelling { .. })) => self.installed(now_ms),
 
             (Event::FoundGood(gap), Some(Step::Trial)) => {
                 vec![self.step(Step::Good { gap }), Action::Confirm]
@@ -255,26 +259,26 @@ impl Slots {
     }
 
     fn begin(&mut self, order: Order) -> Vec<Action> {
-        let (bundle, version) = (order.bundle.clone(), order.version.clone());
-        self.journal = Some(self.new_journal(order));
-        let words = format!("{version} is written to slot {}", self.boot.other.label);
-        vec![self.write(), self.proceeding(words), Action::Install(bundle)]
+        self.journal = Some(self.new_journal(order.clone()));
+        let words = format!("{} is written to slot {}", order.version, self.boot.other.label);
+        vec![self.write(), self.proceeding(words), Action::Install(Box::new(order))]
     }
 
-    /// RAUC begins anew what broke off, as often as is sensible.
-    fn install_again(&mut self, cancel: bool, now_ms: i64) -> Vec<Action> {
+    /// RAUC begins anew what broke off, as often as is sensible. Given up it is undone: a copy whose end nobody heard may be what
+    /// boots next.
+    fn install_again(&mut self, cancel: bool) -> Vec<Action> {
         if cancel {
-            return self.undo();
+            return self.undo(None);
         }
         let Some(j) = self.journal.as_mut() else { return Vec::new() };
         if j.tries >= MAX_TRIES {
             let why = format!("the installation broke off {MAX_TRIES} times: the power went, or RAUC ended");
-            return self.over(Outcome::Failed, why, Gap::default(), now_ms);
+            return self.undo(Some(why));
         }
         j.tries += 1;
-        let bundle = j.order.bundle.clone();
+        let order = Box::new(j.order.clone());
         let words = format!("the installation broke off and is begun again, time {}", j.tries);
-        vec![self.step(Step::Installing { cancel: false }), self.proceeding(words), Action::Install(bundle)]
+        vec![self.step(Step::Installing { cancel: false }), self.proceeding(words), Action::Install(order)]
     }
 
     fn installed(&mut self, now_ms: i64) -> Vec<Action> {
@@ -299,9 +303,9 @@ impl Slots {
     }
 
     /// The old slot boots next again.
-    fn undo(&mut self) -> Vec<Action> {
+    fn undo(&mut self, why: Option<String>) -> Vec<Action> {
         let from = self.journal.as_ref().map(|j| Action::Activate(j.from.clone()));
-        let write = self.step(Step::Cancelling);
+        let write = self.step(Step::Cancelling { why });
         std::iter::once(write).chain(from).collect()
     }
 
@@ -327,7 +331,7 @@ impl Slots {
                 "slot {to} was healthy, but the board went down before that was confirmed, and slot {from} runs again"
             ),
             Step::GoingBack { why } => why.clone(),
-            Step::Installing { .. } | Step::Cancelling | Step::Over { .. } => return None,
+            Step::Installing { .. } | Step::Cancelling { .. } | Step::Over { .. } => return None,
         })
     }
 
@@ -393,7 +397,7 @@ pub fn words(step: &Step) -> &'static str {
             "it is installed, and will be undone as soon as the copy has ended"
         }
         Step::Installed => "it is installed and waits for the board to start anew",
-        Step::Cancelling => "it is being undone",
+        Step::Cancelling { .. } => "it is being undone",
         Step::Trial => "the new system runs on trial",
         Step::Good { .. } => "the new system is being confirmed",
         Step::GoingBack { .. } => "the board goes back to the old system",

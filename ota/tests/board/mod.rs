@@ -82,8 +82,9 @@ pub struct Board {
     boots: u32,
     agent: Option<JoinHandle<()>>,
     pub fleet: Option<Fleet>,
-    /// Lines of the configuration that a test wants.
+    /// Lines of the configuration that a test wants, of `[install]` and of a section `[fleet]`.
     pub install: String,
+    pub fleet_lines: String,
     pub deadline_s: u64,
 }
 
@@ -169,7 +170,7 @@ impl Board {
             .spawn()
             .unwrap();
         let address = address(dir.path());
-        until("the bus", || path("bus").exists()).await;
+        until("the bus", || std::os::unix::net::UnixStream::connect(path("bus")).is_ok()).await;
         let (asked, reboots) = mpsc::unbounded_channel();
         let systemd = zbus::connection::Builder::address(address.as_str())
             .unwrap()
@@ -199,6 +200,7 @@ impl Board {
             agent: None,
             fleet: None,
             install: String::new(),
+            fleet_lines: String::new(),
             deadline_s: up_s() + 120,
         };
         board.boot('A').await;
@@ -273,10 +275,11 @@ impl Board {
         let text = format!(
             "[state]\nfolder = \"DIR/state\"\n[system]\nos_release = \"DIR/os-release\"\nboot_id = \"DIR/boot_id\"\n\
              bus = \"{}\"\n[install]\n{}\n[upload]\nfolder = \"DIR/uploads\"\nmost = \"64MiB\"\n\
-             [gate]\ndeadline = \"{}s\"\nhold = \"1s\"\nrecorder = \"DIR/board.sock\"\n[socket]\nlisten = \"DIR/agent.sock\"\n",
+             [gate]\ndeadline = \"{}s\"\nhold = \"1s\"\nrecorder = \"DIR/board.sock\"\n[socket]\nlisten = \"DIR/agent.sock\"\n{}",
             self.address(),
             self.install,
             self.deadline_s,
+            self.fleet_lines,
         );
         Config::parse(&text.replace("DIR", self.dir.path().to_str().unwrap())).unwrap()
     }

@@ -1,12 +1,14 @@
 //! Where a fleet's server comes in: its commands enter the same machine as a wish from the page, and what it is to be told comes
-//! out here. Whoever speaks its protocol holds a [`Fleet`] and needs nothing else of the agent.
+//! out here. Whoever speaks its protocol, such as [`hawkbit`], holds a [`Fleet`] and needs nothing else of the agent.
 //!
 //! The id of the server's action travels in the journal, over reboots. "Closed" is told only after the gate, from the disk, until the
 //! server took it: [`Fleet::owed`], then [`Fleet::paid`].
 
+pub mod hawkbit;
+
 use crate::agent::Desk;
 use crate::error::OtaError;
-use crate::slots::{Entry, Feedback, Origin};
+use crate::slots::{Entry, Feedback, Origin, Tls};
 use crate::state::State;
 use crate::status::{Status, Wish};
 use nightjar_types::Secret;
@@ -29,8 +31,15 @@ impl Fleet {
     ///
     /// Asked again for the same action while it goes on, this is `Ok`. `Err` is why not now (windows, an alarm, another update), or
     /// that the action is over; what is wrong with the bundle becomes a closed entry.
-    pub async fn install(&self, action: &str, url: &str, headers: Vec<Secret<String>>) -> Result<(), String> {
-        let wish = Wish { action: Some(action.into()), origin: Origin::Fleet, bundle: url.into(), headers };
+    pub async fn install(
+        &self,
+        action: &str,
+        url: &str,
+        headers: Vec<Secret<String>>,
+        tls: Tls,
+    ) -> Result<(), String> {
+        let origin = Origin::Fleet;
+        let wish = Wish { action: Some(action.into()), origin, bundle: url.into(), headers, tls };
         self.desk.install(wish).await.map(drop)
     }
 
@@ -57,5 +66,10 @@ impl Fleet {
     /// The server took it.
     pub fn paid(&self, action: &str) -> Result<(), OtaError> {
         self.state.paid(action)
+    }
+
+    /// What became of this action, if it is over.
+    pub fn ended(&self, action: &str) -> Result<Option<Entry>, OtaError> {
+        Ok(self.state.history()?.into_iter().rfind(|entry| entry.action == action))
     }
 }
