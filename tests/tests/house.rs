@@ -520,3 +520,20 @@ fn the_rules_see_what_they_forbid() {
     assert!(!imports(manifest).contains("tempfile"));
     assert_eq!(links("a [b](c.md#d) `[e](f)`\n```\n[g](h)\n```"), ["c.md#d"]);
 }
+
+/// `cargo xtask test` builds everything in one call, and examples in docs would need a second one.
+#[test]
+fn docs_hold_no_examples_that_nobody_runs() {
+    let rust = files().into_iter().filter(|file| file.ends_with(".rs"));
+    let mut faults = Vec::new();
+    for (file, text) in rust.filter_map(|file| text(&file).map(|text| (file, text))) {
+        let fences = text.lines().enumerate().filter_map(|(n, line)| {
+            let doc =
+                line.trim_start().strip_prefix("//!").or_else(|| line.trim_start().strip_prefix("///"))?;
+            doc.trim().starts_with("```").then(|| (n + 1, doc.trim()))
+        });
+        let opening = fences.step_by(2).filter(|(_, fence)| *fence != "```text");
+        faults.extend(opening.map(|(n, fence)| format!("{file}:{n}: {fence}: write ```text, or a test")));
+    }
+    report(&faults);
+}

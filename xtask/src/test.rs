@@ -55,23 +55,12 @@ fn everything(place: &Place, sum: &mut Sum) -> Result<()> {
     let page = run::watched("page tests", tests.args(["test", "--silent"]), |line| sum.look(line))?;
     web::script(place, "size")?;
 
-    run::say("build (some minutes the first time)");
-    let mut build = run::cargo(place);
-    run::loud(
-        "build",
-        build.args(["build", "--workspace"]),
-        "the compiler's message above names the file and the line",
-    )?;
-    run::say("tests");
+    run::say("build (some minutes the first time), then tests");
     let (skips, path) = (place.target("skips.txt"), node::path(place));
     let env = |command: &mut Command| {
         command.env("NIGHTJAR_SKIPS", &skips).env("PATH", &path);
     };
-    let rust = lanes::run(place, &env, |line| sum.look(line))?;
-    let mut examples = run::cargo(place);
-    examples.args(["test", "--workspace", "--doc", "--quiet"]);
-    let examples = run::watched("examples in the docs", &mut examples, |line| sum.look(line))?;
-    if !page || !rust || !examples {
+    if !lanes::run(place, &env, |line| sum.look(line))? || !page {
         bail!(
             "tests failed: look for `FAILED` and `failures:` above; pictures of the browser test are in test-output/"
         );
