@@ -8,7 +8,9 @@ use super::stage::Stage;
 use super::table::{Column, Figures, OURS, Row, Section, Target, column};
 use super::tree::{Tree, eyes_of, idle_and_total};
 use crate::clock::Stopwatch;
+use crate::place::copy;
 use anyhow::{Context, Result, bail};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +52,7 @@ const STAGES: [&str; 9] =
 
 pub(super) fn measure(stage: &Stage<'_>) -> Result<Section> {
     stage.check_recorder()?;
+    measure_board(stage)?;
     let mut section = Section {
         title: TITLE,
         notes: notes(stage),
@@ -106,8 +109,23 @@ fn add(section: &mut Section, set: &str, who: &'static str, figures: Figures) {
     section.rows.push(row);
 }
 
+/// What this board was found to do best. Measured once, before all else: a recorder that has it does not stop its eye for that in
+/// the middle of a round.
+fn choice(stage: &Stage<'_>) -> PathBuf {
+    stage.place.target("bench/eye-choice.json")
+}
+
+fn measure_board(stage: &Stage<'_>) -> Result<()> {
+    crate::run::say("what this board does best");
+    let mut eye = Command::new(stage.place.target("release/nightjar-eye"));
+    eye.args(["bench", "--models"]).arg(stage.place.target("models")).arg("--remember").arg(choice(stage));
+    let mend = "read the log: the model or decoder that fails is named";
+    crate::run::quiet(stage.place, "nightjar-eye bench", &mut eye, mend)
+}
+
 fn start(stage: &Stage<'_>, farm: &Farm, streams: &[Stream], kind: Kind) -> Result<Recorder> {
     let work = stage.empty("eye")?;
+    copy(&choice(stage), &work.join("state/eye-choice.json"), 0o600)?;
     let source = |camera: u32, stream: Stream| Source { camera, stream, url: farm.url(camera, stream) };
     let of = |camera| streams.iter().map(move |stream| source(camera, *stream));
     let sources = (1..=farm.cameras).flat_map(of).collect();
