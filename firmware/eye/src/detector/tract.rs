@@ -60,6 +60,7 @@ fn read(
         Some(input) => {
             let mut small = optimise(&input.dims)?;
             share_weights(&mut small, &usual);
+            fused::share_weights(&mut small, &usual);
             Some(plan(small, &input.dims)?)
         }
         None => None,
@@ -126,5 +127,11 @@ mod tests {
             .into_iter()
             .partition(|value| theirs.iter().any(|other| Arc::ptr_eq(value, other)));
         assert!(shared.len() > 10 * own.len(), "{} shared, {} not", shared.len(), own.len());
+
+        let detector = read(&model, &fused::reader(), |graph| fused::rewrite(&graph)).unwrap();
+        let theirs = fused::addresses(detector.small.as_ref().unwrap().plan.model());
+        let ours = fused::addresses(detector.usual.plan.model());
+        let shared = ours.iter().filter(|address| theirs.contains(address)).count();
+        assert!(ours.len() > 20 && shared == ours.len(), "{shared} of {} are shared", ours.len());
     }
 }

@@ -19,7 +19,7 @@ const BLOCK: usize = 32 << 10;
 pub(super) type Pair = [[i16; 16]; 2];
 
 /// Integer weights and where the sums start.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct IntWeights {
     /// Panel by panel, kernel row by kernel row, pair by pair.
     pairs: Vec<Pair>,
@@ -30,7 +30,7 @@ pub(super) struct IntWeights {
 }
 
 /// f32 weights and where the sums start.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct FloatWeights {
     /// Panel by panel, input by input.
     rows: Vec<Halves<f32>>,

@@ -7,7 +7,7 @@ use super::geometry::{Geometry, Ring};
 use super::lanes::{Halves, Job, Lanes, ORDER, PANEL};
 
 /// Integer kernels of a depthwise convolution.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct IntKernels {
     /// Panel by panel, pair of taps by pair of taps; an odd last tap is paired with zeros.
     pub(super) taps: Vec<[[i16; 16]; 2]>,
@@ -22,7 +22,7 @@ pub(super) struct IntKernels {
 }
 
 /// f32 kernels.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct FloatKernels {
     /// Panel by panel, tap by tap.
     pub(super) taps: Vec<Halves<f32>>,

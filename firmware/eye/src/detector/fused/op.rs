@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tract_onnx::tract_core::internal::*;
 
 /// Weights of a convolution, ready for its kernel.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) enum Weights {
     /// f32 → f32.
     FloatDense(FloatWeights),
