@@ -79,7 +79,7 @@ fn seconds(micros: i64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::StreamKind;
+    use crate::{Name, StreamKind};
 
     /// 2026-11-25T00:00:00Z.
     const START: Wall = Wall(1_795_564_800_000_000);
@@ -89,7 +89,7 @@ mod tests {
     }
 
     fn gap(from: i64, to: Option<i64>, cause: GapCause) -> Gap {
-        let (camera, stream) = ("front".parse().unwrap(), StreamKind::Main);
+        let (camera, stream) = (Name::new("front").unwrap(), StreamKind::Main);
         Gap { camera, stream, from: at(from), to: to.map(at), cause }
     }
 
