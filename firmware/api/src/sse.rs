@@ -87,6 +87,7 @@ fn text(update: &Update) -> String {
         Update::Fired(data) => event("fired", data),
         Update::Notice(data) => event("notice", data),
         Update::Problem(data) => event("problem", data),
+        Update::Day(data) => event("day", data),
     }
 }
 

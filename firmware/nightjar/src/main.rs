@@ -7,6 +7,7 @@ mod clip;
 mod compile;
 mod console;
 mod daemon;
+mod daily;
 mod desk;
 mod forecast;
 mod gate;

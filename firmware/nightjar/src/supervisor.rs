@@ -1,5 +1,6 @@
 //! Liveness → systemd's watchdog; changes of state, numbers and problems → whoever is told; deletions and problems → the audit.
 
+use crate::daily::{self, Daily};
 use crate::health::Gauges;
 use crate::keeping;
 use crate::problems::Ongoing;
@@ -55,7 +56,7 @@ pub(crate) async fn run(
     mut stop: watch::Receiver<bool>,
 ) {
     let (mut last, mut ongoing) = (Vec::new(), Ongoing::default());
-    let mut look: Option<JoinHandle<()>> = None;
+    let (mut look, mut daily): (Option<JoinHandle<()>>, Daily) = (None, Daily::default());
     for round in 1u64.. {
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
@@ -83,6 +84,12 @@ pub(crate) async fn run(
         }
         if !updates.are_heard() {
             continue;
+        }
+        if let Some(day) = daily::due_now(&mut daily) {
+            let (gauges, updates) = (gauges.clone(), updates.clone());
+            drop(tokio::task::spawn_blocking(move || {
+                daily::proofs(&gauges, day).into_iter().for_each(|proof| updates.send(proof));
+            }));
         }
         for camera in cameras.iter().filter(|c| !last.contains(*c)) {
             updates.send(Update::Camera(camera.clone()));

@@ -4,6 +4,7 @@
 pub mod black_box;
 pub mod capture;
 pub mod config;
+pub mod day;
 pub mod detection;
 pub mod event;
 pub mod eye;

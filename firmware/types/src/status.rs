@@ -1,5 +1,6 @@
 //! What the API shows: JSON shapes of `/api/v1`. Times are integer milliseconds since 1970 UTC, names end in `_ms`.
 
+use crate::day::DayView;
 use crate::{
     BBox, Detection, GapCause,
     eye::{Measured, ModelInfo},
@@ -209,7 +210,7 @@ pub struct EventView {
 }
 
 /// How the storage is doing.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct StorageStatus {
     /// `ok`, `slow`, `missing`, `foreign`, `read-only`, `full`, `failing`.
     pub state: &'static str,
@@ -236,7 +237,7 @@ pub struct StorageStatus {
 }
 
 /// How the eye is doing.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct EyeStatus {
     /// `running`, `starting`, `restarting`, `off`.
     pub state: &'static str,
@@ -306,7 +307,7 @@ pub struct StageLatency {
 }
 
 /// All of `/api/v1/health`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Health {
     /// No camera, output, storage or eye needs a person.
     pub ok: bool,
@@ -381,6 +382,8 @@ pub enum Update {
     Notice(Notice),
     /// Something needs a person, or no more.
     Problem(ProblemView),
+    /// A day is over: what of it was recorded.
+    Day(DayView),
 }
 
 /// Boxes of one picture.

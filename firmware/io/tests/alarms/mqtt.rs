@@ -1,7 +1,10 @@
 //! The recorder's messages at a real broker that is killed, frozen, guarded, or none.
 
 use super::mosquitto::Mosquitto;
-use super::rig::{arm, detections, event, firing, input, notice, open, output, start, until};
+use super::rig::{arm, detections, event, firing, health, input, notice, open, output, start, until};
+use nightjar_types::day::DayView;
+use nightjar_types::status::Update;
+use nightjar_types::{Gap, GapCause, Name, StreamKind, Wall};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -120,6 +123,42 @@ async fn outputs_inputs_and_arming_are_retained_as_they_are_and_told_as_they_cha
     assert_eq!(found("nightjar/barn/input/door/state"), Some("OFF"));
     let about = found("nightjar/barn/output/siren/about").unwrap();
     assert!(about.contains("the line does not answer"), "{about}");
+    couriers.stop().await;
+}
+
+#[tokio::test]
+async fn a_fleet_sees_that_a_device_lives_and_that_yesterday_was_recorded() {
+    let broker = broker(OPEN).await;
+    let (world, couriers) = start(&mqtt(broker.port, ""), DEADLINE);
+    let mut early = broker.listen("nightjar/#", &[]).await;
+    (0..90).step_by(2).for_each(|uptime_s| world.tell(&health(uptime_s)));
+    let start = Wall(1_795_564_800_000_000);
+    let at = |second: i64| start.plus_micros(second * 1_000_000);
+    let (camera, stream, cause) = (Name::new("front").unwrap(), StreamKind::Main, GapCause::PowerCut);
+    let gap = Gap { camera, stream, from: at(600), to: Some(at(900)), cause };
+    let day = DayView::new("front", start, &[(at(0), at(600)), (at(900), at(86_400))], &[gap]);
+    world.tell(&Update::Day(day));
+    early.until(|topic, _| topic == "nightjar/barn/front/recorded").await;
+    // who comes later is told what is retained
+    let mut late = broker.listen("nightjar/#", &[]).await;
+    world.tell(&notice("all that was retained came before"));
+    let now = late.until(|topic, _| topic == "nightjar/barn/notices").await;
+    let found = |topic: &str| -> Value {
+        let (_, payload) = now.iter().find(|(t, _)| t == topic).expect("it is retained");
+        serde_json::from_str(payload).unwrap()
+    };
+    let beat = found("nightjar/barn/heartbeat");
+    assert_eq!(
+        (&beat["uptime_s"], &beat["version"], &beat["schema"]),
+        (&60.into(), &"1.2.3".into(), &1.into())
+    );
+    let recorded = found("nightjar/barn/front/recorded");
+    assert_eq!((&recorded["day"], &recorded["recorded_s"]), (&"2026-11-25".into(), &86_100.into()));
+    assert_eq!(
+        (&recorded["gaps"][0]["cause"], &recorded["gaps"][0]["seconds"]),
+        (&"power-cut".into(), &300.into())
+    );
+    assert_eq!(recorded["unexplained_s"], 0);
     couriers.stop().await;
 }
 

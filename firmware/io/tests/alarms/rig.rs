@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 use nightjar_io::alarm::{self, Book, Couriers, Opening, World};
 use nightjar_types::config::{Config, Password};
 use nightjar_types::status::{
-    ArmView, Detections, EventView, Firing, InputStatus, Look, Notice, OutputStatus, Update,
+    ArmView, Detections, EventView, Firing, Health, InputStatus, Look, Notice, OutputStatus, Update,
 };
 use nightjar_types::world::{AlarmView, ProblemKind, ProblemView};
 use nightjar_types::{BBox, Detection, EventId, Secret, Wall};
@@ -85,6 +85,11 @@ pub(crate) fn event(n: u16, is_over: bool) -> Update {
         model: "00".into(),
         found_ms: None,
     })
+}
+
+/// A device that has run for so long.
+pub(crate) fn health(uptime_s: u64) -> Update {
+    Update::Health(Health { ok: true, version: "1.2.3".into(), uptime_s, ..Health::default() })
 }
 
 pub(crate) fn notice(text: &str) -> Update {

@@ -47,6 +47,15 @@ pub(super) fn things(config: &Config, device: &str, topics: &Topics) -> Vec<(Str
             "entity_category": "diagnostic",
         });
         add("sensor", format!("{id}-state"), format!("{} state", camera.name), state);
+        let recorded = json!({
+            "state_topic": topics.camera(id, "recorded"),
+            "value_template": "{{ value_json.recorded_s }}",
+            "json_attributes_topic": topics.camera(id, "recorded"),
+            "device_class": "duration",
+            "unit_of_measurement": "s",
+            "entity_category": "diagnostic",
+        });
+        add("sensor", format!("{id}-recorded"), format!("{} recorded yesterday", camera.name), recorded);
         for class in classes(config, id) {
             let device_class = match class.as_str() {
                 TAMPER_CLASS => "tamper",

@@ -3,7 +3,9 @@
 //! ```text
 //! nightjar/{device}/status                     online, offline             retained, last will
 //! nightjar/{device}/health                     {ok, problems}              retained
+//! nightjar/{device}/heartbeat                  {at, uptime_s, version, slot, ok}   retained, once a minute
 //! nightjar/{device}/{camera}/state             {state, mend}               retained
+//! nightjar/{device}/{camera}/recorded          {day, recorded_s, gaps, unexplained_s}   retained, once a UTC day
 //! nightjar/{device}/{camera}/seen/{class}      ON, OFF                     retained; class "any": whatever it is
 //! nightjar/{device}/output/{output}/state      ON, OFF                     retained
 //! nightjar/{device}/output/{output}/about      {safe, cause, since_ms, until_ms, error}   retained
@@ -27,9 +29,10 @@ use crate::clock;
 use bytes::Bytes;
 use nightjar_types::Wall;
 use nightjar_types::config::{self, Config};
+use nightjar_types::day::DayView;
 use nightjar_types::scene::TAMPER_CLASS;
 use nightjar_types::status::{
-    ArmView, CameraState, Detections, EventView, InputStatus, OutputStatus, Update,
+    ArmView, CameraState, Detections, EventView, Health, InputStatus, OutputStatus, Update,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -38,6 +41,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// Version of every JSON message; another one means that a field changed its meaning or went away.
 const SCHEMA: u32 = 1;
 const ONLINE: &str = "online";
+/// Between two heartbeats, seconds.
+const BEAT_S: u64 = 60;
 pub(super) const OFFLINE: &str = "offline";
 /// The class that means any.
 pub(super) const ANY: &str = "any";
@@ -59,6 +64,10 @@ impl Topics {
 
     pub(super) fn health(&self) -> String {
         format!("{}/health", self.base)
+    }
+
+    pub(super) fn heartbeat(&self) -> String {
+        format!("{}/heartbeat", self.base)
     }
 
     pub(super) fn notices(&self) -> String {
@@ -98,6 +107,10 @@ pub(super) struct Mqtt {
     model: (String, String),
     /// When each output, each input and the arming changed last, by topic: what changes after that is news.
     changed: HashMap<String, Option<i64>>,
+    /// The slot that the system was started from, where there are two.
+    slot: Option<String>,
+    /// Uptime at the newest heartbeat, seconds.
+    beat: Option<u64>,
 }
 
 impl Mqtt {
@@ -131,7 +144,32 @@ impl Mqtt {
             sizes: BTreeMap::new(),
             model: Default::default(),
             changed,
+            slot: slot(&std::fs::read_to_string("/proc/cmdline").unwrap_or_default()),
+            beat: None,
         }
+    }
+
+    fn health(&mut self, health: &Health) -> Vec<Letter> {
+        self.model = (health.eye.model.card.clone(), health.eye.model.sha256.clone());
+        let now = json!({ "ok": health.ok, "problems": health.problems });
+        let mut letters = vec![state_json(self.topics.health(), &now)];
+        if self.beat.is_none_or(|beat| health.uptime_s >= beat + BEAT_S) {
+            self.beat = Some(health.uptime_s);
+            let beat = json!({
+                "schema": SCHEMA, "at": clock::wall().to_string(), "uptime_s": health.uptime_s,
+                "version": health.version, "slot": self.slot, "ok": health.ok,
+            });
+            letters.push(state_json(self.topics.heartbeat(), &beat));
+        }
+        letters
+    }
+
+    fn day(&self, day: &DayView) -> Vec<Letter> {
+        let proof = json!({
+            "schema": SCHEMA, "day": day.day, "recorded_s": day.recorded_s, "gaps": day.gaps,
+            "unexplained_s": day.unexplained_s,
+        });
+        vec![state_json(self.topics.camera(&day.camera, "recorded"), &proof)]
     }
 
     /// `thing`, which is told at `topic` how it is now, changed at `at_ms`: news for `list`, if it did not know that yet.
@@ -252,11 +290,8 @@ impl Scribe for Mqtt {
             Update::Arm(arm) => self.arm(arm),
             Update::Event(event) => self.event(event),
             Update::Detections(seen) => self.detections(seen),
-            Update::Health(health) => {
-                self.model = (health.eye.model.card.clone(), health.eye.model.sha256.clone());
-                let now = json!({ "ok": health.ok, "problems": health.problems });
-                vec![state_json(self.topics.health(), &now)]
-            }
+            Update::Health(health) => self.health(health),
+            Update::Day(day) => self.day(day),
             Update::Fired(firing) => {
                 let body = json!({ "schema": SCHEMA, "type": "fired", "firing": firing });
                 vec![letter(format!("{}/rules", self.topics.base), &body, Class::News)]
@@ -322,6 +357,11 @@ struct About<'a> {
 
 fn about(topics: &Topics, output: &str, about: &About<'_>) -> Letter {
     state_json(topics.output(output, "about"), about)
+}
+
+/// `… rauc.slot=A …` of the kernel's command line → `A`.
+fn slot(command_line: &str) -> Option<String> {
+    command_line.split_whitespace().find_map(|word| word.strip_prefix("rauc.slot=")).map(str::to_owned)
 }
 
 /// All kinds of tampering are one class.
