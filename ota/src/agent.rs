@@ -89,7 +89,7 @@ impl Desk {
 
 /// What comes back from work that runs beside the machine.
 pub(crate) enum Heard {
-    Event(Event),
+    Event(Box<Event>),
     Checked(Box<Checked>),
 }
 
@@ -227,7 +227,7 @@ impl Running {
                     None => return Ok(()),
                 },
                 heard = self.agent.heard.1.recv() => match heard {
-                    Some(Heard::Event(event)) => drop(self.take(event).await?),
+                    Some(Heard::Event(event)) => drop(self.take(*event).await?),
                     Some(Heard::Checked(checked)) => self.checked(*checked).await?,
                     None => return Ok(()),
                 },
@@ -437,7 +437,7 @@ impl Running {
             before.abort();
         }
         self.work = Some(tokio::spawn(async move {
-            let event = work.await;
+            let event = Box::new(work.await);
             let _ = heard.send(Heard::Event(event)).await; // the agent ends
         }));
     }
