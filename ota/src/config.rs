@@ -5,7 +5,7 @@ use crate::fleet::hawkbit::Manner;
 use crate::gate::Criteria;
 use crate::slots::Tls;
 use crate::version::Version;
-use nightjar_ddi::{Client, Setup};
+use nightjar_ddi::{Address, Client, Setup};
 use nightjar_types::Secret;
 use nightjar_types::config::{Schedule, duration, size};
 use serde::Deserialize;
@@ -54,18 +54,10 @@ pub struct Config {
 /// A hawkBit server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fleet {
-    /// `https://HOST`.
-    pub server: String,
-    /// hawkBit's tenant.
-    pub tenant: String,
-    /// The board's id there.
-    pub board: String,
+    /// Where it is.
+    pub address: Address,
     /// Who the board is.
     pub login: Login,
-    /// The only authorities that are believed.
-    pub ca_file: Option<PathBuf>,
-    /// A token may travel unencrypted.
-    pub plain: bool,
     /// Says yes by itself to updates that ask the owner first.
     pub consents: bool,
 }
@@ -247,7 +239,8 @@ fn fleet_of(typed: TypedFleet) -> Result<Option<Fleet>, String> {
         }
     };
     let TypedFleet { tenant, ca_file, plain, consents, .. } = typed;
-    Ok(Some(Fleet { server, tenant, board, login, ca_file, plain, consents }))
+    let address = Address { server, tenant, board, ca_file, plain };
+    Ok(Some(Fleet { address, login, consents }))
 }
 
 impl Fleet {
@@ -259,7 +252,7 @@ impl Fleet {
                 .map_err(|e| OtaError::Config(format!("[fleet] {}: cannot be read: {e}", file.display())))?;
             Ok::<_, OtaError>(Secret::new(text.trim().to_owned()))
         };
-        let mut tls = Tls { ca: self.ca_file.clone(), ..Tls::default() };
+        let mut tls = Tls { ca: self.address.ca_file.clone(), ..Tls::default() };
         let login = match &self.login {
             Login::Token(file) => nightjar_ddi::Login::TargetToken(secret(file)?),
             Login::GatewayToken(file) => nightjar_ddi::Login::GatewayToken(secret(file)?),
@@ -268,14 +261,7 @@ impl Fleet {
                 nightjar_ddi::Login::Certificate { chain: chain.clone(), key: key.clone() }
             }
         };
-        let setup = Setup {
-            server: self.server.clone(),
-            tenant: self.tenant.clone(),
-            board: self.board.clone(),
-            login,
-            ca_file: self.ca_file.clone(),
-            plain: self.plain,
-        };
+        let setup = Setup { address: self.address.clone(), login };
         let client = Client::new(&setup).map_err(|e| OtaError::Config(e.to_string()))?;
         Ok((client, Manner { consents: self.consents, tls }))
     }

@@ -77,7 +77,7 @@ impl Client {
             return Err(Error::Setup { what: "token", why });
         }
         // an artifact may lie behind https: although the server does not
-        let needs_tls = base.scheme() == "https" || setup.ca_file.is_some();
+        let needs_tls = base.scheme() == "https" || setup.address.ca_file.is_some();
         Ok(Self { base, login, tls: needs_tls.then(|| tls::client(setup)).transpose()? })
     }
 

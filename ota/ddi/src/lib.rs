@@ -24,5 +24,5 @@ pub use duty::{Consent, Duty, Now, Stage, Verdict, Work, duties};
 pub use error::{Error, Next};
 pub use pace::{Pace, random};
 pub use report::{Execution, Finished, Report};
-pub use setup::{Login, Setup};
+pub use setup::{Address, Login, Setup};
 pub use wire::{Artifact, Chunk, Deployment, Garbled, Handling, Window, parse};

@@ -9,18 +9,33 @@ use url::{Host, Url};
 /// How a board finds its server and says who it is.
 #[derive(Debug)]
 pub struct Setup {
+    /// Where it goes.
+    pub address: Address,
+    /// Who it is.
+    pub login: Login,
+}
+
+/// Where a board's server is, and whom it is taken for. Nothing of it is secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
     /// `https://fleet.example.org`, with the path of a proxy if there is one.
     pub server: String,
     /// hawkBit's tenant; `DEFAULT` where nobody made another.
     pub tenant: String,
     /// The board's id there.
     pub board: String,
-    /// Who it is.
-    pub login: Login,
     /// Certificates in PEM of the only ones whose servers are trusted; else those that the system trusts.
     pub ca_file: Option<PathBuf>,
     /// A token may travel unencrypted over `http:`. Without this it may only to the board itself.
     pub plain: bool,
+}
+
+impl Address {
+    /// In the tenant that every server has, trusted as the system trusts, and over TLS.
+    pub fn new(server: &str, board: &str) -> Self {
+        let (server, tenant, board) = (server.into(), "DEFAULT".into(), board.into());
+        Self { server, tenant, board, ca_file: None, plain: false }
+    }
 }
 
 /// How a board says who it is.
@@ -53,12 +68,13 @@ impl Login {
 impl Setup {
     /// `{server}/{tenant}/controller/v1/{board}`.
     pub(crate) fn base(&self) -> Result<Url, Error> {
+        let Address { server, tenant, board, plain, .. } = &self.address;
         let wrong = |what, why: String| Error::Setup { what, why };
-        let mut url = Url::parse(&self.server)
-            .map_err(|e| wrong("server", format!("{}: {e}; write https://HOST", self.server)))?;
+        let mut url =
+            Url::parse(server).map_err(|e| wrong("server", format!("{server}: {e}; write https://HOST")))?;
         let is_https = url.scheme() == "https";
         if !is_https && url.scheme() != "http" || url.host().is_none() {
-            return Err(wrong("server", format!("{}: write https://HOST", self.server)));
+            return Err(wrong("server", format!("{server}: write https://HOST")));
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(wrong(
@@ -67,18 +83,17 @@ impl Setup {
             ));
         }
         if !is_https && matches!(self.login, Login::Certificate { .. }) {
-            return Err(wrong("server", format!("{}: a certificate is shown over https: only", self.server)));
+            return Err(wrong("server", format!("{server}: a certificate is shown over https: only")));
         }
-        if !is_https && !self.plain && !is_loopback(&url) {
+        if !is_https && !plain && !is_loopback(&url) {
             return Err(wrong(
                 "server",
                 format!(
-                    "{}: the token would be seen by all between; use https:, or allow it with plain = true",
-                    self.server
+                    "{server}: the token would be seen by all between; use https:, or allow it with plain = true"
                 ),
             ));
         }
-        for (what, text) in [("tenant", &self.tenant), ("board", &self.board)] {
+        for (what, text) in [("tenant", tenant), ("board", board)] {
             if text.is_empty() || text.len() > MAX_ID || text.chars().any(char::is_control) {
                 return Err(wrong(
                     what,
@@ -89,9 +104,9 @@ impl Setup {
         url.set_query(None);
         url.set_fragment(None);
         url.path_segments_mut()
-            .map_err(|()| wrong("server", format!("{}: write https://HOST", self.server)))?
+            .map_err(|()| wrong("server", format!("{server}: write https://HOST")))?
             .pop_if_empty()
-            .extend([&*self.tenant, "controller", "v1", &*self.board]);
+            .extend([&**tenant, "controller", "v1", &**board]);
         Ok(url)
     }
 }
@@ -113,14 +128,8 @@ mod tests {
     use super::*;
 
     fn setup(server: &str) -> Setup {
-        Setup {
-            server: server.into(),
-            tenant: "DEFAULT".into(),
-            board: "barn/1 ü".into(),
-            login: Login::TargetToken(Secret::new("s3cret".into())),
-            ca_file: None,
-            plain: false,
-        }
+        let login = Login::TargetToken(Secret::new("s3cret".into()));
+        Setup { address: Address::new(server, "barn/1 ü"), login }
     }
 
     #[test]
@@ -134,7 +143,9 @@ mod tests {
         let words = setup("http://192.168.1.5:8080").base().expect_err("plain").to_string();
         assert!(words.contains("https:") && words.contains("plain = true"), "{words}");
         assert!(setup("http://127.0.0.1:8080").base().is_ok() && setup("http://[::1]:8080").base().is_ok());
-        assert!(Setup { plain: true, ..setup("http://192.168.1.5:8080") }.base().is_ok());
+        let mut plain = setup("http://192.168.1.5:8080");
+        plain.address.plain = true;
+        assert!(plain.base().is_ok());
         for server in ["ftp://x", "fleet", "https://user@fleet", "data:x"] {
             assert!(setup(server).base().is_err(), "{server}");
         }

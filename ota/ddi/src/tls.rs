@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 pub(crate) fn client(setup: &Setup) -> Result<Arc<ClientConfig>, Error> {
     let mut roots = RootCertStore::empty();
-    match &setup.ca_file {
+    match &setup.address.ca_file {
         Some(file) => {
             for certificate in certificates("ca_file", file)? {
                 roots.add(certificate).map_err(|e| wrong("ca_file", file, &e))?;

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // all of this file is a test: what is not there fails it
 
-use nightjar_ddi::{Artifact, Client, Error, Login, Next, Report, Setup};
+use nightjar_ddi::{Address, Artifact, Client, Error, Login, Next, Report, Setup};
 use nightjar_types::Secret;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use ring::digest::{SHA256, digest};
@@ -80,14 +80,8 @@ fn says(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
 }
 
 fn setup(server: &str) -> Setup {
-    Setup {
-        server: server.into(),
-        tenant: "DEFAULT".into(),
-        board: "barn".into(),
-        login: Login::TargetToken(Secret::new("s3cret".into())),
-        ca_file: None,
-        plain: false,
-    }
+    let login = Login::TargetToken(Secret::new("s3cret".into()));
+    Setup { address: Address::new(server, "barn"), login }
 }
 
 fn client(server: &str) -> Client {
@@ -282,7 +276,10 @@ async fn a_board_shows_its_certificate_and_trusts_only_the_named_authority() {
     let server = Server::new(Some(authority(folder.path())), |_| says("200 OK", "", b"{}")).await;
     authority(other.path());
     let login = |dir: &Path| Login::Certificate { chain: dir.join("board.pem"), key: dir.join("board.key") };
-    let with = |ca: &Path, login| Setup { ca_file: Some(ca.join("ca.pem")), login, ..setup(&server.url) };
+    let with = |ca: &Path, login| {
+        let ca_file = Some(ca.join("ca.pem"));
+        Setup { address: Address { ca_file, ..setup(&server.url).address }, login }
+    };
     let poll = async |setup: Setup| Client::new(&setup).expect("files are good").poll().await;
 
     poll(with(folder.path(), login(folder.path()))).await.expect("both know each other");

@@ -5,7 +5,7 @@ use crate::cutter::Cutter;
 use crate::hawkbit::Hawkbit;
 use crate::until;
 use anyhow::{Context, Result, ensure};
-use nightjar_ddi::{Client, Consent, Login, Next, Setup, Stage, random};
+use nightjar_ddi::{Address, Client, Consent, Login, Next, Setup, Stage, random};
 use nightjar_types::Secret;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -367,12 +367,5 @@ impl Bench {
 }
 
 fn setup(id: &str, server: &str, token: String) -> Setup {
-    Setup {
-        server: server.into(),
-        tenant: "DEFAULT".into(),
-        board: id.into(),
-        login: Login::TargetToken(Secret::new(token)),
-        ca_file: None,
-        plain: false,
-    }
+    Setup { address: Address::new(server, id), login: Login::TargetToken(Secret::new(token)) }
 }
