@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
-/// After a duty the server is asked again this soon: there may be more.
+/// After an action is over the server is asked again this soon: it may have another.
 const SOON: Duration = Duration::from_secs(1);
 /// A server that does not say how often it wants to be asked: hawkBit's own default.
 const UNTOLD: Duration = Duration::from_secs(300);
@@ -97,13 +97,13 @@ impl Line {
     async fn round(&mut self) -> Result<Duration, Failed> {
         let mut orders = self.client.poll().await?;
         orders.wants_inventory |= !self.is_known;
-        let mut is_busy = false;
+        let mut leads_on = false;
         loop {
             let work = self.work(&orders)?;
             let consent = if self.manner.consents { Consent::Given } else { Consent::Open };
             let due = duties(&orders, &Now { work: work.as_ref(), hold: None, consent: &consent });
             let is_new = due.iter().any(|duty| matches!(duty, Duty::Fetch(_)));
-            is_busy |= due.iter().any(|duty| !matches!(duty, Duty::Wait(..) | Duty::Inventory));
+            leads_on |= due.iter().any(frees);
             match self.carry_out(due).await {
                 Err(Failed::Server(error)) if error.next() == Next::Forget => break, // the next poll says how things are
                 other => other?,
@@ -113,7 +113,7 @@ impl Line {
             }
             (orders.wants_inventory, orders.cancel) = (false, None);
         }
-        Ok(if is_busy { SOON } else { orders.sleep.unwrap_or(UNTOLD) })
+        Ok(if leads_on { SOON } else { orders.sleep.unwrap_or(UNTOLD) })
     }
 
     /// What is under way: what is owed first, then what the agent is at, then what became of the action that the server speaks
@@ -142,7 +142,7 @@ impl Line {
         for duty in due {
             match duty {
                 Duty::Inventory => self.inventory().await?,
-                Duty::Close(action, verdict) => self.close(action, &verdict).await?,
+                Duty::Close(action, _) => self.close(action, &duty).await?,
                 Duty::Drop(action) => {
                     let waited = self.seen.take_if(|work| work.action == action).is_some();
                     match self.fleet.cancel(&action.to_string()).await {
@@ -180,6 +180,14 @@ impl Line {
         Ok(())
     }
 
+    /// The server hears of a duty what there is to hear.
+    async fn tell(&self, duty: &Duty) -> Result<(), Error> {
+        match duty.report() {
+            Some((action, report)) => self.client.report(action, &report).await,
+            None => Ok(()),
+        }
+    }
+
     async fn install(&mut self, deployment: &Deployment) -> Result<(), Failed> {
         let Some(artifact) = bundle(deployment) else { return Ok(()) };
         let door = self.client.door(artifact);
@@ -202,14 +210,14 @@ impl Line {
             self.seen.as_ref().filter(|work| work.action == action).and_then(|work| work.told.as_ref());
         if told != Some(&why) {
             tracing::info!(action, why, "an update of the fleet waits");
-            self.client.report(action, &Report::of(Execution::Scheduled, why.clone())).await?;
+            self.tell(&Duty::Wait(action, why.clone())).await?;
         }
         self.seen = Some(Work { action, stage: Stage::Fetched, told: Some(why) });
         Ok(())
     }
 
-    async fn close(&mut self, action: u64, verdict: &Verdict) -> Result<(), Failed> {
-        match self.client.report(action, &Report::closed(verdict.is_good, verdict.words.clone())).await {
+    async fn close(&mut self, action: u64, duty: &Duty) -> Result<(), Failed> {
+        match self.tell(duty).await {
             // closed there already: as good as told
             Err(error) if error.next() == Next::Forget => {}
             other => other?,
@@ -244,6 +252,12 @@ impl Line {
     }
 }
 
+/// After this duty the board is free for another action. What waits, for hours perhaps, is looked at when the server wants to be
+/// asked again.
+fn frees(duty: &Duty) -> bool {
+    matches!(duty, Duty::Close(..) | Duty::Cancelled(_) | Duty::Consent(..))
+}
+
 /// The one bundle of an update.
 fn bundle(deployment: &Deployment) -> Option<&Artifact> {
     let all = deployment.chunks.iter().flat_map(|chunk| &chunk.artifacts);
@@ -256,4 +270,24 @@ fn decided(entry: &Entry) -> Option<Work> {
     let gap = entry.gap_s.map(|s| format!("; {s} s of recording are missing")).unwrap_or_default();
     let verdict = Verdict { is_good: entry.result == Outcome::Kept, words: format!("{}{gap}", entry.reason) };
     Some(Work { action, stage: Stage::Decided(verdict), told: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_action_that_waits_for_hours_does_not_make_the_board_ask_every_second() {
+        let handling = nightjar_ddi::Handling::Forced;
+        let (window, chunks) = (None, Vec::new());
+        let deployment = Deployment { action: 7, download: handling, update: handling, window, chunks };
+        let waits = [
+            Duty::Fetch(deployment.clone()),
+            Duty::Install(deployment),
+            Duty::Wait(7, "an alarm is on".into()),
+            Duty::Inventory,
+        ];
+        assert!(!waits.iter().any(frees));
+        assert!(frees(&Duty::Cancelled(7)) && frees(&Duty::Consent(7, Ok(()))));
+    }
 }
