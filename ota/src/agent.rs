@@ -16,6 +16,7 @@ use crate::status::{Status, Wish};
 use crate::upload;
 use crate::version;
 use crate::wish::{self, Checked};
+use nightjar_types::gate::booted_slot;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -190,8 +191,7 @@ impl Agent {
 /// The kernel was told to start another slot than the update came from.
 fn is_new_system(journal: &Journal) -> bool {
     let words = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
-    let booted = words.split_whitespace().find_map(|word| word.strip_prefix("rauc.slot="));
-    booted.is_some_and(|label| label != journal.from.label)
+    booted_slot(&words).is_some_and(|label| label != journal.from.label)
 }
 
 struct Checking {

@@ -27,6 +27,11 @@ pub struct GateReport {
     pub alarm: Option<String>,
 }
 
+/// `… rauc.slot=A …` of the kernel's command line → `A`: the slot that the boot loader started, where there are two.
+pub fn booted_slot(command_line: &str) -> Option<&str> {
+    command_line.split_whitespace().find_map(|word| word.strip_prefix("rauc.slot="))
+}
+
 /// One camera.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]

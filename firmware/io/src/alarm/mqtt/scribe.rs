@@ -30,6 +30,7 @@ use bytes::Bytes;
 use nightjar_types::Wall;
 use nightjar_types::config::{self, Config};
 use nightjar_types::day::DayView;
+use nightjar_types::gate::booted_slot;
 use nightjar_types::scene::TAMPER_CLASS;
 use nightjar_types::status::{
     ArmView, CameraState, Detections, EventView, Health, InputStatus, OutputStatus, Update,
@@ -144,7 +145,8 @@ impl Mqtt {
             sizes: BTreeMap::new(),
             model: Default::default(),
             changed,
-            slot: slot(&std::fs::read_to_string("/proc/cmdline").unwrap_or_default()),
+            slot: booted_slot(&std::fs::read_to_string("/proc/cmdline").unwrap_or_default())
+                .map(str::to_owned),
             beat: None,
         }
     }
@@ -357,11 +359,6 @@ struct About<'a> {
 
 fn about(topics: &Topics, output: &str, about: &About<'_>) -> Letter {
     state_json(topics.output(output, "about"), about)
-}
-
-/// `… rauc.slot=A …` of the kernel's command line → `A`.
-fn slot(command_line: &str) -> Option<String> {
-    command_line.split_whitespace().find_map(|word| word.strip_prefix("rauc.slot=")).map(str::to_owned)
 }
 
 /// All kinds of tampering are one class.
