@@ -1,7 +1,6 @@
 //! The clock and the library → once a day, for every camera, what of the UTC day before was recorded.
 
 use crate::health::Gauges;
-use nightjar_io::clock;
 use nightjar_types::day::{DayView, last_day};
 use nightjar_types::status::Update;
 use nightjar_types::{StreamKind, Wall};
@@ -36,11 +35,6 @@ pub(crate) fn proofs(gauges: &Gauges, (from, to): (Wall, Wall)) -> Vec<Update> {
             Update::Day(DayView::new(stream.id.0.as_str(), from, &spans, &gaps))
         })
         .collect()
-}
-
-/// As [`Daily::due`], by the system's clock.
-pub(crate) fn due_now(daily: &mut Daily) -> Option<(Wall, Wall)> {
-    daily.due(clock::wall(), clock::is_sure())
 }
 
 #[cfg(test)]

@@ -85,7 +85,7 @@ pub(crate) async fn run(
         if !updates.are_heard() {
             continue;
         }
-        if let Some(day) = daily::due_now(&mut daily) {
+        if let Some(day) = daily.due(clock::wall(), clock::is_sure()) {
             let (gauges, updates) = (gauges.clone(), updates.clone());
             drop(tokio::task::spawn_blocking(move || {
                 daily::proofs(&gauges, day).into_iter().for_each(|proof| updates.send(proof));
