@@ -12,7 +12,7 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
     let mut build = run::cargo(place);
     run::loud(
         "build",
-        build.args(["build", "--workspace", "--all-targets"]),
+        build.args(["build", "--workspace", "--bins", "--test", "faults"]),
         "the compiler's message above names the file and the line",
     )?;
     demo::release_build(place)?;
