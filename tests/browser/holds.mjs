@@ -1,34 +1,19 @@
 // A recorder with footage and its first owner → he keeps what he sees, finds it again, lets it go; the storage's card, with screenshots.
 
-import { join } from "node:path";
-import { PHONE, ask, open, sticksOut, until } from "./page.mjs";
+import { ask, camera, claim, logIn, open, tell, until } from "./page.mjs";
 
 const { NIGHTJAR_BASE: base, NIGHTJAR_USER: user, NIGHTJAR_PASSWORD: password, NIGHTJAR_SCREENSHOTS: shots } = process.env;
 
-const { browser, page, faults } = await open(process.env.NIGHTJAR_CHROMIUM, base);
+const chromium = await open(process.env.NIGHTJAR_CHROMIUM, base);
+const { page } = chromium;
+const { photograph, shoot } = camera(page, shots);
 page.setDefaultTimeout(20_000);
 const id = (name) => page.getByTestId(name);
 const held = () => id("timeline-strip").locator("rect.held").count();
 
-function claim(holds, words) {
-  if (!holds) throw new Error(words);
-}
-
-async function shoot(name) {
-  for (const colorScheme of ["dark", "light"]) {
-    await page.emulateMedia({ colorScheme });
-    claim(!(await sticksOut(page)), `${name} is wider than ${PHONE.width} px`);
-    await page.screenshot({ path: join(shots, `${name}-${PHONE.width}-${colorScheme}.png`), animations: "disabled" });
-  }
-  await page.emulateMedia({ colorScheme: null });
-}
-
 const steps = {
   async "log in"() {
-    await page.goto(base);
-    await id("login-user").fill(user);
-    await id("login-password").fill(password);
-    await id("login-submit").click();
+    await logIn(page, base, user, password);
     await id("tab-live").waitFor();
   },
 
@@ -138,16 +123,4 @@ const steps = {
   },
 };
 
-try {
-  for (const [name, step] of Object.entries(steps)) {
-    await step();
-    console.log(`ok: ${name}`);
-  }
-  claim(faults.length === 0, `the page has faults:\n${faults.join("\n")}`);
-} catch (error) {
-  console.error(`FAILED: ${error.stack}\nfaults so far:\n${faults.join("\n")}`);
-  await page.screenshot({ path: join(shots, "holds-failed.png") });
-  process.exitCode = 1;
-} finally {
-  await browser.close();
-}
+await tell(chromium, steps, { photograph, failed: "holds-failed" });

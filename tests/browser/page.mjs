@@ -1,5 +1,6 @@
 // A Chromium page → the same page with everything that went wrong in it written down, and small questions to it.
 
+import { join } from "node:path";
 import { chromium } from "playwright-core";
 
 const FLAGS = [
@@ -47,6 +48,55 @@ export async function open(executablePath, base) {
     });
   });
   return { browser, page, faults };
+}
+
+export function claim(holds, words) {
+  if (!holds) throw new Error(words);
+}
+
+/** Takes pictures of a page into a folder. */
+export function camera(page, folder) {
+  const photograph = (name) => page.screenshot({ path: join(folder, `${name}.png`), animations: "disabled" });
+  return {
+    photograph,
+    /** One page in both colour schemes at the phone's width. */
+    async shoot(name) {
+      const { width } = page.viewportSize();
+      for (const colorScheme of ["dark", "light"]) {
+        await page.emulateMedia({ colorScheme });
+        claim(!(await sticksOut(page)), `${name} is wider than ${width} px`);
+        await photograph(`${name}-${width}-${colorScheme}`);
+      }
+      await page.emulateMedia({ colorScheme: null });
+    },
+  };
+}
+
+/** Types a name and a password into the login. */
+export async function logIn(page, base, user, password) {
+  await page.goto(base);
+  await page.getByTestId("login-user").fill(user);
+  await page.getByTestId("login-password").fill(password);
+  await page.getByTestId("login-submit").click();
+}
+
+/** Goes through a story step by step and closes the browser; what fails is told and photographed as `failed`. Faults of the page that
+ *  `isExpected` are none. */
+export async function tell({ browser, faults }, steps, { photograph, failed, isExpected = () => false }) {
+  try {
+    for (const [name, step] of Object.entries(steps)) {
+      await step();
+      console.log(`ok: ${name}`);
+    }
+    const others = faults.filter((fault) => !isExpected(fault));
+    claim(others.length === 0, `the page has faults:\n${others.join("\n")}`);
+  } catch (error) {
+    console.error(`FAILED: ${error.stack}\nfaults so far:\n${faults.join("\n")}`);
+    await photograph(failed);
+    process.exitCode = 1;
+  } finally {
+    await browser.close();
+  }
 }
 
 /** Asks until the answer is truthy; throws with `what` when the seconds are over. */

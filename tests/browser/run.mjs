@@ -1,32 +1,18 @@
 // A fresh recorder's address and setup code → the story of its first owner with a phone, step by step, with screenshots.
 
 import { join } from "node:path";
-import { DESKTOP, PHONE, ask, deliver, isDrawnOn, open, picture, sticksOut, until } from "./page.mjs";
+import { DESKTOP, PHONE, ask, camera, claim, deliver, isDrawnOn, open, picture, tell, until } from "./page.mjs";
 
 const { NIGHTJAR_BASE: base, NIGHTJAR_SETUP_CODE: code, NIGHTJAR_SCREENSHOTS: shots } = process.env;
 const user = "owner";
 const password = "a long pass phrase 1";
 
-const { browser, page, faults } = await open(process.env.NIGHTJAR_CHROMIUM, base);
+const chromium = await open(process.env.NIGHTJAR_CHROMIUM, base);
+const { page, faults } = chromium;
+const { photograph, shoot } = camera(page, shots);
 page.setDefaultTimeout(20_000);
 const id = (name) => page.getByTestId(name);
 const output = async (name) => (await ask(page, "/api/v1/outputs")).find((one) => one.id === name);
-
-function claim(holds, words) {
-  if (!holds) throw new Error(words);
-}
-
-const photograph = (name) => page.screenshot({ path: join(shots, `${name}.png`), animations: "disabled" });
-
-/** One page in both colour schemes at the phone's width. */
-async function shoot(name) {
-  for (const colorScheme of ["dark", "light"]) {
-    await page.emulateMedia({ colorScheme });
-    claim(!(await sticksOut(page)), `${name} is wider than ${page.viewportSize().width} px`);
-    await photograph(`${name}-${page.viewportSize().width}-${colorScheme}`);
-  }
-  await page.emulateMedia({ colorScheme: null });
-}
 
 /** How often the recorder has started, as its audit says. */
 const starts = async () => (await ask(page, "/api/v1/audit?limit=200")).filter((entry) => entry.what.startsWith("started")).length;
@@ -341,16 +327,4 @@ const steps = {
   },
 };
 
-try {
-  for (const [name, step] of Object.entries(steps)) {
-    await step();
-    console.log(`ok: ${name}`);
-  }
-  claim(faults.length === 0, `the page has faults:\n${faults.join("\n")}`);
-} catch (error) {
-  console.error(`FAILED: ${error.stack}\nfaults so far:\n${faults.join("\n")}`);
-  await photograph("failed");
-  process.exitCode = 1;
-} finally {
-  await browser.close();
-}
+await tell(chromium, steps, { photograph, failed: "failed" });

@@ -4,31 +4,20 @@
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { PHONE, ask, open, sticksOut, until } from "./page.mjs";
+import { ask, camera, claim, logIn, open, tell, until } from "./page.mjs";
 
 const { NIGHTJAR_BASE: base, NIGHTJAR_USER: user, NIGHTJAR_PASSWORD: password, NIGHTJAR_SCREENSHOTS: shots } = process.env;
 const { NIGHTJAR_BUNDLE: bundle, NIGHTJAR_SIGNS: signs } = process.env;
 
-const { browser, page, faults } = await open(process.env.NIGHTJAR_CHROMIUM, base);
+const chromium = await open(process.env.NIGHTJAR_CHROMIUM, base);
+const { page } = chromium;
+const { photograph, shoot } = camera(page, shots);
 page.setDefaultTimeout(20_000);
 const id = (name) => page.getByTestId(name);
 const sign = (name) => writeFileSync(join(signs, name), "");
 const step = (name) => page.locator(`[data-testid="update"][data-step="${name}"]`);
 const entry = (result) => page.locator(`[data-testid="update-entry"][data-result="${result}"]`);
 const STATUS = "/api/v1/update/status";
-
-function claim(holds, words) {
-  if (!holds) throw new Error(words);
-}
-
-async function shoot(name) {
-  for (const colorScheme of ["dark", "light"]) {
-    await page.emulateMedia({ colorScheme });
-    claim(!(await sticksOut(page)), `${name} is wider than ${PHONE.width} px`);
-    await page.screenshot({ path: join(shots, `${name}-${PHONE.width}-${colorScheme}.png`), animations: "disabled" });
-  }
-  await page.emulateMedia({ colorScheme: null });
-}
 
 async function send(file) {
   await id("update-file").setInputFiles(file);
@@ -37,10 +26,7 @@ async function send(file) {
 
 const steps = {
   async "log in"() {
-    await page.goto(base);
-    await id("login-user").fill(user);
-    await id("login-password").fill(password);
-    await id("login-submit").click();
+    await logIn(page, base, user, password);
     await id("tab-health").click();
   },
 
@@ -166,17 +152,4 @@ const steps = {
 /** While the board is away nobody answers, and what the agent refuses the page tells in words. */
 const isExpected = (fault) => /net::ERR_/.test(fault) || /status of (400|409|50[0-9]) .*\/api\/v1\/update\//.test(fault);
 
-try {
-  for (const [name, run] of Object.entries(steps)) {
-    await run();
-    console.log(`ok: ${name}`);
-  }
-  const others = faults.filter((fault) => !isExpected(fault));
-  claim(others.length === 0, `the page has faults:\n${others.join("\n")}`);
-} catch (error) {
-  console.error(`FAILED: ${error.stack}\nfaults so far:\n${faults.join("\n")}`);
-  await page.screenshot({ path: join(shots, "updates-failed.png") });
-  process.exitCode = 1;
-} finally {
-  await browser.close();
-}
+await tell(chromium, steps, { photograph, failed: "updates-failed", isExpected });

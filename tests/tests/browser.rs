@@ -14,11 +14,30 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 const CHROMIUM: &str = "/usr/bin/chromium";
+const NO_NODE: &str = "node is installed: run \"cargo xtask test\"";
+
+/// What keeps a phone from being there, if something does.
+fn missing() -> Option<&'static str> {
+    (!Path::new(CHROMIUM).exists()).then_some("/usr/bin/chromium is missing: apt-get install chromium")
+}
+
+/// Chromium's story of this name with the recorder of `home`.
+fn story(name: &str, home: &Home) -> Command {
+    let screenshots = parts::output("screenshots");
+    std::fs::create_dir_all(&screenshots).unwrap();
+    parts::ours("browser/node_modules/playwright-core");
+    let mut command = Command::new("node");
+    command.arg(parts::ours(&format!("browser/{name}.mjs"))).stdin(Stdio::null());
+    command.env("NIGHTJAR_BASE", home.base()).env("NIGHTJAR_CHROMIUM", CHROMIUM);
+    command.env("NIGHTJAR_SCREENSHOTS", &screenshots);
+    command.env("NIGHTJAR_USER", ADMIN).env("NIGHTJAR_PASSWORD", ADMIN_PASSWORD);
+    command
+}
 
 #[test]
 fn a_phone_sets_up_watches_plays_tests_the_relay_draws_and_is_told() {
-    if !Path::new(CHROMIUM).exists() {
-        skip("browser", "/usr/bin/chromium is missing: apt-get install chromium");
+    if let Some(why) = missing() {
+        skip("browser", why);
         return;
     }
     let server = RtspServer::start(2);
@@ -50,14 +69,8 @@ fn a_phone_sets_up_watches_plays_tests_the_relay_draws_and_is_told() {
         (covered && pictured).then_some(())
     });
 
-    let screenshots = parts::output("screenshots");
-    std::fs::create_dir_all(&screenshots).unwrap();
-    parts::ours("browser/node_modules/playwright-core");
-    let mut command = Command::new("node");
-    command.arg(parts::ours("browser/run.mjs")).stdin(Stdio::null());
-    command.env("NIGHTJAR_BASE", home.base()).env("NIGHTJAR_SETUP_CODE", daemon.setup_code());
-    command.env("NIGHTJAR_SCREENSHOTS", &screenshots).env("NIGHTJAR_CHROMIUM", CHROMIUM);
-    let status = command.status().expect("node is installed: run \"cargo xtask test\"");
+    let mut run = story("run", &home);
+    let status = run.env("NIGHTJAR_SETUP_CODE", daemon.setup_code()).status().expect(NO_NODE);
     assert!(status.success(), "the browser's run failed, its reason is above");
     let token = viewer.json("/api/v1/session");
     assert_eq!(token["role"], "viewer");
@@ -66,8 +79,8 @@ fn a_phone_sets_up_watches_plays_tests_the_relay_draws_and_is_told() {
 
 #[test]
 fn a_phone_keeps_footage_and_lets_it_go() {
-    if !Path::new(CHROMIUM).exists() {
-        skip("browser", "/usr/bin/chromium is missing: apt-get install chromium");
+    if let Some(why) = missing() {
+        skip("browser", why);
         return;
     }
     let mut home = Home::new();
@@ -81,14 +94,7 @@ fn a_phone_keeps_footage_and_lets_it_go() {
     clock::until("20 s of footage", 90, || {
         (covered_ms(&coverage(&admin, "cam01", "main")) >= 20_000).then_some(())
     });
-    let screenshots = parts::output("screenshots");
-    std::fs::create_dir_all(&screenshots).unwrap();
-    parts::ours("browser/node_modules/playwright-core");
-    let mut command = Command::new("node");
-    command.arg(parts::ours("browser/holds.mjs")).stdin(Stdio::null()).env("NIGHTJAR_BASE", home.base());
-    command.env("NIGHTJAR_USER", ADMIN).env("NIGHTJAR_PASSWORD", ADMIN_PASSWORD);
-    command.env("NIGHTJAR_SCREENSHOTS", &screenshots).env("NIGHTJAR_CHROMIUM", CHROMIUM);
-    let status = command.status().expect("node is installed: run \"cargo xtask test\"");
+    let status = story("holds", &home).status().expect(NO_NODE);
     assert!(status.success(), "the browser's run failed, its reason is above");
     assert!(daemon.stop().success());
 }
@@ -109,9 +115,7 @@ fn with_cameras(home: &mut Home, yard_works: bool) {
 
 #[test]
 fn a_phone_updates_the_board_and_is_told_why_it_was_rolled_back() {
-    let chromium =
-        (!Path::new(CHROMIUM).exists()).then_some("/usr/bin/chromium is missing: apt-get install chromium");
-    if let Some(why) = chromium.or_else(updates::missing) {
+    if let Some(why) = missing().or_else(updates::missing) {
         skip("browser updates", why);
         return;
     }
@@ -129,15 +133,9 @@ fn a_phone_updates_the_board_and_is_told_why_it_was_rolled_back() {
     clock::until("5 s of footage", 90, || {
         (covered_ms(&coverage(&admin, "yard", "main")) >= 5_000).then_some(())
     });
-    let screenshots = parts::output("screenshots");
-    std::fs::create_dir_all(&screenshots).unwrap();
-    parts::ours("browser/node_modules/playwright-core");
-    let mut command = Command::new("node");
-    command.arg(parts::ours("browser/updates.mjs")).stdin(Stdio::null()).env("NIGHTJAR_BASE", home.base());
-    command.env("NIGHTJAR_USER", ADMIN).env("NIGHTJAR_PASSWORD", ADMIN_PASSWORD);
-    command.env("NIGHTJAR_BUNDLE", bundle).env("NIGHTJAR_SIGNS", &signs);
-    command.env("NIGHTJAR_SCREENSHOTS", &screenshots).env("NIGHTJAR_CHROMIUM", CHROMIUM);
-    let mut phone = Program(command.spawn().expect("node is installed: run \"cargo xtask test\""));
+    let mut updates = story("updates", &home);
+    updates.env("NIGHTJAR_BUNDLE", bundle).env("NIGHTJAR_SIGNS", &signs);
+    let mut phone = Program(updates.spawn().expect(NO_NODE));
     let mut until_sign = |name: &str| {
         clock::until(&format!("the phone's sign \"{name}\""), 180, || {
             let ended = phone.0.try_wait().unwrap();
