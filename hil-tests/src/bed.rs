@@ -1,6 +1,7 @@
 //! What a test may do to a board, whichever it is.
 
 use crate::console::Console;
+use crate::sides::Card;
 use anyhow::{Result, bail};
 
 /// Something that not every bed has.
@@ -20,6 +21,10 @@ pub(crate) enum Need {
     LocalCamera,
     /// Two slots and an update agent.
     Slots,
+    /// Two more network cards, whose other ends are in this machine.
+    Sides,
+    /// A hawkBit server, whichever the bed.
+    Fleet,
 }
 
 impl Need {
@@ -32,6 +37,10 @@ impl Need {
             Self::Network => {
                 "a switch port that can be turned off: --network COMMAND is run with \"on\" and \"off\""
             }
+            Self::Sides => {
+                "two network cards into namespaces: the QEMU bed has them where root finds /dev/net/tun and nftables"
+            }
+            Self::Fleet => "a hawkBit server: `cargo xtask fleet` builds one, or --jar names it",
             Self::Line => "a wire from the relay's line to an input: WIRING.md",
             Self::LocalCamera => "a USB camera, or the kernel's module vivid",
             Self::Slots => {
@@ -69,6 +78,11 @@ pub(crate) trait Bed {
     fn admit(&mut self) -> Result<()>;
 
     fn power_on(&mut self) -> Result<()>;
+
+    /// As [`Bed::power_on`], with a card for cameras and one for people.
+    fn power_on_with_sides(&mut self) -> Result<[Card; 2]> {
+        bail!(Need::Sides.mend())
+    }
 
     /// As if somebody pulled the plug.
     fn power_cut(&mut self) -> Result<()>;

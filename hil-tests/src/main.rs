@@ -5,17 +5,20 @@ mod bed;
 mod cameras;
 mod clock;
 mod console;
+mod fleet;
 mod page;
 mod qemu;
 mod real;
 mod shelf;
 mod shell;
+mod sides;
 mod suite;
 mod tests;
 
 use anyhow::{Context, Result, bail};
 use bed::Bed;
 use cameras::Cameras;
+use fleet::Fleet;
 use qemu::Qemu;
 use real::{Plugged, Real};
 use shelf::Shelf;
@@ -24,8 +27,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use suite::Lab;
 
-const USAGE: &str = "nightjar-hil --bed qemu|ssh://USER@HOST --folder FOLDER --workspace FOLDER [--only WORDS] [--seed N] [--cuts N] [--slow yes] \
-                     [--power COMMAND] [--network COMMAND] [--console FILE]";
+const USAGE: &str = "nightjar-hil --bed qemu|ssh://USER@HOST --folder FOLDER --workspace FOLDER --next VERSION [--only WORDS] [--seed N] [--cuts N] [--slow yes] \
+                     [--fleet PORT] [--power COMMAND] [--network COMMAND] [--console FILE]";
 
 fn main() -> ExitCode {
     match run() {
@@ -51,6 +54,8 @@ fn run() -> Result<bool> {
         None => Ok(otherwise),
     };
     let (seed, cuts) = (number(take("seed"), 1)?, number(take("cuts"), 4)?);
+    let next = take("next").context(USAGE)?;
+    let fleet = take("fleet").map(|port| port.parse().map(Fleet::at)).transpose().context("--fleet is no port")?;
     let only = take("only").unwrap_or_default();
     if let Some(key) = words.keys().next() {
         bail!("there is no option --{key}\n{USAGE}");
@@ -61,6 +66,8 @@ fn run() -> Result<bool> {
         cameras: Cameras::start(&workspace, &workspace.join("target/clips/sub.mp4"))?,
         shelf: Shelf::open(&bundles)?,
         bundles,
+        next,
+        fleet,
         seed,
         cuts: u32::try_from(cuts).context("so many cuts would take years")?,
     };

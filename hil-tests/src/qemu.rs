@@ -5,6 +5,7 @@ use crate::bed::{Answer, Bed, Need};
 use crate::clock;
 use crate::console::Console;
 use crate::shell::Shell;
+use crate::sides::{Card, Sides};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::fs::File;
@@ -57,6 +58,44 @@ impl Qemu {
         })
     }
 
+    /// Power on, with these cards beside the usual one.
+    fn start(&mut self, cards: &[Card]) -> Result<()> {
+        if self.process.is_some() {
+            bail!("the power is on already");
+        }
+        self.console.skip();
+        let (disk, log, qmp) = (self.disk.display(), self.log.display(), self.qmp.display());
+        let mut qemu = Command::new("qemu-system-aarch64");
+        qemu.args(["-M", "virt,acpi=off", "-cpu", "cortex-a53", "-m", "1024"]);
+        if self.is_slow {
+            // 8 ns an instruction.
+            qemu.args(["-smp", "1", "-accel", "tcg,thread=single", "-icount", "shift=3,sleep=on"]);
+        } else {
+            qemu.args(["-smp", "2", "-accel", "tcg,thread=multi"]);
+        }
+        qemu.args(["-display", "none", "-nodefaults", "-bios", BOOT_LOADER, "-action", "watchdog=reset"]);
+        qemu.args(["-device", "virtio-rng-pci", "-device", "i6300esb"]);
+        qemu.arg("-chardev")
+            .arg(format!("file,id=line,path={log},append=on"))
+            .args(["-serial", "chardev:line"]);
+        qemu.arg("-qmp").arg(format!("unix:{qmp},server=on,wait=off"));
+        // What the board has flushed is on this machine's disk cache when QEMU is killed; what it has not may be lost.
+        qemu.arg("-drive").arg(format!("if=none,id=card,format=raw,file={disk},cache=writeback"));
+        qemu.args(["-device", "virtio-blk-pci,drive=card"]);
+        qemu.arg("-netdev").arg(format!(
+            "user,id=net,hostfwd=tcp:127.0.0.1:{}-:22,hostfwd=tcp:127.0.0.1:{}-:8443",
+            self.ssh, self.page
+        ));
+        qemu.args(["-device", "virtio-net-pci,netdev=net,romfile=", "-name", "nightjar-board"]);
+        for Card { tap, mac } in cards {
+            qemu.arg("-netdev").arg(format!("tap,id={tap},ifname={tap},script=no,downscript=no"));
+            qemu.arg("-device").arg(format!("virtio-net-pci,netdev={tap},romfile=,mac={mac}"));
+        }
+        qemu.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
+        self.process = Some(qemu.spawn().context("can't start qemu-system-aarch64")?);
+        Ok(())
+    }
+
     /// One command to QEMU's monitor.
     fn monitor(&self, command: &str) -> Result<Value> {
         let stream = UnixStream::connect(&self.qmp).context("QEMU's monitor does not answer")?;
@@ -90,8 +129,12 @@ impl Bed for Qemu {
         "QEMU virt, 2 emulated Cortex-A53".to_owned()
     }
 
-    fn has(&self, _: Need) -> bool {
-        true
+    fn has(&self, need: Need) -> bool {
+        match need {
+            Need::Fleet => false,
+            Need::Sides => Sides::can_be(),
+            _ => true,
+        }
     }
 
     fn ask(&self, words: &str, seconds: u64) -> Result<Answer> {
@@ -143,36 +186,22 @@ impl Bed for Qemu {
     }
 
     fn power_on(&mut self) -> Result<()> {
-        if self.process.is_some() {
-            bail!("the power is on already");
-        }
-        self.console.skip();
-        let (disk, log, qmp) = (self.disk.display(), self.log.display(), self.qmp.display());
-        let mut qemu = Command::new("qemu-system-aarch64");
-        qemu.args(["-M", "virt,acpi=off", "-cpu", "cortex-a53", "-m", "1024"]);
-        if self.is_slow {
-            // 8 ns an instruction.
-            qemu.args(["-smp", "1", "-accel", "tcg,thread=single", "-icount", "shift=3,sleep=on"]);
-        } else {
-            qemu.args(["-smp", "2", "-accel", "tcg,thread=multi"]);
-        }
-        qemu.args(["-display", "none", "-nodefaults", "-bios", BOOT_LOADER, "-action", "watchdog=reset"]);
-        qemu.args(["-device", "virtio-rng-pci", "-device", "i6300esb"]);
-        qemu.arg("-chardev")
-            .arg(format!("file,id=line,path={log},append=on"))
-            .args(["-serial", "chardev:line"]);
-        qemu.arg("-qmp").arg(format!("unix:{qmp},server=on,wait=off"));
-        // What the board has flushed is on this machine's disk cache when QEMU is killed; what it has not may be lost.
-        qemu.arg("-drive").arg(format!("if=none,id=card,format=raw,file={disk},cache=writeback"));
-        qemu.args(["-device", "virtio-blk-pci,drive=card"]);
-        qemu.arg("-netdev").arg(format!(
-            "user,id=net,hostfwd=tcp:127.0.0.1:{}-:22,hostfwd=tcp:127.0.0.1:{}-:8443",
-            self.ssh, self.page
-        ));
-        qemu.args(["-device", "virtio-net-pci,netdev=net,romfile=", "-name", "nightjar-board"]);
-        qemu.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
-        self.process = Some(qemu.spawn().context("can't start qemu-system-aarch64")?);
-        Ok(())
+        self.start(&[])
+    }
+
+    fn power_on_with_sides(&mut self) -> Result<[Card; 2]> {
+        let card = |letter: char, last: u8| Card {
+            // Of this process alone, and within an interface's 15 letters.
+            tap: format!("nj{}{letter}", std::process::id()),
+            mac: format!("52:54:00:4e:4a:{last:02x}"),
+        };
+        let cards = [card('c', 1), card('l', 2)];
+        self.start(&cards)?;
+        // QEMU makes their other ends when it starts, before it answers here.
+        clock::until("QEMU's monitor answers", 30, || {
+            Ok(self.monitor("{\"execute\":\"query-status\"}").ok())
+        })?;
+        Ok(cards)
     }
 
     fn power_cut(&mut self) -> Result<()> {

@@ -67,7 +67,7 @@ impl Bed for Real {
             Need::Power => self.power.is_some(),
             Need::Network => self.network.is_some(),
             Need::Console => self.console.is_some(),
-            Need::Flash => false,
+            Need::Flash | Need::Sides | Need::Fleet => false,
             Need::Line => self.is_so("test -s /etc/nightjar/hil-line"),
             Need::LocalCamera => self.is_so("ls /dev/video* || modprobe vivid"),
             Need::Slots => self.is_so("rauc status && nightjar-ota --version"),

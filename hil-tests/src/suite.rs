@@ -3,8 +3,11 @@
 use crate::bed::{Bed, Need};
 use crate::cameras::Cameras;
 use crate::clock::Stopwatch;
+use crate::fleet::Fleet;
 use crate::shelf::Shelf;
 use anyhow::Result;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 /// What every test may use.
@@ -14,10 +17,20 @@ pub(crate) struct Lab {
     pub(crate) shelf: Shelf,
     /// Folder of the bundles that the shelf serves.
     pub(crate) bundles: PathBuf,
+    /// Version of the bundles that are an update.
+    pub(crate) next: String,
+    /// A hawkBit server, if one runs.
+    pub(crate) fleet: Option<Fleet>,
     /// What decides where power is cut.
     pub(crate) seed: u64,
     /// How often it is.
     pub(crate) cuts: u32,
+}
+
+impl Lab {
+    fn has(&self, need: Need) -> bool {
+        if need == Need::Fleet { self.fleet.is_some() } else { self.bed.has(need) }
+    }
 }
 
 /// One row of the table.
@@ -44,10 +57,12 @@ pub(crate) fn run(lab: &mut Lab, tests: &[Test], only: &str) -> bool {
     for test in tests.iter().filter(|test| test.name.contains(only)) {
         let watch = Stopwatch::start();
         println!("── {}", test.name);
-        let missing = test.needs.iter().find(|need| !lab.bed.has(**need));
+        let missing = test.needs.iter().find(|need| !lab.has(**need));
         let outcome = match missing {
             Some(need) => Outcome::Skipped(need.mend().to_owned()),
-            None => match (test.run)(lab) {
+            // A helper that panics fails its test, not all that follow.
+            None => match catch_unwind(AssertUnwindSafe(|| (test.run)(lab))).unwrap_or_else(|panic| Err(told(&*panic)))
+            {
                 Ok(figures) => Outcome::Passed(figures),
                 Err(error) => {
                     let heard = lab.bed.console().map(|console| console.last_words()).unwrap_or_default();
@@ -61,6 +76,12 @@ pub(crate) fn run(lab: &mut Lab, tests: &[Test], only: &str) -> bool {
     }
     println!("{}", report(&rows, whole.seconds()));
     !rows.is_empty() && !rows.iter().any(|(_, _, outcome)| matches!(outcome, Outcome::Failed(_)))
+}
+
+/// The words of a panic.
+fn told(panic: &(dyn Any + Send)) -> anyhow::Error {
+    let words = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    anyhow::Error::msg(words.unwrap_or("a panic without words").to_owned())
 }
 
 fn line(outcome: &Outcome) -> String {

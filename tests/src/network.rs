@@ -5,6 +5,7 @@
 use crate::clock;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::fs::{self, File};
+use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -101,6 +102,16 @@ impl Space {
         let words = ["busybox", "udhcpc", "-i", port, "-f", "-q", "-n", "-t", &tries, "-T", "1"];
         self.output(&[&words[..], &["-O", option, "-s", &script]].concat());
         Lease(fs::read_to_string(lease.with_extension("bound")).expect("it has an address"))
+    }
+
+    /// Asks `whom` for the time, for so many seconds, with a client that is not ours; whether it was told, and the client's words.
+    pub fn asks_time(&self, whom: Ipv4Addr, seconds: u32, folder: &Path) -> (bool, String) {
+        let (server, seconds) = (format!("server {whom} iburst maxsamples 1"), seconds.to_string());
+        let pid = format!("pidfile {}", folder.join("client.pid").display());
+        let client = ["chronyd", "-Q", "-u", "root", "-t", &seconds, &server, &pid];
+        let out = self.run(&[&client[..], &["bindcmdaddress /", "port 0", "cmdport 0"]].concat());
+        let said = String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned();
+        (out.status.success() && said.contains("System clock wrong by"), said)
     }
 }
 

@@ -13,6 +13,8 @@ use std::time::Duration;
 const PORT: u16 = 4242;
 /// How often each is sent: a first packet may wait for its neighbour's address in vain.
 const TIMES: usize = 3;
+/// Packets that [`send_all`], [`send_as`] and [`send_like_dhcp`] send at least: TCP, UDP, ICMP; one; two.
+pub const SENT: u64 = 6 * TIMES as u64;
 
 /// Counts probes that arrive at a machine before anything of that machine can refuse them.
 const COUNTERS: &str = "table inet seen {

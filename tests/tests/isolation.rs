@@ -202,27 +202,9 @@ fn cameras_get_address_and_time(world: &World) {
     std::fs::write(&conf, more).unwrap();
     let chronyd = ["chronyd", "-d", "-x", "-u", "root", "-f", conf.to_str().unwrap()];
     let _ntp = Service::start(world.board.command(&chronyd));
-    let ask = |space: &Space, whom: Ipv4Addr| {
-        let server = format!("server {whom} iburst maxsamples 1");
-        let words = [
-            "chronyd",
-            "-Q",
-            "-u",
-            "root",
-            "-t",
-            "5",
-            &server,
-            &own("client.pid"),
-            "bindcmdaddress /",
-            "port 0",
-        ];
-        let out = space.run(&[&words[..], &["cmdport 0"]].concat());
-        let said = [out.stdout, out.stderr].concat();
-        (out.status.success(), String::from_utf8_lossy(&said).into_owned())
-    };
-    let (knows, said) = ask(&world.camera, BOARD_FOR_CAMERAS);
-    assert!(knows && said.contains("System clock wrong by"), "the camera gets the time: {said}");
-    let (knows, said) = ask(&world.phone, BOARD);
+    let (knows, said) = world.camera.asks_time(BOARD_FOR_CAMERAS, 5, world.folder.path());
+    assert!(knows, "the camera gets the time: {said}");
+    let (knows, said) = world.phone.asks_time(BOARD, 5, world.folder.path());
     assert!(!knows, "only cameras get the time: {said}");
 }
 

@@ -61,9 +61,14 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
     run::loud("fleet", &mut boards, "a row that is WRONG above says what was and what must be")
 }
 
+/// Where the built server lies.
+fn jar(place: &Place) -> PathBuf {
+    place.target(&format!("hawkbit/hawkbit-update-server-{VERSION}.jar"))
+}
+
 /// The server's jar, made from `source`, an address or a folder of git's.
 fn build(place: &Place, source: &str) -> Result<PathBuf> {
-    let jar = place.target(&format!("hawkbit/hawkbit-update-server-{VERSION}.jar"));
+    let jar = jar(place);
     if jar.exists() {
         run::done("hawkBit", "there");
         return Ok(jar);
@@ -116,12 +121,23 @@ fn find_jar(tree: &Path) -> Result<PathBuf> {
 }
 
 /// A running server; ends with this value.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     port: u16,
 }
 
 impl Server {
+    /// The one that `--jar` names or that was built before, started; nothing when there is none.
+    pub(crate) fn at_hand(place: &Place, options: &Options) -> Result<Option<Self>> {
+        let jar = options.text("jar").map_or_else(|| jar(place), PathBuf::from);
+        jar.exists().then(|| Self::start(place, &jar, 0)).transpose()
+    }
+
+    /// Of this machine's loopback.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// `port` 0 takes a free one.
     fn start(place: &Place, jar: &Path, port: u16) -> Result<Self> {
         let port = match port {

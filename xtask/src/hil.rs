@@ -3,6 +3,7 @@
 
 use crate::bundle::{self, Manifest};
 use crate::image::{self, Parts, QEMU, Variant, disk};
+use crate::fleet::Server;
 use crate::options::Options;
 use crate::pki::{Keys, Signer};
 use crate::place::{Place, make_dir, read, set_mode, write};
@@ -49,9 +50,14 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
         cargo.args(["build", "-p", "nightjar-hil"]),
         "the compiler's message above names the file",
     )?;
+    let fleet = Server::at_hand(place, options)?;
     run::say(&format!("board tests on {bed}"));
     let mut tests = Command::new(place.target("debug/nightjar-hil"));
     tests.args(["--bed", bed]).arg("--folder").arg(&dir).arg("--workspace").arg(place.root());
+    tests.args(["--next", NEXT]);
+    if let Some(server) = &fleet {
+        tests.args(["--fleet", &server.port().to_string()]);
+    }
     for key in ["only", "seed", "cuts", "power", "network", "console"] {
         if let Some(value) = options.text(key) {
             tests.args([format!("--{key}"), value.to_owned()]);

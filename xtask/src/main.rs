@@ -108,6 +108,7 @@ const VERBS: &[Verb] = &[
             ("power", "of a real board: a command that takes \"on\" and \"off\""),
             ("network", "the same for its network"),
             ("console", "the file that its serial line is logged to"),
+            ("jar", "a hawkBit server that is built (the one of `cargo xtask fleet`)"),
             ("as-built!", "take the image and the bundles of the last run"),
             ("slow!", "this machine is busy: QEMU's time goes by instructions, one emulated core"),
         ],

@@ -3,6 +3,7 @@
 mod boot;
 mod broken;
 mod cuts;
+mod isolation;
 mod refused;
 mod relays;
 mod setting;
@@ -25,14 +26,25 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test { name: "what is on the board", needs: &[Need::Slots], run: boot::is_as_designed },
     Test { name: "relay through the kernel's GPIO", needs: &[Need::Line], run: relays::moves },
+    Test { name: "a person moves a relay", needs: &[Need::Line], run: relays::moves_for_a_person },
     Test { name: "bundles that must be refused", needs: &[Need::Slots], run: refused::all },
     Test { name: "watchdog ends a hung recorder", needs: &[], run: watchdog::of_the_recorder },
     Test { name: "watchdog resets a hung board", needs: &[Need::Console], run: watchdog::of_the_board },
     Test { name: "camera on the board is recorded", needs: &[Need::LocalCamera], run: boot::local_camera },
     Test {
+        name: "cameras are kept apart",
+        needs: &[Need::Sides, Need::Flash, Need::Power],
+        run: isolation::holds,
+    },
+    Test {
         name: "good update, streamed",
         needs: &[Need::Flash, Need::Slots, Need::Power],
         run: update::good,
+    },
+    Test {
+        name: "update of a fleet, by hawkBit",
+        needs: &[Need::Fleet, Need::Flash, Need::Slots],
+        run: update::of_a_fleet,
     },
     Test {
         name: "update with no network and a dead camera",

@@ -5,17 +5,20 @@ use crate::clock;
 use crate::page::Page;
 use crate::suite::Lab;
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 /// PL061's line 1 on the QEMU board; on a real one the file /etc/nightjar/hil-line names the lines of WIRING.md.
 const OUTPUT: &str = "[[output]]\nid = \"siren\"\nline = \"@LINE@\"\nactive = \"high\"\nsafe = \"off\"\n";
+/// A third camera, looked at by the detector, and what a person before it does.
+const RULE: &str = "[[rule]]\nid = \"person-siren\"\nwhen = { class = \"person\", camera = \"door\" }\n\
+                    do = [{ pulse = \"siren\", for = \"3s\" }]\n";
 /// The kernel's own view of all lines.
 const LINES: &str = "/sys/kernel/debug/gpio";
 
 pub(super) fn moves(lab: &mut Lab) -> Result<String> {
     running(lab)?;
-    let line = lab.bed.run("cat /etc/nightjar/hil-line 2>/dev/null || echo PL1")?;
-    lab.bed.run("mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug")?;
-    configure(lab, &OUTPUT.replace("@LINE@", &line))?;
+    let (line, output) = siren(lab)?;
+    configure(lab, &output)?;
     let page = recording(lab)?;
     if level(lab)? {
         bail!("the siren is on before anybody switched it on");
@@ -37,6 +40,37 @@ pub(super) fn moves(lab: &mut Lab) -> Result<String> {
     recording(lab)?;
     configure(lab, "")?;
     Ok(format!("{line} high {on:.1} s after the page's button, low by itself; low after kill -9"))
+}
+
+/// People walk through the clip; the detector on the board sees one, a rule moves the line.
+pub(super) fn moves_for_a_person(lab: &mut Lab) -> Result<String> {
+    running(lab)?;
+    let (line, output) = siren(lab)?;
+    let url = lab.cameras.url(lab.bed.as_ref(), 1);
+    let camera = format!("[[camera]]\nid = \"door\"\nmain = \"{url}\"\ntamper = false\n");
+    configure(lab, &format!("{output}{camera}{RULE}"))?;
+    let watch = clock::Stopwatch::start();
+    let page = recording(lab)?;
+    clock::until("the line is high", PATIENCE, || Ok(level(lab)?.then_some(())))?;
+    let on = watch.seconds();
+    clock::until("the line is low again", PATIENCE, || Ok((!level(lab)?).then_some(())))?;
+    let events = page.json("/api/v1/events?camera=door&label=person")?;
+    let has_fired = |event: &&Value| event["rules"].as_array().is_some_and(|rules| rules.contains(&"person-siren".into()));
+    let Some(event) = events["events"].as_array().into_iter().flatten().find(has_fired) else {
+        bail!("the line moved, and the rule fired on no person: {events}");
+    };
+    let score = event["score"].as_f64().unwrap_or(0.0);
+    recording(lab)?;
+    configure(lab, "")?;
+    Ok(format!("{line} high {on:.0} s after the recorder's start for a person (score {score:.2}), low by itself"))
+}
+
+/// The line's name, and a siren at it.
+fn siren(lab: &Lab) -> Result<(String, String)> {
+    let line = lab.bed.run("cat /etc/nightjar/hil-line 2>/dev/null || echo PL1")?;
+    lab.bed.run("mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug")?;
+    let output = OUTPUT.replace("@LINE@", &line);
+    Ok((line, output))
 }
 
 /// Whether the kernel says that the line which the recorder holds as an output is high.

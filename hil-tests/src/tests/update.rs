@@ -45,6 +45,47 @@ pub(super) fn good(lab: &mut Lab) -> Result<String> {
     ))
 }
 
+/// As its fleet's server says: fetched from there with the board's own token, and over for the server after the gate alone.
+pub(super) fn of_a_fleet(lab: &mut Lab) -> Result<String> {
+    const BOARD: &str = "barn-1";
+    fresh(lab)?;
+    let fleet = lab.fleet.as_ref().context("no hawkBit server")?;
+    let (bed, token, new) = (lab.bed.as_ref(), "d0c4f5a1b2e3", lab.next.as_str());
+    fleet.add_board(BOARD, token)?;
+    let set = fleet.add_version(new, &lab.bundles.join(GOOD))?;
+    let settings = format!(
+        "\n[fleet]\nserver = \"http://{}\"\nboard = \"{BOARD}\"\ntoken_file = \"/etc/nightjar/fleet.token\"\nplain = true\n",
+        bed.lend(fleet.port())
+    );
+    bed.push(settings.as_bytes(), "/tmp/fleet")?;
+    bed.run(&format!(
+        "umask 077 && echo {token} > /etc/nightjar/fleet.token && cat /tmp/fleet >> /etc/nightjar/ota.toml && \
+         nightjar-ota check /etc/nightjar/ota.toml && systemctl restart nightjar-ota.service && sync"
+    ))?;
+    let watch = Stopwatch::start();
+    fleet.assign(BOARD, set)?;
+    let entry = agent::over(bed, None, 2 * PATIENCE)?;
+    agent::expect(&entry, "kept", &[])?;
+    let told = || fleet.action(BOARD);
+    let lines = clock::until("hawkBit hears that it is over", PATIENCE, || {
+        let (state, lines) = told()?;
+        Ok((state == "finished").then_some(lines))
+    })
+    .with_context(|| format!("{:?}", told()))?;
+    let place = |words: &str| lines.iter().position(|line| line.contains(words));
+    let (written, over) = (place("is written to slot"), place("finished: "));
+    if written.is_none() || over.is_none() || written > over || version(bed)? != new {
+        bail!("hawkBit heard this, and {} runs: {lines:#?}", version(bed)?);
+    }
+    recording(lab)?;
+    Ok(format!(
+        "{new} kept and closed {:.0} s after it was assigned; {} words to hawkBit, the last: {}",
+        watch.seconds(),
+        lines.len(),
+        lines.last().map_or("none", String::as_str)
+    ))
+}
+
 /// From a file on the board, with no network at all and a camera that was dead before.
 pub(super) fn alone(lab: &mut Lab) -> Result<String> {
     fresh(lab)?;

@@ -1,4 +1,4 @@
-FILESEXTRAPATHS:prepend:nightjar := "${THISDIR}/files:"
+FILESEXTRAPATHS:prepend:nightjar-distro := "${THISDIR}/files:"
 
 # What the slot script calls, on every board.
-SRC_URI:append:nightjar = " file://nightjar.cfg"
+SRC_URI:append:nightjar-distro = " file://nightjar.cfg"

@@ -39,7 +39,8 @@ do_compile() {
     mcopy -i ${B}/firmware.vfat ${S}/autoboot.txt ::
     mkfs.vfat -n BOOT -C ${B}/boot.vfat ${NIGHTJAR_BOOT_KIB}
     # As the board's layer lists them: "file", "file;name", "folder/*".
-    for entry in ${IMAGE_BOOT_FILES}; do
+    entries='${IMAGE_BOOT_FILES}'
+    for entry in $entries; do
         from=${entry%%;*}
         to=${entry#*;}
         case "$entry" in
