@@ -18,7 +18,7 @@ use std::process::Command;
 const NEXT: &str = "0.1.1";
 
 /// All images of the tests have the kernel's made-up camera as one that is plugged in.
-const CAMERA: &str = "echo vivid > usr/lib/modules-load.d/board-tests.conf; mkdir -p usr/lib/modprobe.d; \
+const CAMERA: &str = "mkdir -p usr/lib/modules-load.d usr/lib/modprobe.d; echo vivid > usr/lib/modules-load.d/board-tests.conf; \
                       echo 'options vivid n_devs=1 node_types=0x1' > usr/lib/modprobe.d/board-tests.conf;";
 
 /// Updates that are signed and bad: the bundle's name and what is done to its system.

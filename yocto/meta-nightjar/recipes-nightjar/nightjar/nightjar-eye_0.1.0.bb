@@ -12,5 +12,5 @@ export LIBCLANG_PATH = "${STAGING_LIBDIR_NATIVE}"
 export BINDGEN_EXTRA_CLANG_ARGS = "--sysroot=${STAGING_DIR_TARGET}"
 
 RDEPENDS:${PN} = "gstreamer1.0-plugins-bad gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
-# Where no hardware decodes H.264: openh264 needs no licence flag, FFmpeg's decoder is faster.
-RRECOMMENDS:${PN} = "gstreamer1.0-libav"
+# Where no hardware decodes H.264: FFmpeg's decoder, which a builder has to accept (LICENSE_FLAGS_ACCEPTED += "commercial").
+RRECOMMENDS:${PN} = "${@bb.utils.contains('LICENSE_FLAGS_ACCEPTED', 'commercial', 'gstreamer1.0-libav', '', d)}"

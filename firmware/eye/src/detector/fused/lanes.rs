@@ -4,6 +4,7 @@
 //! turns into the target's own vectors (NEON on aarch64). Measured on AVX2, 48 pixels by 192 by 64: f32 50 GMAC/s,
 //! i16 pairs 75; the compiler alone does not find `pmaddwd` in plain arrays (13).
 
+#[cfg(target_arch = "x86_64")]
 use pulp::NullaryFnOnce;
 
 /// Output channels of one panel of weights: two vectors of eight i32.
