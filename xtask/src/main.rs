@@ -102,7 +102,7 @@ const VERBS: &[Verb] = &[
         help: "the tests of a whole board: flash, record, update, break, cut its power (as root for --bed qemu)",
         options: &[
             ("bed", "qemu (the default), or ssh://USER@HOST for a real board (hil-tests/WIRING.md)"),
-            ("only", "tests whose name contains these words (all)"),
+            ("only", "tests whose name contains one of these words, parted by commas (all)"),
             ("seed", "which moments power is cut at (1)"),
             ("cuts", "how often (4; 20 take most of an hour)"),
             ("power", "of a real board: a command that takes \"on\" and \"off\""),

@@ -16,6 +16,13 @@ pub(crate) struct Decoder {
     pub(crate) hardware: bool,
 }
 
+impl Decoder {
+    /// Lets the first picture out only when another one follows, even at the end (OpenH264 2.3 to 2.6 behind GStreamer 1.22 to 1.26).
+    pub(crate) fn keeps_a_lone_one(self) -> bool {
+        self.element == "openh264dec"
+    }
+}
+
 const fn hardware(codec: VideoCodec, element: &'static str) -> Decoder {
     Decoder { codec, element, hardware: true }
 }

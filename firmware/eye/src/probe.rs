@@ -180,6 +180,7 @@ pub(crate) fn words(run: &DecoderRun) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::still;
 
     #[test]
     fn a_software_decoder_is_right_and_a_missing_one_is_not_there() {
@@ -201,6 +202,18 @@ mod tests {
         let decoder = Decoder { codec: VideoCodec::H264, element: "avdec_h264", hardware: false };
         let run = judged(decoder, other.leak());
         assert_eq!(run.fault.as_deref(), Some("11 of 12 pictures are right"));
+    }
+
+    #[test]
+    fn every_software_decoder_turns_a_lone_key_frame_into_its_picture() {
+        gst::init().unwrap();
+        let nobody = Marker::new(&Arc::default(), Work::Still, 0);
+        for decoder in DECODERS.iter().filter(|d| !d.hardware && gst::ElementFactory::find(d.element).is_some()) {
+            let clip = Clip::read(clip(decoder.codec)).unwrap();
+            let picture = still::decode(*decoder, clip.record, clip.units[0], DEADLINE, &nobody);
+            let picture = picture.unwrap_or_else(|e| panic!("{}: {e}", decoder.element));
+            assert_eq!(checksum(&picture), clip.sums[0], "{}", decoder.element);
+        }
     }
 
     #[test]

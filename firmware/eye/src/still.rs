@@ -39,6 +39,9 @@ pub(crate) fn decode(
     let pipeline = Pipeline::new(decoder, config, marker)?;
     pipeline.start()?;
     pipeline.push(Mono(0), Bytes::copy_from_slice(key))?;
+    if decoder.keeps_a_lone_one() {
+        pipeline.push(Mono(1), Bytes::copy_from_slice(key))?;
+    }
     pipeline.finish();
     let step = gst::ClockTime::try_from(STEP).unwrap_or(gst::ClockTime::from_mseconds(20));
     loop {

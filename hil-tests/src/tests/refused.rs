@@ -9,7 +9,7 @@ const BUNDLES: &[(&str, &[&str])] = &[
     ("foreign-key.raucb", &["signature"]),
     ("leaked-key.raucb", &["revoked"]),
     ("wrong-board.raucb", &["compatible"]),
-    ("too-old.raucb", &["older", "lower", "minimum", "min-bundle-version"]),
+    ("too-old.raucb", &["at least"]),
     ("truncated.raucb", &["signature", "size"]),
     ("bit-flipped.raucb", &["signature", "cms"]),
     ("bit-flipped-content.raucb", &["squashfs", "mount", "verity", "superblock"]),
