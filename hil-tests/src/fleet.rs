@@ -33,7 +33,8 @@ impl Fleet {
         let module = number(&self.tell("softwaremodules", &module)?[0]["id"])?;
         let file = format!("file=@{}", bundle.display());
         self.curl(&["--form", &file], &format!("softwaremodules/{module}/artifacts"))?;
-        let set = json!([{ "name": "nightjar", "version": version, "type": "os", "modules": [{ "id": module }] }]);
+        let set =
+            json!([{ "name": "nightjar", "version": version, "type": "os", "modules": [{ "id": module }] }]);
         number(&self.tell("distributionsets", &set)?[0]["id"])
     }
 
@@ -47,7 +48,8 @@ impl Fleet {
     pub(crate) fn action(&self, board: &str) -> Result<(String, Vec<String>)> {
         let actions = self.curl(&[], &format!("targets/{board}/actions?sort=id:DESC&limit=1"))?;
         let action = &actions["content"][0];
-        let state = action["detailStatus"].as_str().or(action["status"].as_str()).unwrap_or_default().to_owned();
+        let state =
+            action["detailStatus"].as_str().or(action["status"].as_str()).unwrap_or_default().to_owned();
         let path = format!("targets/{board}/actions/{}/status?sort=id:ASC&limit=200", number(&action["id"])?);
         let lines = self.curl(&[], &path)?;
         let line = |line: &Value| {

@@ -55,7 +55,8 @@ fn run() -> Result<bool> {
     };
     let (seed, cuts) = (number(take("seed"), 1)?, number(take("cuts"), 4)?);
     let next = take("next").context(USAGE)?;
-    let fleet = take("fleet").map(|port| port.parse().map(Fleet::at)).transpose().context("--fleet is no port")?;
+    let fleet =
+        take("fleet").map(|port| port.parse().map(Fleet::at)).transpose().context("--fleet is no port")?;
     let only = take("only").unwrap_or_default();
     if let Some(key) = words.keys().next() {
         bail!("there is no option --{key}\n{USAGE}");

@@ -43,7 +43,8 @@ impl Sides {
             [space("switches")?, space("camera")?, space("phone")?, space("internet")?];
         for (card, switch) in [(camera_card, "cams"), (user_card, "lan")] {
             switches.switch(switch);
-            let moved = Command::new("ip").args(["link", "set", &card.tap, "netns", switches.name()]).status();
+            let moved =
+                Command::new("ip").args(["link", "set", &card.tap, "netns", switches.name()]).status();
             if !moved.is_ok_and(|status| status.success()) {
                 bail!("{} can't be moved to a namespace", card.tap);
             }
@@ -57,8 +58,14 @@ impl Sides {
             lines.lines().for_each(|line| space.ip(&line.split(' ').collect::<Vec<_>>()));
         };
         // The camera has settings of its own that name the board as its gateway, as an attacker's would; so have the others.
-        lines(&camera, &format!("address add {CAMERA}/24 dev eth0\nroute add default via {BOARD_FOR_CAMERAS}"));
-        lines(&phone, &format!("address add {PHONE}/24 dev eth0\nroute add 10.9.0.0/24 via {BOARD_FOR_PHONES}"));
+        lines(
+            &camera,
+            &format!("address add {CAMERA}/24 dev eth0\nroute add default via {BOARD_FOR_CAMERAS}"),
+        );
+        lines(
+            &phone,
+            &format!("address add {PHONE}/24 dev eth0\nroute add 10.9.0.0/24 via {BOARD_FOR_PHONES}"),
+        );
         lines(
             &internet,
             &format!(

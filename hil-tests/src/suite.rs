@@ -62,7 +62,8 @@ pub(crate) fn run(lab: &mut Lab, tests: &[Test], only: &str) -> bool {
         let outcome = match missing {
             Some(need) => Outcome::Skipped(need.mend().to_owned()),
             // A helper that panics fails its test, not all that follow.
-            None => match catch_unwind(AssertUnwindSafe(|| (test.run)(lab))).unwrap_or_else(|panic| Err(told(&*panic)))
+            None => match catch_unwind(AssertUnwindSafe(|| (test.run)(lab)))
+                .unwrap_or_else(|panic| Err(told(&*panic)))
             {
                 Ok(figures) => Outcome::Passed(figures),
                 Err(error) => {
@@ -81,7 +82,8 @@ pub(crate) fn run(lab: &mut Lab, tests: &[Test], only: &str) -> bool {
 
 /// The words of a panic.
 fn told(panic: &(dyn Any + Send)) -> anyhow::Error {
-    let words = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let words =
+        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     anyhow::Error::msg(words.unwrap_or("a panic without words").to_owned())
 }
 

@@ -22,7 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ota", &["types", "ddi"]),
     ("tests", &["types", "media", "record", "detect", "rules", "io", "api", "board", "models"]),
     ("tests/fuzz", &["types", "media", "record", "io", "api"]),
-    ("hil-tests", &[]),
+    ("hil-tests", &["tests"]),
     ("xtask", &[]),
 ];
 

@@ -2,8 +2,8 @@
 //! updates, bundles that must be refused.
 
 use crate::bundle::{self, Manifest};
-use crate::image::{self, Parts, QEMU, Variant, disk};
 use crate::fleet::Server;
+use crate::image::{self, Parts, QEMU, Variant, disk};
 use crate::options::Options;
 use crate::pki::{Keys, Signer};
 use crate::place::{Place, make_dir, read, set_mode, write};

@@ -208,7 +208,9 @@ mod tests {
     fn every_software_decoder_turns_a_lone_key_frame_into_its_picture() {
         gst::init().unwrap();
         let nobody = Marker::new(&Arc::default(), Work::Still, 0);
-        for decoder in DECODERS.iter().filter(|d| !d.hardware && gst::ElementFactory::find(d.element).is_some()) {
+        for decoder in
+            DECODERS.iter().filter(|d| !d.hardware && gst::ElementFactory::find(d.element).is_some())
+        {
             let clip = Clip::read(clip(decoder.codec)).unwrap();
             let picture = still::decode(*decoder, clip.record, clip.units[0], DEADLINE, &nobody);
             let picture = picture.unwrap_or_else(|e| panic!("{}: {e}", decoder.element));

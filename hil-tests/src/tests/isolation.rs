@@ -35,7 +35,9 @@ pub(super) fn holds(lab: &mut Lab) -> Result<String> {
 
     // A router, as a board without our rules may be: everything arrives, so these probes prove something.
     let forwarding = |on: u8| bed.run(&format!("echo {on} > /proc/sys/net/ipv4/ip_forward")).map(drop);
-    bed.run(&format!("ip address add {BOARD_FOR_CAMERAS}/24 dev {camera_side} && ip link set {camera_side} up"))?;
+    bed.run(&format!(
+        "ip address add {BOARD_FOR_CAMERAS}/24 dev {camera_side} && ip link set {camera_side} up"
+    ))?;
     forwarding(1)?;
     let open = clock::until("every probe arrives at a board that is a router", 120, || {
         let arrived = attack(&sides);
@@ -58,7 +60,8 @@ pub(super) fn holds(lab: &mut Lab) -> Result<String> {
     std::fs::create_dir_all(&folder).context("no temporary folder")?;
     let lease = sides.camera.lease("eth0", 20, "ntpsrv", &folder);
     let told = (lease.said("router"), lease.said("dns"), lease.said("ntpsrv"));
-    if !lease.said("ip").is_some_and(|ip| ip.starts_with("10.9.0.")) || told != (None, None, Some("10.9.0.1")) {
+    if !lease.said("ip").is_some_and(|ip| ip.starts_with("10.9.0.")) || told != (None, None, Some("10.9.0.1"))
+    {
         bail!("a camera that asks for an address is told {lease:?}");
     }
     let (knows, said) = sides.camera.asks_time(BOARD_FOR_CAMERAS, 20, &folder);
@@ -81,7 +84,8 @@ pub(super) fn holds(lab: &mut Lab) -> Result<String> {
 
     // A camera there is recorded, and Health says what it tried.
     let settings = Settings { address: Some(CAMERA), ..Settings::default() };
-    let camera = sides.camera.enter(|| FakeCamera::start(vec![Clip::read(&parts::clip("sub.mp4"), 10)], settings));
+    let camera =
+        sides.camera.enter(|| FakeCamera::start(vec![Clip::read(&parts::clip("sub.mp4"), 10)], settings));
     configure(lab, &format!("[[camera]]\nid = \"barn\"\nmain = \"{}\"\ndetect = false\n", camera.url()))?;
     let page = recording(lab)?;
     page::records(&page, &["barn"], PATIENCE)?;
@@ -90,7 +94,8 @@ pub(super) fn holds(lab: &mut Lab) -> Result<String> {
     let words = clock::until("Health says what was blocked", PATIENCE, || {
         let isolation = page.json("/api/v1/health")?["isolation"].clone();
         let attempts = isolation["attempts"].as_array().into_iter().flatten();
-        let words = attempts.filter_map(|attempt| attempt["words"].as_str()).find(|words| words.starts_with(&start));
+        let words =
+            attempts.filter_map(|attempt| attempt["words"].as_str()).find(|words| words.starts_with(&start));
         Ok(words.filter(|_| isolation["in_force"] == true).map(str::to_owned))
     })?;
     drop((camera, sides));

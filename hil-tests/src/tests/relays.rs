@@ -55,14 +55,18 @@ pub(super) fn moves_for_a_person(lab: &mut Lab) -> Result<String> {
     let on = watch.seconds();
     clock::until("the line is low again", PATIENCE, || Ok((!level(lab)?).then_some(())))?;
     let events = page.json("/api/v1/events?camera=door&label=person")?;
-    let has_fired = |event: &&Value| event["rules"].as_array().is_some_and(|rules| rules.contains(&"person-siren".into()));
+    let has_fired = |event: &&Value| {
+        event["rules"].as_array().is_some_and(|rules| rules.contains(&"person-siren".into()))
+    };
     let Some(event) = events["events"].as_array().into_iter().flatten().find(has_fired) else {
         bail!("the line moved, and the rule fired on no person: {events}");
     };
     let score = event["score"].as_f64().unwrap_or(0.0);
     recording(lab)?;
     configure(lab, "")?;
-    Ok(format!("{line} high {on:.0} s after the recorder's start for a person (score {score:.2}), low by itself"))
+    Ok(format!(
+        "{line} high {on:.0} s after the recorder's start for a person (score {score:.2}), low by itself"
+    ))
 }
 
 /// The line's name, and a siren at it.

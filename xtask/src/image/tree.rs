@@ -119,7 +119,8 @@ fn settings(root: &Path, variant: &Variant) -> Result<()> {
     link("dash", &root.join("usr/bin/sh"))?;
     link("gawk", &root.join("usr/bin/awk"))?;
     let chrony = root.join("etc/chrony/chrony.conf");
-    std::fs::copy(root.join("usr/share/chrony/chrony.conf"), &chrony).context("can't give chrony its settings")?;
+    std::fs::copy(root.join("usr/share/chrony/chrony.conf"), &chrony)
+        .context("can't give chrony its settings")?;
     // Whom the system trusts: all that Debian's list of authorities holds.
     let mut trusted = String::new();
     let authorities = root.join("usr/share/ca-certificates/mozilla");
