@@ -23,6 +23,8 @@ pub(crate) enum Need {
     Slots,
     /// Two more network cards, whose other ends are in this machine.
     Sides,
+    /// A processor that the detector keeps its deadline on.
+    Processor,
     /// A hawkBit server, whichever the bed.
     Fleet,
 }
@@ -39,6 +41,9 @@ impl Need {
             }
             Self::Sides => {
                 "two network cards into namespaces: the QEMU bed has them where root finds /dev/net/tun and nftables"
+            }
+            Self::Processor => {
+                "a real processor: an emulated one computes for longer on one picture than a detector may that does not hang (15 s)"
             }
             Self::Fleet => "a hawkBit server: `cargo xtask fleet` builds one, or --jar names it",
             Self::Line => "a wire from the relay's line to an input: WIRING.md",

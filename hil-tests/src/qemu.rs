@@ -131,7 +131,7 @@ impl Bed for Qemu {
 
     fn has(&self, need: Need) -> bool {
         match need {
-            Need::Fleet => false,
+            Need::Fleet | Need::Processor => false,
             Need::Sides => Sides::can_be(),
             _ => true,
         }

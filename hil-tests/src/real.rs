@@ -68,6 +68,7 @@ impl Bed for Real {
             Need::Network => self.network.is_some(),
             Need::Console => self.console.is_some(),
             Need::Flash | Need::Sides | Need::Fleet => false,
+            Need::Processor => true,
             Need::Line => self.is_so("test -s /etc/nightjar/hil-line"),
             Need::LocalCamera => self.is_so("ls /dev/video* || modprobe vivid"),
             Need::Slots => self.is_so("rauc status && nightjar-ota --version"),

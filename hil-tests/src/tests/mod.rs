@@ -26,7 +26,11 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test { name: "what is on the board", needs: &[Need::Slots], run: boot::is_as_designed },
     Test { name: "relay through the kernel's GPIO", needs: &[Need::Line], run: relays::moves },
-    Test { name: "a person moves a relay", needs: &[Need::Line], run: relays::moves_for_a_person },
+    Test {
+        name: "a person moves a relay",
+        needs: &[Need::Line, Need::Processor],
+        run: relays::moves_for_a_person,
+    },
     Test { name: "bundles that must be refused", needs: &[Need::Slots], run: refused::all },
     Test { name: "watchdog ends a hung recorder", needs: &[], run: watchdog::of_the_recorder },
     Test { name: "watchdog resets a hung board", needs: &[Need::Console], run: watchdog::of_the_board },
