@@ -43,10 +43,8 @@ test -n "${chosen}" || reset
 echo "nightjar: slot ${chosen}"
 part number virtio 0 ${label} slot_number
 setenv bootargs "root=PARTLABEL=${label} ro rauc.slot=${chosen} console=ttyAMA0 panic=5 loglevel=5 ${nightjar_args}"
-if load virtio 0:${slot_number} ${kernel_addr_r} /boot/Image; then
-  if load virtio 0:${slot_number} ${ramdisk_addr_r} /boot/initrd.img; then
-    booti ${kernel_addr_r} ${ramdisk_addr_r}:${filesize} ${fdt_addr}
-  fi
-fi
-echo "nightjar: slot ${chosen} can't be loaded"
+# One line in place of nested ifs: with those a slot that holds no file system was a syntax error for U-Boot's shell (2023.01),
+# which stopped at its prompt for ever. Without them the board is reset, and the next start takes another try.
+load virtio 0:${slot_number} ${kernel_addr_r} /boot/Image && load virtio 0:${slot_number} ${ramdisk_addr_r} /boot/initrd.img && booti ${kernel_addr_r} ${ramdisk_addr_r}:${filesize} ${fdt_addr}
+echo "nightjar: slot ${chosen} is not loaded"
 reset
