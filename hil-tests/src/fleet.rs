@@ -1,9 +1,9 @@
-//! A hawkBit server → a board that it has updates for, and what it heard of them. curl asks its management API, which is not our code.
+//! A hawkBit server → a board that it has updates for, and what it heard of them, by its management API.
 
-use anyhow::{Context, Result, bail};
+use crate::curl;
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::path::Path;
-use std::process::Command;
 
 /// What a hawkBit that was just started lets in.
 const LOGIN: &str = "admin:admin";
@@ -64,14 +64,9 @@ impl Fleet {
     }
 
     fn curl(&self, more: &[&str], path: &str) -> Result<Value> {
-        let mut command = Command::new("curl");
-        command.args(["--silent", "--show-error", "--fail-with-body", "--max-time", "300", "--user", LOGIN]);
-        command.args(more).arg(format!("http://127.0.0.1:{}/rest/v1/{path}", self.port));
-        let output = command.output().context("can't start curl")?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        if !output.status.success() {
-            bail!("hawkBit, {path}: {} {text}", String::from_utf8_lossy(&output.stderr).trim());
-        }
+        let base = format!("http://127.0.0.1:{}/rest/v1/", self.port);
+        let words = [&["--max-time", "300", "--user", LOGIN], more].concat();
+        let text = curl::ask(&words, &base, path).context("hawkBit")?;
         if text.is_empty() {
             return Ok(Value::Null);
         }

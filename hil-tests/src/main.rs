@@ -5,6 +5,7 @@ mod bed;
 mod cameras;
 mod clock;
 mod console;
+mod curl;
 mod fleet;
 mod page;
 mod qemu;

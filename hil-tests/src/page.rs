@@ -1,8 +1,9 @@
-//! The board's page over TLS → what it says of cameras and footage. curl asks, which is not our code.
+//! The board's page over TLS → what it says of cameras and footage.
 
 use crate::bed::Bed;
 use crate::clock;
-use anyhow::{Context, Result, bail};
+use crate::curl;
+use anyhow::{Context, Result};
 use serde_json::Value;
 use std::process::Command;
 
@@ -50,19 +51,10 @@ impl Page {
     }
 
     fn curl(&self, more: &[&str], path: &str) -> Result<String> {
-        let mut command = Command::new("curl");
+        let login = format!("Authorization: Bearer {}", self.token);
+        let login: &[&str] = if self.token.is_empty() { &[] } else { &["--header", &login] };
         // The board's certificate is its own: the page shows its fingerprint, nobody else vouches for it.
-        command.args(["--insecure", "--silent", "--show-error", "--fail-with-body", "--max-time", "60"]);
-        if !self.token.is_empty() {
-            command.args(["--header", &format!("Authorization: Bearer {}", self.token)]);
-        }
-        let output =
-            command.args(more).arg(format!("{}{path}", self.base)).output().context("can't start curl")?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        if !output.status.success() {
-            bail!("{path}: {} {text}", String::from_utf8_lossy(&output.stderr).trim());
-        }
-        Ok(text)
+        curl::ask(&[&["--insecure", "--max-time", "60"], login, more].concat(), &self.base, path)
     }
 
     /// Ids of the cameras that record.

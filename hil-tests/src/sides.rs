@@ -3,9 +3,8 @@
 
 use anyhow::{Result, bail};
 use nightjar_tests::network::{self, Space};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::Ipv4Addr;
 use std::process::Command;
-use std::time::Duration;
 
 pub(crate) const CAMERA: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 12);
 pub(crate) const BOARD_FOR_CAMERAS: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
@@ -54,31 +53,17 @@ impl Sides {
         for (space, switch) in [(&camera, "cams"), (&phone, "lan"), (&internet, "lan")] {
             space.plug("eth0", &switches, switch);
         }
-        let lines = |space: &Space, lines: &str| {
-            lines.lines().for_each(|line| space.ip(&line.split(' ').collect::<Vec<_>>()));
-        };
         // The camera has settings of its own that name the board as its gateway, as an attacker's would; so have the others.
-        lines(
-            &camera,
-            &format!("address add {CAMERA}/24 dev eth0\nroute add default via {BOARD_FOR_CAMERAS}"),
-        );
-        lines(
-            &phone,
-            &format!("address add {PHONE}/24 dev eth0\nroute add 10.9.0.0/24 via {BOARD_FOR_PHONES}"),
-        );
-        lines(
-            &internet,
-            &format!(
-                "address add {ROUTER}/24 dev eth0\naddress add {INTERNET}/32 dev lo\n\
+        camera.ip_lines(&format!(
+            "address add {CAMERA}/24 dev eth0\nroute add default via {BOARD_FOR_CAMERAS}"
+        ));
+        phone.ip_lines(&format!(
+            "address add {PHONE}/24 dev eth0\nroute add 10.9.0.0/24 via {BOARD_FOR_PHONES}"
+        ));
+        internet.ip_lines(&format!(
+            "address add {ROUTER}/24 dev eth0\naddress add {INTERNET}/32 dev lo\n\
                  route add 10.9.0.0/24 via {BOARD_FOR_PHONES}"
-            ),
-        );
+        ));
         Ok(Self { camera, phone, internet, _switches: switches })
-    }
-
-    /// Whether a TCP connection from `space` is made.
-    pub(crate) fn connects(space: &Space, to: Ipv4Addr, port: u16) -> bool {
-        let at = SocketAddr::new(to.into(), port);
-        space.enter(|| TcpStream::connect_timeout(&at, Duration::from_secs(3)).is_ok())
     }
 }

@@ -5,11 +5,12 @@
 use crate::clock;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::fs::{self, File};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
 
 /// A machine's network. Dropping it takes the network with all its cables away.
 pub struct Space {
@@ -55,6 +56,17 @@ impl Space {
     #[track_caller]
     pub fn ip(&self, words: &[&str]) {
         ip(&[&["-n", &self.name], words].concat()).unwrap_or_else(|why| panic!("ip {words:?}: {why}"));
+    }
+
+    /// As [`Space::ip`], with the words of each line.
+    #[track_caller]
+    pub fn ip_lines(&self, lines: &str) {
+        lines.lines().for_each(|line| self.ip(&line.split_whitespace().collect::<Vec<_>>()));
+    }
+
+    /// Whether a TCP connection from it is made within this time.
+    pub fn connects(&self, to: Ipv4Addr, port: u16, within: Duration) -> bool {
+        self.enter(|| TcpStream::connect_timeout(&SocketAddr::new(to.into(), port), within).is_ok())
     }
 
     /// Runs `work` with the sockets and children of this network.

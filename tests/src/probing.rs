@@ -50,6 +50,15 @@ pub fn arrived(space: &Space) -> BTreeMap<String, u64> {
     counters.filter_map(pair).collect()
 }
 
+/// The same for several machines: "kind at name" → packets.
+pub fn arrived_at(machines: &[(&str, &Space)]) -> Vec<(String, u64)> {
+    let of = |(name, space): &(&str, &Space)| {
+        let name = name.to_string();
+        arrived(space).into_iter().map(move |(kind, packets)| (format!("{kind} at {name}"), packets))
+    };
+    machines.iter().flat_map(of).collect()
+}
+
 /// Sends each kind from `space` to `to`. What is refused or gets no answer is what is looked at on the far side.
 pub fn send_all(space: &Space, to: IpAddr) {
     space.enter(|| {

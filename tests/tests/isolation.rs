@@ -8,7 +8,7 @@ use nightjar_tests::fake_camera::{Clip, FakeCamera, Settings};
 use nightjar_tests::home::{Camera, Home};
 use nightjar_tests::network::{self, Service, Space};
 use nightjar_tests::{clock, parts, probing, skip};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -22,6 +22,7 @@ const INTERNET: Ipv4Addr = Ipv4Addr::new(8, 8, 8, 8);
 const PROBES: u64 = 12;
 /// As README and config speak of: the page for phones on the network.
 const PAGE: u16 = 8443;
+const HALF_A_SECOND: Duration = Duration::from_millis(500);
 
 /// Four machines round a board. The camera has settings of its own that name the board as gateway, as an attacker's would.
 struct World {
@@ -54,27 +55,29 @@ impl World {
             _switches: switches,
             folder: TempDir::new().unwrap(),
         };
-        let ip = |space: &Space, lines: &str| {
-            lines.lines().for_each(|line| space.ip(&line.split_whitespace().collect::<Vec<_>>()))
-        };
-        ip(&world.board, "address add 10.9.0.1/24 dev cam0\n-6 address add fd09::1/64 dev cam0 nodad");
-        ip(&world.board, "address add 192.168.77.1/24 dev lan0\n-6 address add fd77::1/64 dev lan0 nodad");
-        ip(&world.board, "route add default via 192.168.77.254\n-6 route add default via fd77::fe");
-        ip(&world.camera, "address add 10.9.0.12/24 dev eth0\n-6 address add fd09::12/64 dev eth0 nodad");
-        ip(&world.attacker, "address add 10.9.0.66/24 dev eth0\n-6 address add fd09::66/64 dev eth0 nodad");
+        world.board.ip_lines("address add 10.9.0.1/24 dev cam0\n-6 address add fd09::1/64 dev cam0 nodad");
+        world
+            .board
+            .ip_lines("address add 192.168.77.1/24 dev lan0\n-6 address add fd77::1/64 dev lan0 nodad");
+        world.board.ip_lines("route add default via 192.168.77.254\n-6 route add default via fd77::fe");
+        world.camera.ip_lines("address add 10.9.0.12/24 dev eth0\n-6 address add fd09::12/64 dev eth0 nodad");
+        world
+            .attacker
+            .ip_lines("address add 10.9.0.66/24 dev eth0\n-6 address add fd09::66/64 dev eth0 nodad");
         for space in [&world.camera, &world.attacker] {
-            ip(space, "route add default via 10.9.0.1\n-6 route add default via fd09::1");
-            ip(space, &format!("-6 neighbor add fd09::1 lladdr {board_mac} dev eth0 nud permanent"));
+            space.ip_lines("route add default via 10.9.0.1\n-6 route add default via fd09::1");
+            space.ip_lines(&format!("-6 neighbor add fd09::1 lladdr {board_mac} dev eth0 nud permanent"));
         }
-        ip(&world.phone, "address add 192.168.77.20/24 dev eth0\n-6 address add fd77::20/64 dev eth0 nodad");
-        ip(
-            &world.internet,
-            "address add 192.168.77.254/24 dev eth0\n-6 address add fd77::fe/64 dev eth0 nodad",
-        );
-        ip(&world.internet, "address add 8.8.8.8/32 dev lo\n-6 address add 2001:db8::8/128 dev lo");
+        world
+            .phone
+            .ip_lines("address add 192.168.77.20/24 dev eth0\n-6 address add fd77::20/64 dev eth0 nodad");
+        world
+            .internet
+            .ip_lines("address add 192.168.77.254/24 dev eth0\n-6 address add fd77::fe/64 dev eth0 nodad");
+        world.internet.ip_lines("address add 8.8.8.8/32 dev lo\n-6 address add 2001:db8::8/128 dev lo");
         for space in [&world.phone, &world.internet] {
-            ip(space, "route add 10.9.0.0/24 via 192.168.77.1\n-6 route add fd09::/64 via fd77::1");
-            ip(space, &format!("-6 neighbor add fd77::1 lladdr {board_lan_mac} dev eth0 nud permanent"));
+            space.ip_lines("route add 10.9.0.0/24 via 192.168.77.1\n-6 route add fd09::/64 via fd77::1");
+            space.ip_lines(&format!("-6 neighbor add fd77::1 lladdr {board_lan_mac} dev eth0 nud permanent"));
         }
         world
     }
@@ -128,17 +131,7 @@ impl World {
         probing::send_like_dhcp(&self.attacker, Ipv4Addr::new(10, 9, 0, 66), INTERNET);
         probing::send_like_dhcp(&self.attacker, Ipv4Addr::new(10, 9, 0, 66), PHONE);
         probing::send_like_dhcp(&self.phone, PHONE, CAMERA);
-        let counted = |(name, space): &(&str, &Space)| {
-            let name = name.to_string();
-            probing::arrived(space).into_iter().map(move |(kind, n)| (format!("{kind} at {name}"), n))
-        };
-        far.iter().flat_map(counted).collect()
-    }
-
-    /// A TCP connection from `space`.
-    fn connects(space: &Space, to: Ipv4Addr, port: u16) -> bool {
-        let at = SocketAddr::new(to.into(), port);
-        space.enter(|| TcpStream::connect_timeout(&at, Duration::from_millis(500)).is_ok())
+        probing::arrived_at(&far)
     }
 }
 
@@ -253,14 +246,14 @@ fn the_recorder_works_between_them(world: &World) {
             (BOARD, 22),
             (BOARD_FOR_CAMERAS, 53),
         ] {
-            assert!(!World::connects(space, to, port), "{who} reaches {to}:{port}");
+            assert!(!space.connects(to, port, HALF_A_SECOND), "{who} reaches {to}:{port}");
         }
     }
     assert!(
-        !World::connects(&world.phone, BOARD_FOR_CAMERAS, PAGE),
+        !world.phone.connects(BOARD_FOR_CAMERAS, PAGE, HALF_A_SECOND),
         "the address behind the board does not exist for a phone"
     );
-    assert!(World::connects(&world.phone, BOARD, PAGE));
+    assert!(world.phone.connects(BOARD, PAGE, HALF_A_SECOND));
     assert!(probing::arrived(&world.internet).values().all(|n| *n == 0));
     assert!(daemon.stop().success());
 }

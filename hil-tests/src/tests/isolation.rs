@@ -9,11 +9,13 @@ use crate::sides::{BOARD_FOR_CAMERAS, BOARD_FOR_PHONES, CAMERA, INTERNET, PHONE,
 use crate::suite::Lab;
 use anyhow::{Context, Result, bail};
 use nightjar_tests::fake_camera::{Clip, FakeCamera, Settings};
-use nightjar_tests::network::Space;
 use nightjar_tests::{parts, probing};
+use std::time::Duration;
 
 /// The page's port, and that of a shell.
 const PORTS: [u16; 2] = [8443, 22];
+/// An emulated board takes its time to answer.
+const PATIENCE_OF_A_CLIENT: Duration = Duration::from_secs(3);
 
 pub(super) fn holds(lab: &mut Lab) -> Result<String> {
     running(lab)?;
@@ -76,7 +78,7 @@ pub(super) fn holds(lab: &mut Lab) -> Result<String> {
             ("the phone", &sides.phone, BOARD_FOR_CAMERAS, false),
             ("the phone", &sides.phone, BOARD_FOR_PHONES, true),
         ] {
-            if Sides::connects(space, to, port) != may {
+            if space.connects(to, port, PATIENCE_OF_A_CLIENT) != may {
                 bail!("{who} and {to}:{port}: {}", if may { "no connection" } else { "a connection" });
             }
         }
@@ -115,7 +117,7 @@ fn port(bed: &dyn Bed, mac: &str) -> Result<String> {
 
 /// Probes from either side to the other; what arrived there, kind by kind.
 fn attack(sides: &Sides) -> Vec<(String, u64)> {
-    let far = [("camera", &sides.camera), ("phone", &sides.phone), ("internet", &sides.internet)];
+    let far = [("the camera", &sides.camera), ("the phone", &sides.phone), ("the internet", &sides.internet)];
     far.iter().for_each(|(_, space)| probing::count_at(space));
     for to in [PHONE, INTERNET] {
         probing::send_all(&sides.camera, to.into());
@@ -127,11 +129,7 @@ fn attack(sides: &Sides) -> Vec<(String, u64)> {
         probing::send_as(space, from, CAMERA);
         probing::send_like_dhcp(space, from, CAMERA);
     }
-    let counted = |(name, space): &(&str, &Space)| {
-        let name = name.to_string();
-        probing::arrived(space).into_iter().map(move |(kind, count)| (format!("{kind} at the {name}"), count))
-    };
-    far.iter().flat_map(counted).collect()
+    probing::arrived_at(&far)
 }
 
 /// How many were sent, none of which arrived.

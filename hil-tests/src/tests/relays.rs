@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// PL061's line 1 on the QEMU board; on a real one the file /etc/nightjar/hil-line names the lines of WIRING.md.
 const OUTPUT: &str = "[[output]]\nid = \"siren\"\nline = \"@LINE@\"\nactive = \"high\"\nsafe = \"off\"\n";
-/// A third camera, looked at by the detector, and what a person before it does.
+/// What a person before the third camera does.
 const RULE: &str = "[[rule]]\nid = \"person-siren\"\nwhen = { class = \"person\", camera = \"door\" }\n\
                     do = [{ pulse = \"siren\", for = \"3s\" }]\n";
 /// The kernel's own view of all lines.
