@@ -3,6 +3,7 @@
 use crate::console::Console;
 use crate::sides::Card;
 use anyhow::{Result, bail};
+use std::path::{Path, PathBuf};
 
 /// Something that not every bed has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +24,6 @@ pub(crate) enum Need {
     Slots,
     /// Two more network cards, whose other ends are in this machine.
     Sides,
-    /// A processor that the detector keeps its deadline on.
-    Processor,
     /// A hawkBit server, whichever the bed.
     Fleet,
 }
@@ -41,9 +40,6 @@ impl Need {
             }
             Self::Sides => {
                 "two network cards into namespaces: the QEMU bed has them where root finds /dev/net/tun and nftables"
-            }
-            Self::Processor => {
-                "a real processor: an emulated one computes for longer on one picture than a detector may that does not hang (15 s)"
             }
             Self::Fleet => "a hawkBit server: `cargo xtask fleet` builds one, or --jar names it",
             Self::Line => "a wire from the relay's line to an input: WIRING.md",
@@ -76,11 +72,18 @@ pub(crate) trait Bed {
     /// Puts a file onto the board.
     fn push(&self, bytes: &[u8], to: &str) -> Result<()>;
 
-    /// Takes the card out, flashes it, and puts it back; the power is off after it.
-    fn flash(&mut self) -> Result<()>;
+    /// Takes the card out, flashes it, gives it the tests' settings, each a file of `/etc/nightjar` and its text, and puts it back;
+    /// the power is off after it.
+    fn flash(&mut self, settings: &[(&str, String)]) -> Result<()>;
 
     /// Lets the tests in again on a card whose keys were wiped; the power is off before and after it.
     fn admit(&mut self) -> Result<()>;
+
+    /// What is on the card at this moment, as if the plug were pulled; the board goes on.
+    fn snapshot(&mut self) -> Result<PathBuf>;
+
+    /// Puts a card in that is what a snapshot was, which stays as it is; the power is off before and after it.
+    fn insert(&mut self, snapshot: &Path) -> Result<()>;
 
     fn power_on(&mut self) -> Result<()>;
 

@@ -54,7 +54,7 @@ fn run() -> Result<bool> {
         Some(text) => text.parse().with_context(|| format!("`{text}` is no number")),
         None => Ok(otherwise),
     };
-    let (seed, cuts) = (number(take("seed"), 1)?, number(take("cuts"), 4)?);
+    let (seed, cuts) = (number(take("seed"), 1)?, number(take("cuts"), 20)?);
     let next = take("next").context(USAGE)?;
     let fleet =
         take("fleet").map(|port| port.parse().map(Fleet::at)).transpose().context("--fleet is no port")?;
@@ -72,6 +72,7 @@ fn run() -> Result<bool> {
         fleet,
         seed,
         cuts: u32::try_from(cuts).context("so many cuts would take years")?,
+        update: None,
     };
     Ok(suite::run(&mut lab, tests::TESTS, &only))
 }

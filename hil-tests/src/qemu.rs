@@ -20,10 +20,15 @@ use std::time::Duration;
 const BOOT_LOADER: &str = "/usr/lib/u-boot/qemu_arm64/u-boot.bin";
 /// The card that the image is flashed to. Sparse: it takes what is written.
 const CARD_BYTES: u64 = 3 << 30;
+const CARD: &str = "card.img";
 
 pub(crate) struct Qemu {
     image: PathBuf,
+    folder: PathBuf,
+    /// What is in the board: a flashed card, or a layer above one that is as it was at some moment.
     disk: PathBuf,
+    /// Layers that were made.
+    layers: u32,
     key: PathBuf,
     qmp: PathBuf,
     log: PathBuf,
@@ -44,7 +49,9 @@ impl Qemu {
         File::create(&log).with_context(|| format!("can't write {}", log.display()))?;
         Ok(Self {
             image: image.to_owned(),
-            disk: folder.join("card.img"),
+            folder: folder.to_owned(),
+            disk: folder.join(CARD),
+            layers: 0,
             key: key.to_owned(),
             // Beneath a socket's 108 letters, wherever the work tree lies.
             qmp: std::env::temp_dir().join(format!("nightjar-hil-{}.qmp", std::process::id())),
@@ -80,7 +87,8 @@ impl Qemu {
             .args(["-serial", "chardev:line"]);
         qemu.arg("-qmp").arg(format!("unix:{qmp},server=on,wait=off"));
         // What the board has flushed is on this machine's disk cache when QEMU is killed; what it has not may be lost.
-        qemu.arg("-drive").arg(format!("if=none,id=card,format=raw,file={disk},cache=writeback"));
+        let format = format_of(&self.disk);
+        qemu.arg("-drive").arg(format!("if=none,id=card,format={format},file={disk},cache=writeback"));
         qemu.args(["-device", "virtio-blk-pci,drive=card"]);
         qemu.arg("-netdev").arg(format!(
             "user,id=net,hostfwd=tcp:127.0.0.1:{}-:22,hostfwd=tcp:127.0.0.1:{}-:8443",
@@ -93,6 +101,46 @@ impl Qemu {
         }
         qemu.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
         self.process = Some(qemu.spawn().context("can't start qemu-system-aarch64")?);
+        Ok(())
+    }
+
+    /// A file for the next layer of the card, with none there.
+    fn next_layer(&mut self) -> PathBuf {
+        self.layers += 1;
+        let layer = self.folder.join(format!("card-{}.qcow2", self.layers));
+        let _ = std::fs::remove_file(&layer);
+        layer
+    }
+
+    /// The partition "state" of the card, as e2fsprogs name it.
+    fn state(&self) -> Result<String> {
+        let table = Command::new("sgdisk")
+            .args(["-i", "5"])
+            .arg(&self.disk)
+            .output()
+            .context("can't start sgdisk")?;
+        let table = String::from_utf8_lossy(&table.stdout).into_owned();
+        let sector = table.lines().find_map(|line| line.strip_prefix("First sector: ")?.split(' ').next());
+        let sector: u64 =
+            sector.and_then(|text| text.parse().ok()).context("the card has no partition \"state\"")?;
+        Ok(format!("{}?offset={}", self.disk.display(), sector * 512))
+    }
+
+    /// A file into a folder of the partition "state", while the power is off.
+    fn put(&self, file: &Path, folder: &str, name: &str) -> Result<()> {
+        let state = self.state()?;
+        let ask = |words: &str| {
+            let mut debugfs = Command::new("debugfs");
+            debugfs.args(["-w", "-R", words, &state]).stdin(Stdio::null()).stderr(Stdio::null());
+            let output = debugfs.output().context("can't start debugfs")?;
+            Ok::<_, anyhow::Error>(String::from_utf8_lossy(&output.stdout).into_owned())
+        };
+        // debugfs ends well whatever it did.
+        let _ = ask(&format!("mkdir {folder}"))?; // it may be there
+        ask(&format!("write {} {folder}/{name}", file.display()))?;
+        if !ask(&format!("stat {folder}/{name}"))?.contains("Type: regular") {
+            bail!("{name} can't be put into {folder} of the card");
+        }
         Ok(())
     }
 
@@ -131,7 +179,7 @@ impl Bed for Qemu {
 
     fn has(&self, need: Need) -> bool {
         match need {
-            Need::Fleet | Need::Processor => false,
+            Need::Fleet => false,
             Need::Sides => Sides::can_be(),
             _ => true,
         }
@@ -145,43 +193,51 @@ impl Bed for Qemu {
         self.shell.push(bytes, to)
     }
 
-    fn flash(&mut self) -> Result<()> {
+    fn flash(&mut self, settings: &[(&str, String)]) -> Result<()> {
         if self.process.is_some() {
             self.power_cut()?;
         }
+        self.disk = self.folder.join(CARD);
         let status = Command::new("cp").args(["--sparse=always"]).arg(&self.image).arg(&self.disk).status();
         if !status.is_ok_and(|status| status.success()) {
             bail!("can't copy {}", self.image.display());
         }
         let disk = File::options().write(true).open(&self.disk).context("the copy can't be opened")?;
-        disk.set_len(CARD_BYTES).context("the card can't be made as large")
+        disk.set_len(CARD_BYTES).context("the card can't be made as large")?;
+        let file = self.folder.join("setting");
+        for (name, text) in settings {
+            std::fs::write(&file, text).with_context(|| format!("can't write {}", file.display()))?;
+            self.put(&file, "etc", name)?;
+        }
+        Ok(())
     }
 
     fn admit(&mut self) -> Result<()> {
-        let table = Command::new("sgdisk")
-            .args(["-i", "5"])
-            .arg(&self.disk)
-            .output()
-            .context("can't start sgdisk")?;
-        let table = String::from_utf8_lossy(&table.stdout).into_owned();
-        let sector = table.lines().find_map(|line| line.strip_prefix("First sector: ")?.split(' ').next());
-        let sector: u64 =
-            sector.and_then(|text| text.parse().ok()).context("the card has no partition \"state\"")?;
-        let state = format!("{}?offset={}", self.disk.display(), sector * 512);
         // What the power cut left in the journal first.
+        let state = self.state()?;
         let _ = Command::new("e2fsck").args(["-f", "-y", &state]).stdout(Stdio::null()).status();
-        let key = self.key.with_extension("pub");
-        for words in ["mkdir ssh".to_owned(), format!("write {} ssh/authorized_keys", key.display())] {
-            let mut debugfs = Command::new("debugfs");
-            let status = debugfs
-                .args(["-w", "-R", &words, &state])
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status();
-            if !status.is_ok_and(|status| status.success()) {
-                bail!("`{words}` failed on the card");
-            }
+        self.put(&self.key.with_extension("pub"), "ssh", "authorized_keys")
+    }
+
+    fn snapshot(&mut self) -> Result<PathBuf> {
+        let next = self.next_layer();
+        // What is in the board's write cache is in it, too: it has left the board.
+        self.monitor(&format!(
+            "{{\"execute\":\"blockdev-snapshot-sync\",\"arguments\":{{\"device\":\"card\",\"format\":\"qcow2\",\
+             \"snapshot-file\":\"{}\"}}}}",
+            next.display()
+        ))?;
+        Ok(std::mem::replace(&mut self.disk, next))
+    }
+
+    fn insert(&mut self, snapshot: &Path) -> Result<()> {
+        let layer = self.next_layer();
+        let mut make = Command::new("qemu-img");
+        make.args(["create", "-q", "-f", "qcow2", "-F", format_of(snapshot), "-b"]).arg(snapshot).arg(&layer);
+        if !make.status().context("can't start qemu-img")?.success() {
+            bail!("qemu-img can't put a layer above {}", snapshot.display());
         }
+        self.disk = layer;
         Ok(())
     }
 
@@ -239,6 +295,11 @@ impl Drop for Qemu {
         let _ = self.power_cut();
         let _ = std::fs::remove_file(&self.qmp);
     }
+}
+
+/// QEMU's word for what a card's file is.
+fn format_of(disk: &Path) -> &'static str {
+    if disk.extension().is_some_and(|ending| ending == "qcow2") { "qcow2" } else { "raw" }
 }
 
 fn free_port() -> Result<u16> {

@@ -4,7 +4,7 @@ use crate::bed::{Answer, Bed, Need};
 use crate::console::Console;
 use crate::shell::Shell;
 use anyhow::{Context, Result, bail};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub(crate) struct Real {
@@ -68,7 +68,6 @@ impl Bed for Real {
             Need::Network => self.network.is_some(),
             Need::Console => self.console.is_some(),
             Need::Flash | Need::Sides | Need::Fleet => false,
-            Need::Processor => true,
             Need::Line => self.is_so("test -s /etc/nightjar/hil-line"),
             Need::LocalCamera => self.is_so("ls /dev/video* || modprobe vivid"),
             Need::Slots => self.is_so("rauc status && nightjar-ota --version"),
@@ -83,11 +82,19 @@ impl Bed for Real {
         self.shell.push(bytes, to)
     }
 
-    fn flash(&mut self) -> Result<()> {
+    fn flash(&mut self, _settings: &[(&str, String)]) -> Result<()> {
         bail!(Need::Flash.mend())
     }
 
     fn admit(&mut self) -> Result<()> {
+        bail!(Need::Flash.mend())
+    }
+
+    fn snapshot(&mut self) -> Result<PathBuf> {
+        bail!(Need::Flash.mend())
+    }
+
+    fn insert(&mut self, _snapshot: &Path) -> Result<()> {
         bail!(Need::Flash.mend())
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct Lab {
     pub(crate) seed: u64,
     /// How often it is.
     pub(crate) cuts: u32,
+    /// Length of a good update on this bed, s, when it was measured.
+    pub(crate) update: Option<f64>,
 }
 
 impl Lab {

@@ -1,6 +1,6 @@
 //! Cameras on a side of their own: what is on the image keeps them apart, on the board's own kernel.
 
-use super::setting::{PATIENCE, configure, recording, running};
+use super::setting::{PATIENCE, configure, flash, recording};
 use crate::bed::Bed;
 use crate::clock;
 use crate::page;
@@ -18,9 +18,7 @@ const PORTS: [u16; 2] = [8443, 22];
 const PATIENCE_OF_A_CLIENT: Duration = Duration::from_secs(3);
 
 pub(super) fn holds(lab: &mut Lab) -> Result<String> {
-    running(lab)?;
-    lab.bed.run("sync")?;
-    lab.bed.power_cut()?;
+    flash(lab)?;
     let cards = lab.bed.power_on_with_sides()?;
     let sides = Sides::new(&cards)?;
     awake(lab.bed.as_ref(), PATIENCE)?;

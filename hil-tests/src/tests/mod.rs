@@ -1,4 +1,4 @@
-//! The table of tests, in the order of their worth; one that changes the system flashes the board before it.
+//! The table of tests. Those that leave the system as it was come first, on one board; then those that change it, on a new card each.
 
 mod boot;
 mod broken;
@@ -26,20 +26,15 @@ pub(crate) const TESTS: &[Test] = &[
     },
     Test { name: "what is on the board", needs: &[Need::Slots], run: boot::is_as_designed },
     Test { name: "relay through the kernel's GPIO", needs: &[Need::Line], run: relays::moves },
-    Test {
-        name: "a person moves a relay",
-        needs: &[Need::Line, Need::Processor],
-        run: relays::moves_for_a_person,
-    },
+    Test { name: "a person moves a relay", needs: &[Need::Line], run: relays::moves_for_a_person },
     Test { name: "bundles that must be refused", needs: &[Need::Slots], run: refused::all },
     Test { name: "watchdog ends a hung recorder", needs: &[], run: watchdog::of_the_recorder },
     Test { name: "watchdog resets a hung board", needs: &[Need::Console], run: watchdog::of_the_board },
     Test { name: "camera on the board is recorded", needs: &[Need::LocalCamera], run: boot::local_camera },
-    Test {
-        name: "cameras are kept apart",
-        needs: &[Need::Sides, Need::Flash, Need::Power],
-        run: isolation::holds,
-    },
+    Test { name: "kernel that panics is rolled back", needs: broken::NEEDS, run: broken::kernel },
+    Test { name: "recorder that crashes is rolled back", needs: broken::NEEDS, run: broken::recorder },
+    Test { name: "page that records nothing is rolled back", needs: broken::NEEDS, run: broken::footage },
+    Test { name: "update that breaks one camera is rolled back", needs: broken::NEEDS, run: broken::camera },
     Test {
         name: "good update, streamed",
         needs: &[Need::Flash, Need::Slots, Need::Power],
@@ -55,10 +50,11 @@ pub(crate) const TESTS: &[Test] = &[
         needs: &[Need::Flash, Need::Slots, Need::Network, Need::Console],
         run: update::alone,
     },
-    Test { name: "kernel that panics is rolled back", needs: broken::NEEDS, run: broken::kernel },
-    Test { name: "recorder that crashes is rolled back", needs: broken::NEEDS, run: broken::recorder },
-    Test { name: "page that records nothing is rolled back", needs: broken::NEEDS, run: broken::footage },
-    Test { name: "update that breaks one camera is rolled back", needs: broken::NEEDS, run: broken::camera },
+    Test {
+        name: "cameras are kept apart",
+        needs: &[Need::Sides, Need::Flash, Need::Power],
+        run: isolation::holds,
+    },
     Test {
         name: "power cuts during an update",
         needs: &[Need::Flash, Need::Slots, Need::Power],

@@ -1,6 +1,6 @@
 //! A good update: what it fetches, what it costs in footage, and that nothing but this board decides about it.
 
-use super::setting::{CAMERAS, PATIENCE, configure, fresh, recording, slot, version};
+use super::setting::{CAMERAS, PATIENCE, configure, fresh, recording, running, slot, version};
 use crate::agent;
 use crate::clock::{self, Stopwatch};
 use crate::page::Page;
@@ -15,17 +15,19 @@ const GATE: Duration = Duration::from_secs(150);
 
 /// Installed from an address: only what differs travels.
 pub(super) fn good(lab: &mut Lab) -> Result<String> {
-    let page = fresh(lab)?;
+    let page = running(lab)?;
     let bed = lab.bed.as_ref();
     let (from, old) = (slot(bed)?, version(bed)?);
     let began = page.newest(CAMERAS[0])?;
     let size = lab.bundles.join(GOOD).metadata().context("good.raucb is missing")?.len();
     lab.shelf.reset();
+    let before = agent::newest(bed)?;
     let watch = Stopwatch::start();
     agent::begin(bed, &lab.shelf.url(bed, GOOD))?;
-    let entry = agent::over(bed, None, 2 * PATIENCE)?;
+    let entry = agent::over(bed, before.as_ref(), 2 * PATIENCE)?;
     agent::expect(&entry, "kept", &[])?;
     let whole = watch.seconds();
+    lab.update = Some(whole);
     let (requests, bytes) = lab.shelf.fetched();
     let (to, new) = (slot(bed)?, version(bed)?);
     if to == from || new == old {

@@ -63,6 +63,7 @@ struct World {
     machine: Slots,
     queue: VecDeque<Item>,
     done: usize,
+    /// The slot that runs when the update is asked for.
     from: usize,
     log: Vec<String>,
 }
@@ -313,8 +314,9 @@ fn update(plan: Plan, from: usize, cuts: &[(usize, Cut)], asks: &[(usize, Event)
     world.tell(Event::Asked(order(plan, 1))).unwrap();
     let (mut cuts, mut asks) = (cuts.to_vec(), asks.to_vec());
     for _ in 0..1_000 {
-        // an order that never reached the disk is gone, and is asked for again by whoever wants it
+        // an order that never reached the disk is gone, and is asked for again by whoever wants it, in the slot that runs by then
         if world.disk.is_none() && world.history.is_empty() && world.queue.is_empty() {
+            world.from = world.booted;
             let _ = world.tell(Event::Asked(order(plan, 1)));
         }
         if let Some(at) = asks.iter().position(|(n, _)| *n == world.done) {
@@ -399,6 +401,15 @@ fn a_cut_at_any_point_loses_nothing() {
         }
     }
     assert!(runs > 5_000, "{runs}");
+}
+
+/// Found by the property below: the power goes before anything is written until the boot loader has given slot A up.
+#[test]
+fn an_update_begins_in_the_slot_that_runs_when_it_is_asked_for() {
+    for from in [0, 1] {
+        let world = update(GOOD, from, &[(0, Cut::Power); 4], &[]);
+        assert_eq!((world.assert_over(), world.from), (Outcome::Kept, 1 - from), "{:#?}", world.log);
+    }
 }
 
 /// Found by the property below: the agent ends each time before it hears that the copy is done, gives up, and the power goes.

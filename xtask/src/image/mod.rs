@@ -30,9 +30,9 @@ pub(crate) const QEMU: &str = "qemu-virt";
 pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
     check_board(options)?;
     setup::for_verb(place, "image")?;
+    let parts = Parts::gather(place)?;
     cross::ensure(place, &Options::default(), &cross::programs(place)?)?;
     let watch = Stopwatch::start();
-    let parts = Parts::gather(place)?;
     let image = parts.image(place, &Variant::default(), "")?;
     let hash = sha256(&image)?;
     run::done(&place.short(&image), &format!("{} after the programs, sha256 {hash}", watch.words()));

@@ -97,6 +97,7 @@ pub(super) const PACKAGES: &[Package] = packages! {
     "mtools",                             IMAGE, Program("mcopy"), "files on it";
     "u-boot-tools",                       IMAGE, Program("mkimage"), "the boot loader's script";
     "qemu-system-arm",                    HIL, Program("qemu-system-aarch64"), "the board";
+    "qemu-utils",                         HIL, Program("qemu-img"), "its card as it was at a moment";
     "u-boot-qemu",                        HIL, File("/usr/lib/u-boot/qemu_arm64/u-boot.bin"), "its boot loader";
     "openssh-client",                     HIL, Program("ssh"), "a shell on a board";
     "curl",                               HIL, Program("curl"), "asks its page over TLS";
@@ -109,13 +110,7 @@ impl Package {
         match self.probe {
             Probe::Program(name) => run::in_path(name),
             Probe::Library(name) => run::succeeds(Command::new("pkg-config").args(["--exists", name])),
-            Probe::Plugin(file) => {
-                let dir =
-                    Command::new("pkg-config").args(["--variable=pluginsdir", "gstreamer-1.0"]).output();
-                let dir =
-                    dir.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned()).unwrap_or_default();
-                !dir.is_empty() && Path::new(&dir).join(file).exists()
-            }
+            Probe::Plugin(file) => has_plugin(file),
             Probe::Python(words) => run::succeeds(Command::new("/usr/bin/python3").args(["-c", words])),
             Probe::Clang => std::env::var_os("LIBCLANG_PATH").is_some() || has_libclang(),
             Probe::File(path) => Path::new(path).exists(),
@@ -125,6 +120,14 @@ impl Package {
             }
         }
     }
+}
+
+/// A file among GStreamer's plugins: beside its libraries, in the folder of the processor where a distribution has one each.
+fn has_plugin(file: &str) -> bool {
+    let libraries = ["/usr/lib", "/usr/lib64", "/usr/local/lib"].map(Path::new);
+    let below = libraries.iter().flat_map(|dir| std::fs::read_dir(dir).into_iter().flatten().flatten());
+    let folders = libraries.iter().map(|dir| dir.to_path_buf()).chain(below.map(|entry| entry.path()));
+    folders.into_iter().any(|dir| dir.join("gstreamer-1.0").join(file).exists())
 }
 
 /// `libclang*.so*` in the folders of libraries, of which LLVM has one a version.

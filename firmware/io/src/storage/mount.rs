@@ -36,10 +36,14 @@ pub(super) fn mount(shelf: &Shelf) -> Result<Found, StorageError> {
     let wanted = options.volume.clone().or(was).or(known);
     let wanted = wanted.map_or(Wanted::Any, Wanted::Only);
     if wanted == Wanted::Any {
-        options
-            .place
-            .prepare()
-            .map_err(|source| StorageError::NotWritable { path: options.place.path().into(), source })?;
+        options.place.prepare().map_err(|source| {
+            let path = options.place.path().into();
+            match source.kind() {
+                // what it is to be made in can't be written: the disk that holds it is not mounted there
+                io::ErrorKind::ReadOnlyFilesystem => StorageError::Missing { path, source },
+                _ => StorageError::NotWritable { path, source },
+            }
+        })?;
     }
     let volume = Volume::open(&*options.place, &wanted)?;
     if let Some(file) = options.known.as_ref().filter(|_| wanted == Wanted::Any) {

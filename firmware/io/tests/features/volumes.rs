@@ -147,6 +147,20 @@ fn a_disk_that_turns_read_only_is_named_and_taken_again_when_it_is_mended() {
 }
 
 #[test]
+fn a_disk_that_is_missing_at_the_very_first_start_is_named_and_taken_when_it_comes() {
+    let mut rig = Rig::new(16 * MIB, vec![StreamPlan::always(main_of("front"))]);
+    rig.faults.writes.store(libc::EROFS, SeqCst); // the folder is to be made on a root that can't be written
+    rig.open().unwrap();
+    rig.run(20);
+    assert_eq!(state(&rig), "missing");
+    assert!(rig.library().status().error.unwrap().contains("plug it in or mount it"));
+    rig.faults.writes.store(0, SeqCst);
+    rig.run(20);
+    assert_eq!((state(&rig), rig.covered(&main_of("front")).len()), ("ok", 1));
+    rig.close_clean();
+}
+
+#[test]
 fn a_disk_that_other_programs_have_filled_is_named_and_recording_goes_on() {
     let mut rig = Rig::new(32 * MIB, vec![StreamPlan::always(main_of("front"))]);
     rig.options.quota = 12 * MIB;
