@@ -66,6 +66,7 @@ fn run() -> Result<bool> {
     let mut lab = Lab {
         bed,
         cameras: Cameras::start(&workspace, &workspace.join("target/clips/sub.mp4"))?,
+        workspace,
         shelf: Shelf::open(&bundles)?,
         bundles,
         next,

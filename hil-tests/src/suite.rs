@@ -13,6 +13,8 @@ use std::path::PathBuf;
 /// What every test may use.
 pub(crate) struct Lab {
     pub(crate) bed: Box<dyn Bed>,
+    /// The work tree, with the clips in `target/clips`.
+    pub(crate) workspace: PathBuf,
     pub(crate) cameras: Cameras,
     pub(crate) shelf: Shelf,
     /// Folder of the bundles that the shelf serves.

@@ -1,6 +1,7 @@
 //! A relay's line in the kernel, moved by the recorder and read from outside it.
 
 use super::setting::{PATIENCE, configure, recording, running};
+use crate::cameras::{self, Cameras};
 use crate::clock;
 use crate::page::Page;
 use crate::suite::Lab;
@@ -49,7 +50,10 @@ pub(super) fn moves(lab: &mut Lab) -> Result<String> {
 pub(super) fn moves_for_a_person(lab: &mut Lab) -> Result<String> {
     running(lab)?;
     let (line, output) = siren(lab)?;
-    let url = lab.cameras.url(lab.bed.as_ref(), 1);
+    let clip = lab.bundles.with_file_name("door.mp4");
+    cameras::at_a_door(&lab.workspace, &clip)?;
+    let door = Cameras::start(&lab.workspace, &clip)?;
+    let url = door.url(lab.bed.as_ref(), 1);
     let camera = format!("[[camera]]\nid = \"door\"\nmain = \"{url}\"\ntamper = false\n");
     configure(lab, &format!("{EYE}{output}{camera}{RULE}"))?;
     let watch = clock::Stopwatch::start();
@@ -57,13 +61,14 @@ pub(super) fn moves_for_a_person(lab: &mut Lab) -> Result<String> {
     clock::until("the line is high", PATIENCE, || Ok(level(lab)?.then_some(())))?;
     let on = watch.seconds();
     clock::until("the line is low again", PATIENCE, || Ok((!level(lab)?).then_some(())))?;
-    let events = page.json("/api/v1/events?camera=door&label=person")?;
-    let has_fired = |event: &&Value| {
-        event["rules"].as_array().is_some_and(|rules| rules.contains(&"person-siren".into()))
-    };
-    let Some(event) = events["events"].as_array().into_iter().flatten().find(has_fired) else {
-        bail!("the line moved, and the rule fired on no person: {events}");
-    };
+    // An event is written with its rules when it is over.
+    let event = clock::until("an event says that the rule fired for it", PATIENCE, || {
+        let events = page.json("/api/v1/events?camera=door&label=person")?;
+        let has_fired = |event: &&Value| {
+            event["rules"].as_array().is_some_and(|rules| rules.contains(&"person-siren".into()))
+        };
+        Ok(events["events"].as_array().into_iter().flatten().find(has_fired).cloned())
+    })?;
     let score = event["score"].as_f64().unwrap_or(0.0);
     recording(lab)?;
     configure(lab, "")?;

@@ -21,7 +21,7 @@ pub(crate) enum Part {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) part: Part,
-    /// `-` masks the unit that `place` names.
+    /// `-` masks the unit or the generator that `place` names.
     pub(crate) file: String,
     pub(crate) place: String,
 }
@@ -59,12 +59,13 @@ pub(crate) fn install(place: &Place, entries: &[&Entry], filling: &Filling, root
     Ok(())
 }
 
-/// Masks the units among `entries`.
+/// Masks the units and generators among `entries`.
 pub(crate) fn mask(entries: &[Entry], root: &Path) -> Result<()> {
-    let units = root.join("etc/systemd/system");
-    make_dir(&units)?;
     for entry in entries.iter().filter(|entry| entry.file == "-") {
-        symlink("/dev/null", units.join(&entry.place))
+        let is_generator = entry.place.ends_with("-generator");
+        let folder = root.join("etc/systemd").join(if is_generator { "system-generators" } else { "system" });
+        make_dir(&folder)?;
+        symlink("/dev/null", folder.join(&entry.place))
             .with_context(|| format!("can't mask {}", entry.place))?;
     }
     Ok(())
@@ -81,7 +82,7 @@ fn parse(text: &str) -> Result<Vec<Entry>> {
             other => bail!("install.list: `{other}` is no part; known are all and image"),
         };
         if (file == "-") == place.starts_with('/') {
-            bail!("install.list: `{line}`: a file wants a place from / on, a masked unit its name alone");
+            bail!("install.list: `{line}`: a file wants a place from / on, a masked unit or generator its name alone");
         }
         entries.push(Entry { part, file: file.to_owned(), place: place.to_owned() });
     }

@@ -31,8 +31,12 @@ do_install() {
         case "$part:$file" in
         :*) ;;
         *:-)
-            install -d ${D}${sysconfdir}/systemd/system
-            ln -s /dev/null ${D}${sysconfdir}/systemd/system/$place
+            case "$place" in
+            *-generator) masked=${D}${sysconfdir}/systemd/system-generators ;;
+            *) masked=${D}${sysconfdir}/systemd/system ;;
+            esac
+            install -d $masked
+            ln -s /dev/null $masked/$place
             ;;
         *)
             mode=0644
