@@ -70,6 +70,15 @@ impl Page {
         Ok(self.spans(camera)?.into_iter().map(|(_, to)| to).max().unwrap_or(0))
     }
 
+    /// Seconds from a moment to the first footage of a camera after it, by the footage's own time; the moment is `seconds` ago.
+    pub(crate) fn footage_after(&self, seconds: f64, camera: &str) -> Result<f64> {
+        let moment = self.now()? - (seconds * 1e3) as i64;
+        let after = |(from, _): (u64, u64)| i64::try_from(from).ok().filter(|from| *from >= moment);
+        let first = self.spans(camera)?.into_iter().filter_map(after).min();
+        let first = first.with_context(|| format!("no footage of {camera} began since then"))?;
+        Ok((first - moment) as f64 / 1e3)
+    }
+
     /// Pieces of footage of a camera in the last day.
     fn spans(&self, camera: &str) -> Result<Vec<(u64, u64)>> {
         let now = self.now()?;

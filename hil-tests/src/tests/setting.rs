@@ -2,6 +2,7 @@
 
 use crate::bed::Bed;
 use crate::page::{self, CONFIG, Page};
+use crate::qemu::awake;
 use crate::suite::Lab;
 use anyhow::{Result, bail};
 
@@ -54,6 +55,7 @@ pub(super) fn fresh(lab: &mut Lab) -> Result<Page> {
 /// Waits until the cameras are recorded, whichever boot this is. Gives the page.
 pub(super) fn recording(lab: &Lab) -> Result<Page> {
     page::answers(lab.bed.as_ref(), PATIENCE)?;
+    awake(lab.bed.as_ref(), PATIENCE)?; // the page is there before the shell
     let page = Page::of(lab.bed.as_ref())?;
     page::records(&page, CAMERAS, PATIENCE)?;
     Ok(page)
