@@ -8,13 +8,17 @@ use std::process::{Child, Command, Stdio};
 
 /// A part of the pedestrian clip, eight times as slow, one picture a second: people are as near as before a door, and none has passed
 /// before an emulated processor, which takes seconds for one look, has looked three times.
-const SLOWLY: &[&str] = &["-vf", "crop=384:288:360:120,setpts=8*PTS,fps=1", "-t", "240", "-g", "2", "-bf", "0"];
+const SLOWLY: &[&str] =
+    &["-vf", "crop=384:288:360:120,setpts=8*PTS,fps=1", "-t", "240", "-g", "2", "-bf", "0"];
 
 /// People who walk by a door, made from the clip that `cargo xtask setup` makes.
 pub(crate) fn at_a_door(workspace: &Path, clip: &Path) -> Result<()> {
     let mut ffmpeg = Command::new("ffmpeg");
     ffmpeg.args(["-nostdin", "-loglevel", "error", "-y", "-i"]).arg(workspace.join("target/clips/vtest.mp4"));
-    ffmpeg.args(SLOWLY).args(["-an", "-c:v", "libx264", "-profile:v", "main", "-pix_fmt", "yuv420p"]).arg(clip);
+    ffmpeg
+        .args(SLOWLY)
+        .args(["-an", "-c:v", "libx264", "-profile:v", "main", "-pix_fmt", "yuv420p"])
+        .arg(clip);
     if !ffmpeg.status().context("can't start ffmpeg")?.success() {
         bail!("ffmpeg can't make {}", clip.display());
     }

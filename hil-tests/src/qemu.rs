@@ -9,7 +9,7 @@ use crate::sides::{Card, Sides};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,7 @@ const BOOT_LOADER: &str = "/usr/lib/u-boot/qemu_arm64/u-boot.bin";
 /// The card that the image is flashed to. Sparse: it takes what is written.
 const CARD_BYTES: u64 = 3 << 30;
 const CARD: &str = "card.img";
+const SECTOR: u64 = 512;
 
 pub(crate) struct Qemu {
     image: PathBuf,
@@ -112,23 +113,45 @@ impl Qemu {
         layer
     }
 
-    /// The partition "state" of the card, as e2fsprogs name it.
-    fn state(&self) -> Result<String> {
+    /// What a power cut left in the journal of the partition "state" is done. On a copy: e2fsck loses its way on a file with an offset.
+    fn mend_state(&self) -> Result<()> {
+        let [first, sectors] = self.state()?;
+        let copy = self.folder.join("state.ext4");
+        let mut card =
+            File::options().read(true).write(true).open(&self.disk).context("the card can't be opened")?;
+        card.seek(SeekFrom::Start(first * SECTOR)).context("the card is too short")?;
+        let mut file = File::create(&copy).with_context(|| format!("can't write {}", copy.display()))?;
+        std::io::copy(&mut (&card).take(sectors * SECTOR), &mut file).context("\"state\" can't be copied")?;
+        let mut mend = Command::new("e2fsck");
+        let status = mend.args(["-f", "-y"]).arg(&copy).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        // 1: something was mended.
+        if !status.context("can't start e2fsck")?.code().is_some_and(|code| code <= 1) {
+            bail!("the file system of \"state\" can't be mended");
+        }
+        let mut file = File::open(&copy).context("the mended \"state\" can't be read")?;
+        card.seek(SeekFrom::Start(first * SECTOR)).context("the card is too short")?;
+        std::io::copy(&mut file, &mut card).context("\"state\" can't be put back")?;
+        std::fs::remove_file(&copy).context("the copy of \"state\" stays")
+    }
+
+    /// First sector of the partition "state" of the card, and how many it has.
+    fn state(&self) -> Result<[u64; 2]> {
         let table = Command::new("sgdisk")
             .args(["-i", "5"])
             .arg(&self.disk)
             .output()
             .context("can't start sgdisk")?;
         let table = String::from_utf8_lossy(&table.stdout).into_owned();
-        let sector = table.lines().find_map(|line| line.strip_prefix("First sector: ")?.split(' ').next());
-        let sector: u64 =
-            sector.and_then(|text| text.parse().ok()).context("the card has no partition \"state\"")?;
-        Ok(format!("{}?offset={}", self.disk.display(), sector * 512))
+        let number = |key: &str| -> Result<u64> {
+            let number = table.lines().find_map(|line| line.strip_prefix(key)?.split_whitespace().next());
+            number.and_then(|text| text.parse().ok()).context("the card has no partition \"state\"")
+        };
+        Ok([number("First sector: ")?, number("Partition size: ")?])
     }
 
     /// A file into a folder of the partition "state", while the power is off.
     fn put(&self, file: &Path, folder: &str, name: &str) -> Result<()> {
-        let state = self.state()?;
+        let state = format!("{}?offset={}", self.disk.display(), self.state()?[0] * SECTOR);
         let ask = |words: &str| {
             let mut debugfs = Command::new("debugfs");
             debugfs.args(["-w", "-R", words, &state]).stdin(Stdio::null()).stderr(Stdio::null());
@@ -213,9 +236,7 @@ impl Bed for Qemu {
     }
 
     fn admit(&mut self) -> Result<()> {
-        // What the power cut left in the journal first.
-        let state = self.state()?;
-        let _ = Command::new("e2fsck").args(["-f", "-y", &state]).stdout(Stdio::null()).status();
+        self.mend_state()?;
         self.put(&self.key.with_extension("pub"), "ssh", "authorized_keys")
     }
 

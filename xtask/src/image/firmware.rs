@@ -82,7 +82,9 @@ fn parse(text: &str) -> Result<Vec<Entry>> {
             other => bail!("install.list: `{other}` is no part; known are all and image"),
         };
         if (file == "-") == place.starts_with('/') {
-            bail!("install.list: `{line}`: a file wants a place from / on, a masked unit or generator its name alone");
+            bail!(
+                "install.list: `{line}`: a file wants a place from / on, a masked unit or generator its name alone"
+            );
         }
         entries.push(Entry { part, file: file.to_owned(), place: place.to_owned() });
     }
