@@ -108,9 +108,13 @@ impl Qemu {
     /// A file for the next layer of the card, with none there.
     fn next_layer(&mut self) -> PathBuf {
         self.layers += 1;
-        let layer = self.folder.join(format!("card-{}.qcow2", self.layers));
+        let layer = self.layer(self.layers);
         let _ = std::fs::remove_file(&layer);
         layer
+    }
+
+    fn layer(&self, number: u32) -> PathBuf {
+        self.folder.join(format!("card-{number}.qcow2"))
     }
 
     /// What a power cut left in the journal of the partition "state" is done. On a copy: e2fsck loses its way on a file with an offset.
@@ -314,6 +318,9 @@ impl Bed for Qemu {
 impl Drop for Qemu {
     fn drop(&mut self) {
         let _ = self.power_cut();
+        for layer in 1..=self.layers {
+            let _ = std::fs::remove_file(self.layer(layer));
+        }
         let _ = std::fs::remove_file(&self.qmp);
     }
 }

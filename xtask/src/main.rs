@@ -104,7 +104,7 @@ const VERBS: &[Verb] = &[
             ("bed", "qemu (the default), or ssh://USER@HOST for a real board (hil-tests/WIRING.md)"),
             ("only", "tests whose name contains one of these words, parted by commas (all)"),
             ("seed", "which moments power is cut at (1)"),
-            ("cuts", "how often (4; 20 take most of an hour)"),
+            ("cuts", "how often (20)"),
             ("power", "of a real board: a command that takes \"on\" and \"off\""),
             ("network", "the same for its network"),
             ("console", "the file that its serial line is logged to"),

@@ -12,7 +12,7 @@ use std::time::Duration;
 const USUAL: f64 = 240.0;
 /// One cut in so many is followed until the agent has made up its mind, which takes the rest of an update; the others until the
 /// board records.
-const FOLLOWED: usize = 4;
+const FOLLOWED: usize = 10;
 
 /// One update of one board gives all moments: the card as the plug would have left it. Each is booted then.
 pub(super) fn all(lab: &mut Lab) -> Result<String> {
