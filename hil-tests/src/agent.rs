@@ -41,6 +41,13 @@ pub(crate) fn begin(bed: &dyn Bed, url: &str) -> Result<()> {
     bed.run(&format!("systemd-run --quiet --collect --unit=wish nightjar-ota install {url}")).map(|_| ())
 }
 
+/// An update from its wish to its line in the history.
+pub(crate) fn update(bed: &dyn Bed, url: &str, seconds: u64) -> Result<Entry> {
+    let before = newest(bed)?;
+    begin(bed, url)?;
+    over(bed, before.as_ref(), seconds)
+}
+
 /// Waits until the agent has nothing to do, across restarts of the board.
 pub(crate) fn idle(bed: &dyn Bed, seconds: u64) -> Result<()> {
     clock::until("the update agent is idle", seconds, || {

@@ -7,7 +7,7 @@ use crate::console::Console;
 use crate::shell::Shell;
 use crate::sides::{Card, Sides};
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::net::TcpListener;
@@ -172,7 +172,7 @@ impl Qemu {
     }
 
     /// One command to QEMU's monitor.
-    fn monitor(&self, command: &str) -> Result<Value> {
+    fn monitor(&self, command: &Value) -> Result<Value> {
         let stream = UnixStream::connect(&self.qmp).context("QEMU's monitor does not answer")?;
         stream.set_read_timeout(Some(Duration::from_secs(30))).context("no deadline for QEMU's monitor")?;
         let mut writer = stream.try_clone().context("can't share QEMU's monitor")?;
@@ -247,11 +247,10 @@ impl Bed for Qemu {
     fn snapshot(&mut self) -> Result<PathBuf> {
         let next = self.next_layer();
         // What is in the board's write cache is in it, too: it has left the board.
-        self.monitor(&format!(
-            "{{\"execute\":\"blockdev-snapshot-sync\",\"arguments\":{{\"device\":\"card\",\"format\":\"qcow2\",\
-             \"snapshot-file\":\"{}\"}}}}",
-            next.display()
-        ))?;
+        self.monitor(&json!({
+            "execute": "blockdev-snapshot-sync",
+            "arguments": { "device": "card", "format": "qcow2", "snapshot-file": next },
+        }))?;
         Ok(std::mem::replace(&mut self.disk, next))
     }
 
@@ -280,7 +279,7 @@ impl Bed for Qemu {
         self.start(&cards)?;
         // QEMU makes their other ends when it starts, before it answers here.
         clock::until("QEMU's monitor answers", 30, || {
-            Ok(self.monitor("{\"execute\":\"query-status\"}").ok())
+            Ok(self.monitor(&json!({ "execute": "query-status" })).ok())
         })?;
         Ok(cards)
     }
@@ -296,9 +295,7 @@ impl Bed for Qemu {
 
     fn network(&mut self, is_on: bool) -> Result<()> {
         self.shell.forget();
-        self.monitor(&format!(
-            "{{\"execute\":\"set_link\",\"arguments\":{{\"name\":\"net\",\"up\":{is_on}}}}}"
-        ))?;
+        self.monitor(&json!({ "execute": "set_link", "arguments": { "name": "net", "up": is_on } }))?;
         Ok(())
     }
 

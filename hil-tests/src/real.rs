@@ -4,7 +4,7 @@ use crate::bed::{Answer, Bed, Need};
 use crate::console::Console;
 use crate::shell::Shell;
 use anyhow::{Context, Result, bail};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 pub(crate) struct Real {
@@ -80,22 +80,6 @@ impl Bed for Real {
 
     fn push(&self, bytes: &[u8], to: &str) -> Result<()> {
         self.shell.push(bytes, to)
-    }
-
-    fn flash(&mut self, _settings: &[(&str, String)]) -> Result<()> {
-        bail!(Need::Flash.mend())
-    }
-
-    fn admit(&mut self) -> Result<()> {
-        bail!(Need::Flash.mend())
-    }
-
-    fn snapshot(&mut self) -> Result<PathBuf> {
-        bail!(Need::Flash.mend())
-    }
-
-    fn insert(&mut self, _snapshot: &Path) -> Result<()> {
-        bail!(Need::Flash.mend())
     }
 
     fn power_on(&mut self) -> Result<()> {

@@ -41,10 +41,8 @@ pub(super) fn camera(lab: &mut Lab) -> Result<String> {
 fn goes_back(lab: &mut Lab, bundle: &str, reasons: &[&str]) -> Result<String> {
     let bed = lab.bed.as_ref();
     let old = version(bed)?;
-    let before = agent::newest(bed)?;
     let watch = Stopwatch::start();
-    agent::begin(bed, &lab.shelf.url(bed, bundle))?;
-    let entry = agent::over(bed, before.as_ref(), 3 * PATIENCE)?;
+    let entry = agent::update(bed, &lab.shelf.url(bed, bundle), 3 * PATIENCE)?;
     agent::expect(&entry, "rolled-back", reasons)?;
     if version(bed)? != old {
         bail!("it is entered as rolled back, and {} runs", version(bed)?);

@@ -1,4 +1,5 @@
-//! The table of tests. Those that leave the system as it was come first, on one board; then those that change it, on a new card each.
+//! The table of tests. Those that leave the system as it was come first, on one board; then those that change it, on
+//! a new card where the one before kept its update.
 
 mod boot;
 mod broken;

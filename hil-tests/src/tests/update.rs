@@ -21,10 +21,8 @@ pub(super) fn good(lab: &mut Lab) -> Result<String> {
     let began = page.newest(CAMERAS[0])?;
     let size = lab.bundles.join(GOOD).metadata().context("good.raucb is missing")?.len();
     lab.shelf.reset();
-    let before = agent::newest(bed)?;
     let watch = Stopwatch::start();
-    agent::begin(bed, &lab.shelf.url(bed, GOOD))?;
-    let entry = agent::over(bed, before.as_ref(), 2 * PATIENCE)?;
+    let entry = agent::update(bed, &lab.shelf.url(bed, GOOD), 2 * PATIENCE)?;
     agent::expect(&entry, "kept", &[])?;
     let whole = watch.seconds();
     lab.update = Some(whole);

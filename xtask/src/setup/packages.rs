@@ -2,7 +2,7 @@
 
 use crate::place::Place;
 use crate::run;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// One package under its Debian name.
@@ -122,17 +122,25 @@ impl Package {
     }
 }
 
-/// A file among GStreamer's plugins: beside its libraries, in the folder of the processor where a distribution has one each.
+/// What a folder holds; nothing where there is none.
+fn list(dir: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+/// A file among GStreamer's plugins: where its headers' description says, or beside its libraries, of which a distribution may have a
+/// folder for each processor.
 fn has_plugin(file: &str) -> bool {
-    let libraries = ["/usr/lib", "/usr/lib64", "/usr/local/lib"].map(Path::new);
-    let below = libraries.iter().flat_map(|dir| std::fs::read_dir(dir).into_iter().flatten().flatten());
-    let folders = libraries.iter().map(|dir| dir.to_path_buf()).chain(below.map(|entry| entry.path()));
-    folders.into_iter().any(|dir| dir.join("gstreamer-1.0").join(file).exists())
+    let told = Command::new("pkg-config").args(["--variable=pluginsdir", "gstreamer-1.0"]).output().ok();
+    let told = told.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned());
+    let told = told.filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    let libraries = ["/usr/lib", "/usr/lib64", "/usr/local/lib"].map(PathBuf::from);
+    let below = libraries.iter().flat_map(|dir| list(dir));
+    let beside = libraries.iter().cloned().chain(below).map(|dir| dir.join("gstreamer-1.0"));
+    beside.chain(told).any(|dir| dir.join(file).exists())
 }
 
 /// `libclang*.so*` in the folders of libraries, of which LLVM has one a version.
 fn has_libclang() -> bool {
-    let list = |dir: &Path| std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
     let of_llvm = list(Path::new("/usr/lib")).map(|dir| dir.join("lib"));
     let plain = list(Path::new("/usr/lib")).chain([Path::new("/usr/lib64").to_owned()]);
     of_llvm.chain(plain).any(|dir| {

@@ -26,6 +26,14 @@ fn plug_in(rig: &Rig) {
     rig.faults.is_away.store(0, SeqCst);
 }
 
+/// The disk takes writes again, and nothing of what came meanwhile is missing.
+fn mended(mut rig: Rig) {
+    rig.faults.writes.store(0, SeqCst);
+    rig.run(20);
+    assert_eq!((state(&rig), rig.covered(&main_of("front")).len()), ("ok", 1));
+    rig.close_clean();
+}
+
 #[test]
 fn an_empty_mount_point_is_never_written_to() {
     let mut rig = rig();
@@ -140,10 +148,7 @@ fn a_disk_that_turns_read_only_is_named_and_taken_again_when_it_is_mended() {
     rig.run(20);
     assert_eq!(state(&rig), "read-only");
     assert!(rig.library().status().error.unwrap().contains("read-only"));
-    rig.faults.writes.store(0, SeqCst);
-    rig.run(20);
-    assert_eq!((state(&rig), rig.covered(&main_of("front")).len()), ("ok", 1));
-    rig.close_clean();
+    mended(rig);
 }
 
 #[test]
@@ -154,10 +159,7 @@ fn a_disk_that_is_missing_at_the_very_first_start_is_named_and_taken_when_it_com
     rig.run(20);
     assert_eq!(state(&rig), "missing");
     assert!(rig.library().status().error.unwrap().contains("plug it in or mount it"));
-    rig.faults.writes.store(0, SeqCst);
-    rig.run(20);
-    assert_eq!((state(&rig), rig.covered(&main_of("front")).len()), ("ok", 1));
-    rig.close_clean();
+    mended(rig);
 }
 
 #[test]
