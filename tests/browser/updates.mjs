@@ -17,6 +17,8 @@ const id = (name) => page.getByTestId(name);
 const sign = (name) => writeFileSync(join(signs, name), "");
 const step = (name) => page.locator(`[data-testid="update"][data-step="${name}"]`);
 const entry = (result) => page.locator(`[data-testid="update-entry"][data-result="${result}"]`);
+/** Where the page begins, from the document's top. */
+const top = () => page.locator("main").evaluate((main) => main.getBoundingClientRect().top + scrollY);
 const STATUS = "/api/v1/update/status";
 
 async function send(file) {
@@ -120,10 +122,14 @@ const steps = {
   async "while the board starts anew the page says so and goes on by itself"() {
     await id("update-away").waitFor({ timeout: 60_000 });
     claim((await id("update-restart").count()) === 0, "and nothing can be asked of who is away");
+    await id("offline-notice").waitFor();
+    const whileAway = await top();
     await shoot("update-away");
     sign("away");
     await step("trial").waitFor({ timeout: 90_000 });
     await id("update-away").waitFor({ state: "hidden" });
+    await id("offline-notice").waitFor({ state: "hidden" });
+    claim((await top()) === whileAway, "the notice moves nothing that a thumb may be over");
     await until("it says what is lacking", 60, async () =>
       (await id("update-lacks").innerText().catch(() => "")).includes('camera "yard" does not record again'));
     claim((await id("update-system").innerText()).includes("2.0"), "the new system runs");

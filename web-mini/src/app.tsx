@@ -1,7 +1,7 @@
 // The store's gate and route → the page that is shown, in its frame.
 import { useEffect, useRef } from "preact/hooks";
 import { Nav } from "./parts/nav.tsx";
-import { Notices, OfflineBanner } from "./parts/notices.tsx";
+import { Notices } from "./parts/notices.tsx";
 import { Seldom } from "./parts/seldom.tsx";
 import { Door } from "./pages/door.tsx";
 import { EventOne } from "./pages/event-one.tsx";
@@ -55,7 +55,6 @@ function Inside() {
         {t.skip}
       </a>
       <Nav />
-      <OfflineBanner />
       <main ref={main} id="main" tabIndex={-1} class={`page ${page}`}>
         <Page key={page === "timeline" ? `${key}?${query}` : key} page={page} id={id} />
       </main>

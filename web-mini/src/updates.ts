@@ -18,7 +18,7 @@ import {
   sentOut,
 } from "./store.ts";
 
-/** A connection that drops and is back within this is not worth a banner. */
+/** A connection that drops and is back within this is not worth a notice. */
 const GRACE_MS = 1_500;
 
 const kinds: Record<string, (data: never) => void> = {
@@ -86,7 +86,7 @@ export function connectUpdates(): void {
 function again(): void {
   clearTimeout(retry);
   retry = setTimeout(() => {
-    // Without an answer the page stays, with its banner: the recorder may only be starting again.
+    // Without an answer the page stays, with its notice: the recorder may only be starting again.
     void knock(true).then((answered) => {
       if (!answered) again();
       else if (gate.value === "in") connectUpdates();

@@ -5,19 +5,6 @@ import { dropNotice, linked, notices } from "../store.ts";
 import { t } from "../words.ts";
 import { Icon } from "./icon.tsx";
 
-export function OfflineBanner() {
-  return (
-    <div role="status" class="banner-place">
-      {!linked.value && (
-        <p class="banner" data-testid="offline-banner">
-          <Icon name="alert" />
-          {t.offlineBanner}
-        </p>
-      )}
-    </div>
-  );
-}
-
 export function Notices() {
   return (
     <div class="notices" aria-live="polite">
@@ -36,6 +23,12 @@ export function Notices() {
           </button>
         </div>
       ))}
+      {!linked.value && (
+        <p class="toast offline" data-testid="offline-notice">
+          <Icon name="alert" />
+          {t.offlineNotice}
+        </p>
+      )}
     </div>
   );
 }

@@ -18,7 +18,7 @@ export const de: Words = {
   yesterday: "Gestern",
   unreachable: "Der Rekorder antwortet nicht.",
   unreachableMend: "Prüfe, ob er Strom hat und ob dieses Gerät im selben Netz ist.",
-  offlineBanner: "Verbindung zum Rekorder verloren. Neuer Versuch läuft…",
+  offlineNotice: "Verbindung zum Rekorder verloren. Neuer Versuch läuft…",
   unknownError: (status) => `Der Rekorder antwortete mit Status ${status}.`,
   noAnswer: "Der Rekorder hat nicht rechtzeitig geantwortet.",
   problems: (n) => (n === 1 ? "1 Sache braucht dich" : `${n} Sachen brauchen dich`),

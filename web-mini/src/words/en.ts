@@ -18,7 +18,7 @@ export const en = {
   yesterday: "Yesterday",
   unreachable: "The recorder does not answer.",
   unreachableMend: "Check that it has power and that this device is in the same network.",
-  offlineBanner: "Connection to the recorder lost. Trying again…",
+  offlineNotice: "Connection to the recorder lost. Trying again…",
   unknownError: (status: number) => `The recorder answered with status ${status}.`,
   noAnswer: "The recorder did not answer in time.",
   problems: (n: number) => (n === 1 ? "1 thing needs you" : `${n} things need you`),
