@@ -126,7 +126,7 @@ function GoingOn({ status, isThere, onAsked }: GoingOnProps) {
           <Fact name={w.wanted}>{w.origin[status.origin] ?? status.origin}</Fact>
         </Facts>
       )}
-      {trouble && <Trouble>{trouble}</Trouble>}
+      {isThere && trouble && <Trouble>{trouble}</Trouble>}
       <div class="toolbar">
         {isThere && step === "installed" && (
           <button
