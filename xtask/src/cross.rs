@@ -1,6 +1,7 @@
 //! The work tree → our programs for another processor in `target/cross`, their sizes and libraries, and their `--version`
 //! under emulation. No compiler target is fetched: Debian's cross tool chain and a folder of the processor's libraries do it.
 
+use crate::image::archive;
 use crate::options::Options;
 use crate::place::{Place, copy};
 use crate::{run, setup, web};
@@ -50,6 +51,8 @@ const TARGETS: &[&Target] = &[
 const PROGRAMS: &[&str] = &["nightjar", "nightjar-eye", "nightjar-ota"];
 /// What the folder of libraries is made of; all else comes as their dependencies.
 const LIBRARIES: &str = "libc6-dev,libgcc-12-dev,libgstreamer1.0-dev,libgstreamer-plugins-base1.0-dev";
+/// The oldest Debian that the programs are to run on.
+pub(crate) const SUITE: &str = "bookworm";
 /// All that `nightjar` may be linked to: what every Linux system has, and the loader.
 const PLAIN: &[&str] =
     &["libc.so.6", "libm.so.6", "libgcc_s.so.1", "libdl.so.2", "libpthread.so.0", "librt.so.1"];
@@ -150,7 +153,11 @@ fn sysroot(place: &Place, target: &Target) -> Result<PathBuf> {
     }
     let mut command = Command::new("mmdebstrap");
     command.args(["--variant=extract", &format!("--arch={}", target.debian)]);
-    command.args([&format!("--include={LIBRARIES}"), "bookworm"]).arg(&unfinished);
+    // Without security's archive: what is linked against here runs nowhere.
+    command
+        .args([&format!("--include={LIBRARIES}"), SUITE])
+        .arg(&unfinished)
+        .arg(archive::source(SUITE)?.trim());
     run::quiet(place, &what, &mut command, "see whether mmdebstrap reaches Debian's archive")?;
     std::fs::rename(&unfinished, &dir).with_context(|| format!("can't name target/{name}"))?;
     Ok(dir)

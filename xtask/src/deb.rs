@@ -1,12 +1,13 @@
 //! Built programs, units and models → `target/deb/nightjar_VERSION_ARCH.deb`, for people who run Raspberry Pi OS or Debian. It
-//! makes the user and its groups, and leaves partitions, updates and the firewall to whoever owns the system.
+//! makes the user and its groups, and leaves partitions, updates and the firewall to whoever owns the system. `--check` does with it
+//! what a person does, on a Debian system of the processor that is made for it.
 
 use crate::cross::{self, Target};
 use crate::image::firmware::{self, Filling, Part};
-use crate::image::{EPOCH, version};
+use crate::image::{EPOCH, archive, version};
 use crate::options::Options;
 use crate::place::{Place, copy, make_dir, set_mode, write};
-use crate::run;
+use crate::{run, setup};
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::process::Command;
@@ -55,6 +56,26 @@ if [ -d /run/systemd/system ]; then\n\
 \tsystemctl daemon-reload\n\
 fi\n";
 
+/// What a person does with the package and how it must end: installed with all that it needs, its settings read by the
+/// recorder's user and by nobody else; a changed file of settings outlives an upgrade and a removal, nothing a purge.
+const TRIAL: &str = "set -e\n\
+apt() { DEBIAN_FRONTEND=noninteractive apt-get -y -q \"$@\"; }\n\
+apt install --no-install-recommends /var/cache/nightjar.deb\n\
+settings=/etc/nightjar/nightjar.toml\n\
+test \"$(stat --format='%U:%G %a' $settings)\" = 'root:nightjar 640'\n\
+runuser -u nightjar -- nightjar config check $settings\n\
+nightjar-eye --version\n\
+systemd-analyze verify nightjar.service nightjar-smart.timer 2> said\n\
+if grep ignoring said; then exit 1; fi\n\
+echo '# a line of mine' >> $settings\n\
+apt install --reinstall /var/cache/nightjar.deb\n\
+grep -q '# a line of mine' $settings\n\
+runuser -u nightjar -- nightjar config check $settings\n\
+apt remove nightjar\n\
+grep -q '# a line of mine' $settings\n\
+apt purge nightjar\n\
+test ! -e $settings && test ! -e /usr/bin/nightjar\n";
+
 pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
     let target = cross::target(options)?;
     let programs: Vec<String> =
@@ -83,7 +104,24 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
         print!("{}", String::from_utf8_lossy(&said.stdout));
         anyhow::ensure!(said.status.success(), "lintian found an error");
     }
-    Ok(())
+    if options.has("check") { check(place, target, &package) } else { Ok(()) }
+}
+
+/// [`TRIAL`] on a new system of the oldest Debian that the programs run on.
+fn check(place: &Place, target: &Target, package: &Path) -> Result<()> {
+    setup::for_verb(place, "cross")?;
+    let trial = place.target("deb/trial.sh");
+    write(&trial, TRIAL)?;
+    let mut command = Command::new("mmdebstrap");
+    command.args(["--mode=root", "--variant=minbase", "--format=null"]);
+    command.arg(format!("--architectures={}", target.debian));
+    for (file, name) in [(package, "nightjar.deb"), (&trial, "trial.sh")] {
+        command.arg(format!("--customize-hook=upload '{}' /var/cache/{name}", file.display()));
+    }
+    command.arg("--customize-hook=chroot \"$1\" sh /var/cache/trial.sh");
+    command.args([cross::SUITE, "-"]).arg(archive::source(cross::SUITE)?.trim());
+    let mend = "run this as root; is the emulator known to the kernel (`systemctl restart systemd-binfmt`)?";
+    run::quiet(place, &format!("install, upgrade, purge on {}", target.debian), &mut command, mend)
 }
 
 fn content(place: &Place, target: &Target, programs: &[String], root: &Path) -> Result<()> {

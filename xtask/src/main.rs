@@ -117,7 +117,10 @@ const VERBS: &[Verb] = &[
     Verb {
         name: "deb",
         help: "build a .deb of the programs for Raspberry Pi OS and Debian",
-        options: &[("target", "aarch64 (the default) or armv7")],
+        options: &[
+            ("target", "aarch64 (the default) or armv7"),
+            ("check!", "install, upgrade and purge it on an emulated Debian of that processor (as root)"),
+        ],
         run: deb::run,
     },
     Verb {

@@ -91,7 +91,7 @@ impl<'a> Archive<'a> {
 }
 
 /// A line of apt's sources for `suite`, from where this machine takes its own packages.
-pub(super) fn source(suite: &str) -> Result<String> {
+pub(crate) fn source(suite: &str) -> Result<String> {
     let mut texts = vec![std::fs::read_to_string("/etc/apt/sources.list").unwrap_or_default()];
     for entry in std::fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten() {
         texts.push(std::fs::read_to_string(entry.path()).unwrap_or_default());

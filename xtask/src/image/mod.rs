@@ -1,7 +1,7 @@
 //! A board's name → `target/image/BOARD/nightjar.img`, a disk that is flashed as it is: boot, U-Boot's environment, two root
 //! slots, state, footage. The same inputs give the same bytes; `--check` builds it twice and compares.
 
-mod archive;
+pub(crate) mod archive;
 mod base;
 pub(crate) mod disk;
 mod ext4;
