@@ -157,7 +157,7 @@ fn sysroot(place: &Place, target: &Target) -> Result<PathBuf> {
     command
         .args([&format!("--include={LIBRARIES}"), SUITE])
         .arg(&unfinished)
-        .arg(archive::source(SUITE)?.trim());
+        .arg(archive::source(SUITE).trim());
     run::quiet(place, &what, &mut command, "see whether mmdebstrap reaches Debian's archive")?;
     std::fs::rename(&unfinished, &dir).with_context(|| format!("can't name target/{name}"))?;
     Ok(dir)

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+const PUBLIC: &str = "http://deb.debian.org/debian";
 const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// One release of Debian for arm64.
@@ -24,7 +25,7 @@ impl<'a> Archive<'a> {
         }
         make_dir(&archive.dir.join("lists/partial"))?;
         make_dir(&archive.dir.join("cache/archives/partial"))?;
-        write(&archive.dir.join("sources.list"), &source(suite)?)?;
+        write(&archive.dir.join("sources.list"), &source(suite))?;
         let mut update = archive.apt("apt-get");
         run::quiet(
             place,
@@ -90,14 +91,14 @@ impl<'a> Archive<'a> {
     }
 }
 
-/// A line of apt's sources for `suite`, from where this machine takes its own packages.
-pub(crate) fn source(suite: &str) -> Result<String> {
+/// A line of apt's sources for `suite`, from where this machine takes its own packages if that is an archive of Debian.
+pub(crate) fn source(suite: &str) -> String {
     let mut texts = vec![std::fs::read_to_string("/etc/apt/sources.list").unwrap_or_default()];
     for entry in std::fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten() {
         texts.push(std::fs::read_to_string(entry.path()).unwrap_or_default());
     }
-    let mirror = mirror(&texts).context("no source in /etc/apt names an archive of Debian: add one")?;
-    Ok(format!("deb [signed-by={KEYS}] {mirror} {suite} main\n"))
+    let mirror = mirror(&texts).unwrap_or_else(|| PUBLIC.to_owned());
+    format!("deb [signed-by={KEYS}] {mirror} {suite} main\n")
 }
 
 /// The first address that ends in `/debian`, in either of apt's two formats.

@@ -21,7 +21,7 @@ pub(super) fn tar(place: &Place) -> Result<PathBuf> {
         return Ok(tar);
     }
     let sources = place.target("image/sources.list");
-    write(&sources, &archive::source(SUITE)?)?;
+    write(&sources, &archive::source(SUITE))?;
     let mut command = Command::new("mmdebstrap");
     command.env("SOURCE_DATE_EPOCH", EPOCH.to_string());
     command.args(["--mode=root", "--variant=extract", "--architectures=arm64", "--skip=check/qemu"]);

@@ -89,7 +89,7 @@ pub(super) const PACKAGES: &[Package] = packages! {
     "qemu-user-static",                   CROSS, Program("qemu-aarch64-static"), "runs the result";
     "mmdebstrap",                         &["cross", "cross-armv7", "image", "hil"], Program("mmdebstrap"), "makes folders of a board's packages";
     "arch-test",                          CROSS, Program("arch-test"), "tells mmdebstrap that the emulator runs";
-    "debian-archive-keyring",             IMAGE, File("/usr/share/keyrings/debian-archive-keyring.gpg"), "whose packages they are";
+    "debian-archive-keyring",             &["cross", "cross-armv7", "image", "hil"], File("/usr/share/keyrings/debian-archive-keyring.gpg"), "whose packages they are";
     "kmod",                               IMAGE, Program("depmod"), "a board's kernel modules";
     "cpio",                               IMAGE, Program("cpio"), "the first stage of a board's boot";
     "gdisk",                              IMAGE, Program("sgdisk"), "partitions of an image";
