@@ -129,7 +129,7 @@ impl Qemu {
         let mut mend = Command::new("e2fsck");
         let status = mend.args(["-f", "-y"]).arg(&copy).stdout(Stdio::null()).stderr(Stdio::null()).status();
         // 1: something was mended.
-        if !status.context("can't start e2fsck")?.code().is_some_and(|code| code <= 1) {
+        if status.context("can't start e2fsck")?.code().is_none_or(|code| code > 1) {
             bail!("the file system of \"state\" can't be mended");
         }
         let mut file = File::open(&copy).context("the mended \"state\" can't be read")?;

@@ -70,11 +70,23 @@ pub(super) fn moves_for_a_person(lab: &mut Lab) -> Result<String> {
         Ok(events["events"].as_array().into_iter().flatten().find(has_fired).cloned())
     })?;
     let score = event["score"].as_f64().unwrap_or(0.0);
+    let held = held_in(&page)?;
     recording(lab)?;
     configure(lab, "")?;
     Ok(format!(
-        "{line} high {on:.0} s after the recorder's start for a person (score {score:.2}), low by itself"
+        "{line} high {on:.0} s after the recorder's start for a person (score {score:.2}), low by itself; the eye is held in by {held}"
     ))
+}
+
+/// What holds the eye in, by its own words: it locks itself, and its unit must let it.
+fn held_in(page: &Page) -> Result<String> {
+    let health = page.json("/api/v1/health")?;
+    let words = health["eye"]["sandbox"].as_str().unwrap_or_default();
+    let in_force = words.split("; without").next().unwrap_or_default();
+    if ["seccomp", "landlock"].iter().any(|lock| !in_force.contains(lock)) {
+        bail!("the eye that decodes what cameras send is not locked in: {health}");
+    }
+    Ok(in_force.to_owned())
 }
 
 /// The line's name, and a siren at it.
