@@ -4,7 +4,7 @@ use crate::clock::Stopwatch;
 use crate::options::Options;
 use crate::place::Place;
 use crate::setup::{self, node};
-use crate::{lanes, run, web};
+use crate::{lanes, run, web, yocto};
 use anyhow::{Context, Result, bail};
 use std::process::Command;
 
@@ -55,6 +55,9 @@ fn everything(place: &Place, sum: &mut Sum) -> Result<()> {
     let page = run::watched("page tests", tests.args(["test", "--silent"]), |line| sum.look(line))?;
     web::script(place, "size")?;
 
+    run::say("units and Yocto layer");
+    let layer = yocto::units(place).and_then(|()| yocto::check(place));
+
     run::say("build (some minutes the first time), then tests");
     let (skips, path) = (place.target("skips.txt"), node::path(place));
     let env = |command: &mut Command| {
@@ -68,7 +71,7 @@ fn everything(place: &Place, sum: &mut Sum) -> Result<()> {
     if sum.passed == 0 {
         bail!("no test ran");
     }
-    Ok(())
+    layer
 }
 
 impl Sum {

@@ -39,7 +39,11 @@ const STEPS: &[Step] = &[
         verbs: &["test"],
         run: |place, _| node::packages(place, "tests/browser"),
     },
-    Step { name: "tools of the Yocto layer", verbs: &["lint"], run: |place, _| yocto::install(place) },
+    Step {
+        name: "tools of the Yocto layer",
+        verbs: &["test", "lint"],
+        run: |place, _| yocto::install(place),
+    },
     Step {
         name: "model",
         verbs: &["demo", "test", "bench", "image", "hil"],

@@ -76,7 +76,7 @@ pub(super) const PACKAGES: &[Package] = packages! {
     "chrony",                             TEST,  File("/usr/sbin/chronyd"), "the image's time server for cameras, and a client";
     "hostapd",                            TEST,  File("/usr/sbin/hostapd"), "the image's access point: its settings are tried without a radio";
     "busybox",                            TEST,  Program("busybox"), "a DHCP client that is not dnsmasq's";
-    "systemd",                            &["lint", "image", "hil"], Program("systemctl"), "judges what units may do, enables them in a board's tree";
+    "systemd",                            &["test", "lint", "image", "hil"], Program("systemctl"), "judges what units may do, enables them in a board's tree";
     "chromium",                           &["test"], Program("chromium"), "the browser of the page's test";
     "fonts-dejavu-core",                  &["test"], File("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"), "letters in the screenshots";
     "rustc-web",                          CROSS, File("/usr/bin/rustc"), "a compiler that fits the libraries below";
