@@ -34,6 +34,13 @@ pub(crate) const ARM64: &Target = &Target {
     loader: "ld-linux-aarch64.so.1",
 };
 
+impl Target {
+    /// The verb of [`setup`] that brings its tools.
+    pub(crate) fn verb(&self) -> &'static str {
+        if self == ARM64 { "cross" } else { "cross-armv7" }
+    }
+}
+
 const TARGETS: &[&Target] = &[
     ARM64,
     // The same boards with a 32-bit system.
@@ -60,7 +67,7 @@ const PLAIN: &[&str] =
 pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
     let target = target(options)?;
     setup::for_verb(place, "web")?;
-    setup::for_verb(place, if target == ARM64 { "cross" } else { "cross-armv7" })?;
+    setup::for_verb(place, target.verb())?;
     let sysroot = sysroot(place, target)?;
     run::say("page");
     web::build(place)?;
@@ -154,10 +161,7 @@ fn sysroot(place: &Place, target: &Target) -> Result<PathBuf> {
     let mut command = Command::new("mmdebstrap");
     command.args(["--variant=extract", &format!("--arch={}", target.debian)]);
     // Without security's archive: what is linked against here runs nowhere.
-    command
-        .args([&format!("--include={LIBRARIES}"), SUITE])
-        .arg(&unfinished)
-        .arg(archive::source(SUITE).trim());
+    command.args([&format!("--include={LIBRARIES}"), SUITE]).arg(&unfinished).arg(archive::source(SUITE));
     run::quiet(place, &what, &mut command, "see whether mmdebstrap reaches Debian's archive")?;
     std::fs::rename(&unfinished, &dir).with_context(|| format!("can't name target/{name}"))?;
     Ok(dir)

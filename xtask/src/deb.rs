@@ -109,7 +109,7 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
 
 /// [`TRIAL`] on a new system of the oldest Debian that the programs run on.
 fn check(place: &Place, target: &Target, package: &Path) -> Result<()> {
-    setup::for_verb(place, "cross")?;
+    setup::for_verb(place, target.verb())?;
     let trial = place.target("deb/trial.sh");
     write(&trial, TRIAL)?;
     let mut command = Command::new("mmdebstrap");
@@ -119,7 +119,7 @@ fn check(place: &Place, target: &Target, package: &Path) -> Result<()> {
         command.arg(format!("--customize-hook=upload '{}' /var/cache/{name}", file.display()));
     }
     command.arg("--customize-hook=chroot \"$1\" sh /var/cache/trial.sh");
-    command.args([cross::SUITE, "-"]).arg(archive::source(cross::SUITE).trim());
+    command.args([cross::SUITE, "-"]).arg(archive::source(cross::SUITE));
     let mend = "run this as root; is the emulator known to the kernel (`systemctl restart systemd-binfmt`)?";
     run::quiet(place, &format!("install, upgrade, purge on {}", target.debian), &mut command, mend)
 }

@@ -25,7 +25,7 @@ impl<'a> Archive<'a> {
         }
         make_dir(&archive.dir.join("lists/partial"))?;
         make_dir(&archive.dir.join("cache/archives/partial"))?;
-        write(&archive.dir.join("sources.list"), &source(suite))?;
+        write(&archive.dir.join("sources.list"), &format!("{}\n", source(suite)))?;
         let mut update = archive.apt("apt-get");
         run::quiet(
             place,
@@ -98,7 +98,7 @@ pub(crate) fn source(suite: &str) -> String {
         texts.push(std::fs::read_to_string(entry.path()).unwrap_or_default());
     }
     let mirror = mirror(&texts).unwrap_or_else(|| PUBLIC.to_owned());
-    format!("deb [signed-by={KEYS}] {mirror} {suite} main\n")
+    format!("deb [signed-by={KEYS}] {mirror} {suite} main")
 }
 
 /// The first address that ends in `/debian`, in either of apt's two formats.

@@ -20,14 +20,12 @@ pub(super) fn tar(place: &Place) -> Result<PathBuf> {
         run::done("system packages of the board", "there");
         return Ok(tar);
     }
-    let sources = place.target("image/sources.list");
-    write(&sources, &archive::source(SUITE))?;
     let mut command = Command::new("mmdebstrap");
     command.env("SOURCE_DATE_EPOCH", EPOCH.to_string());
     command.args(["--mode=root", "--variant=extract", "--architectures=arm64", "--skip=check/qemu"]);
     command.arg(format!("--include={}", PACKAGES.join(",")));
     command.args(LEFT_OUT.iter().map(|path| format!("--dpkgopt=path-exclude={path}")));
-    command.arg(SUITE).arg(&tar).arg(&sources);
+    command.arg(SUITE).arg(&tar).arg(archive::source(SUITE));
     run::quiet(
         place,
         "system packages of the board",

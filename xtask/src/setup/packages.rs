@@ -38,6 +38,8 @@ const TEST: &[&str] = &["test", "bench", "hil"];
 const BENCH: &[&str] = &["bench"];
 const CROSS: &[&str] = &["cross", "cross-armv7"];
 const IMAGE: &[&str] = &["image", "hil"];
+/// Fetch packages for a board.
+const ARCHIVE: &[&str] = &["cross", "cross-armv7", "image", "hil"];
 const HIL: &[&str] = &["hil"];
 const FLEET: &[&str] = &["fleet"];
 
@@ -87,9 +89,9 @@ pub(super) const PACKAGES: &[Package] = packages! {
     "gcc-arm-linux-gnueabihf",            &["cross-armv7"], Program("arm-linux-gnueabihf-gcc"), "cross linker";
     "g++-arm-linux-gnueabihf",            &["cross-armv7"], Program("arm-linux-gnueabihf-g++"), "C++ parts of dependencies";
     "qemu-user-static",                   CROSS, Program("qemu-aarch64-static"), "runs the result";
-    "mmdebstrap",                         &["cross", "cross-armv7", "image", "hil"], Program("mmdebstrap"), "makes folders of a board's packages";
+    "mmdebstrap",                         ARCHIVE, Program("mmdebstrap"), "makes folders of a board's packages";
     "arch-test",                          CROSS, Program("arch-test"), "tells mmdebstrap that the emulator runs";
-    "debian-archive-keyring",             &["cross", "cross-armv7", "image", "hil"], File("/usr/share/keyrings/debian-archive-keyring.gpg"), "whose packages they are";
+    "debian-archive-keyring",             ARCHIVE, File("/usr/share/keyrings/debian-archive-keyring.gpg"), "whose packages they are";
     "kmod",                               IMAGE, Program("depmod"), "a board's kernel modules";
     "cpio",                               IMAGE, Program("cpio"), "the first stage of a board's boot";
     "gdisk",                              IMAGE, Program("sgdisk"), "partitions of an image";
