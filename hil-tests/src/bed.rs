@@ -59,8 +59,15 @@ pub(crate) struct Answer {
     pub(crate) text: String,
 }
 
+/// A running board that was put aside: what is on its card, and what was in its memory.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    pub(crate) card: PathBuf,
+    pub(crate) memory: PathBuf,
+}
+
 /// A board under test.
-pub(crate) trait Bed {
+pub(crate) trait Bed: Send {
     /// For the heading of the report.
     fn name(&self) -> String;
 
@@ -91,6 +98,21 @@ pub(crate) trait Bed {
     /// Puts a card in that is what a snapshot was, which stays as it is; the power is off before and after it.
     fn insert(&mut self, _snapshot: &Path) -> Result<()> {
         bail!(Need::Flash.mend())
+    }
+
+    /// Puts a running board aside, as if its time stood still; the power is off after it.
+    fn keep(&mut self) -> Result<Kept> {
+        bail!(Need::Flash.mend())
+    }
+
+    /// A board that goes on where one was put aside, which stays as it is. Whoever spoke with that one has to begin anew.
+    fn go_on(&mut self, _kept: &Kept) -> Result<()> {
+        bail!(Need::Flash.mend())
+    }
+
+    /// No test is left for it.
+    fn rest(&mut self) -> Result<()> {
+        Ok(())
     }
 
     fn power_on(&mut self) -> Result<()>;

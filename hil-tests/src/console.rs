@@ -37,6 +37,11 @@ impl Console {
         Ok(word)
     }
 
+    /// Whether this was said since the mark.
+    pub(crate) fn has_said(&self, word: &[u8]) -> bool {
+        self.since().is_ok_and(|text| find(&text, word).is_some())
+    }
+
     /// The last lines, for a person.
     pub(crate) fn last_words(&self) -> String {
         let bytes = std::fs::read(&self.log).unwrap_or_default();

@@ -26,10 +26,11 @@ use shelf::Shelf;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use suite::Lab;
+use std::sync::{Arc, Mutex};
+use suite::{Common, Lab};
 
-const USAGE: &str = "nightjar-hil --bed qemu|ssh://USER@HOST --folder FOLDER --workspace FOLDER --next VERSION [--only WORDS] [--seed N] [--cuts N] [--slow yes] \
-                     [--fleet PORT] [--power COMMAND] [--network COMMAND] [--console FILE]";
+const USAGE: &str = "nightjar-hil --bed qemu|ssh://USER@HOST --folder FOLDER --workspace FOLDER --next VERSION [--only WORDS] [--seed N] [--cuts N] [--boards N] \
+                     [--slow yes] [--fleet PORT] [--power COMMAND] [--network COMMAND] [--console FILE]";
 
 fn main() -> ExitCode {
     match run() {
@@ -49,12 +50,13 @@ fn run() -> Result<bool> {
     let workspace: PathBuf = take("workspace").context(USAGE)?.into();
     let plugged = Plugged { power: take("power"), network: take("network"), console: take("console") };
     let is_slow = take("slow").is_some_and(|word| word == "yes");
-    let bed = open(&take("bed").context(USAGE)?, plugged, &folder, is_slow)?;
+    let bed = take("bed").context(USAGE)?;
     let number = |text: Option<String>, otherwise: u64| match text {
         Some(text) => text.parse().with_context(|| format!("`{text}` is no number")),
         None => Ok(otherwise),
     };
     let (seed, cuts) = (number(take("seed"), 1)?, number(take("cuts"), 20)?);
+    let boards = usize::try_from(number(take("boards"), 2)?).context("so many boards do not fit")?;
     let next = take("next").context(USAGE)?;
     let fleet =
         take("fleet").map(|port| port.parse().map(Fleet::at)).transpose().context("--fleet is no port")?;
@@ -63,27 +65,32 @@ fn run() -> Result<bool> {
         bail!("there is no option --{key}\n{USAGE}");
     }
     let bundles = folder.join("bundles");
-    let mut lab = Lab {
-        bed,
+    let common = Arc::new(Common {
         cameras: Cameras::start(&workspace, &workspace.join("target/clips/sub.mp4"))?,
         workspace,
-        shelf: Shelf::open(&bundles)?,
         bundles,
         next,
         fleet,
         seed,
-        cuts: u32::try_from(cuts).context("so many cuts would take years")?,
-        update: None,
-    };
-    Ok(suite::run(&mut lab, tests::TESTS, &only))
+        cuts: usize::try_from(cuts).context("so many cuts would take years")?,
+        kept: Mutex::default(),
+        cards: Mutex::default(),
+    });
+    let lab = |bed| Ok(Lab::new(bed, Shelf::open(&common.bundles)?, common.clone()));
+    let mut labs =
+        open(&bed, plugged, &folder, boards, is_slow)?.into_iter().map(lab).collect::<Result<Vec<_>>>()?;
+    Ok(suite::run(&mut labs, tests::TESTS, &only))
 }
 
-fn open(bed: &str, plugged: Plugged, folder: &Path, is_slow: bool) -> Result<Box<dyn Bed>> {
+/// One real board, or so many in QEMU.
+fn open(bed: &str, plugged: Plugged, folder: &Path, boards: usize, is_slow: bool) -> Result<Vec<Box<dyn Bed>>> {
     if bed == "qemu" {
-        return Ok(Box::new(Qemu::new(&folder.join("board.img"), &folder.join("key"), folder, is_slow)?));
+        let (image, key) = (folder.join("board.img"), folder.join("key"));
+        let board = |number: usize| Ok(Box::new(Qemu::new(number, &image, &key, is_slow)?) as Box<dyn Bed>);
+        return (1..=boards.max(1)).map(board).collect();
     }
     match bed.strip_prefix("ssh://") {
-        Some(address) => Ok(Box::new(Real::new(address, plugged)?)),
+        Some(address) => Ok(vec![Box::new(Real::new(address, plugged)?)]),
         None => bail!("`--bed {bed}`: known are qemu and ssh://USER@HOST"),
     }
 }

@@ -1,7 +1,7 @@
 //! A disk image → a board in QEMU: `-M virt` with PL061 lines, the i6300esb watchdog, and a network behind which this machine is
 //! 10.0.2.2.
 
-use crate::bed::{Answer, Bed, Need};
+use crate::bed::{Answer, Bed, Kept, Need};
 use crate::clock;
 use crate::console::Console;
 use crate::shell::Shell;
@@ -22,14 +22,19 @@ const BOOT_LOADER: &str = "/usr/lib/u-boot/qemu_arm64/u-boot.bin";
 const CARD_BYTES: u64 = 3 << 30;
 const CARD: &str = "card.img";
 const SECTOR: u64 = 512;
+/// What was in a board's memory when it was put aside.
+const MEMORY: &str = "memory";
 
 pub(crate) struct Qemu {
     image: PathBuf,
+    /// Of this board alone.
     folder: PathBuf,
     /// What is in the board: a flashed card, or a layer above one that is as it was at some moment.
     disk: PathBuf,
     /// Layers that were made.
     layers: u32,
+    /// Whether nothing else needs the layer that is in the board.
+    is_for_once: bool,
     key: PathBuf,
     qmp: PathBuf,
     log: PathBuf,
@@ -42,22 +47,26 @@ pub(crate) struct Qemu {
 }
 
 impl Qemu {
-    /// `image` is flashed, never changed. `key` is the SSH key whose other half the image holds. `is_slow`: this machine has other
-    /// things to do, so the board's time goes by its instructions: it does not notice that it is kept waiting.
-    pub(crate) fn new(image: &Path, key: &Path, folder: &Path, is_slow: bool) -> Result<Self> {
+    /// Board `number` of those that run at a time. `image` is flashed, never changed. `key` is the SSH key whose other half the image
+    /// holds. `is_slow`: this machine has other things to do, so the board's time goes by its instructions: it does not notice that it
+    /// is kept waiting.
+    pub(crate) fn new(number: usize, image: &Path, key: &Path, is_slow: bool) -> Result<Self> {
         let (ssh, page) = (free_port()?, free_port()?);
+        let folder = image.with_file_name(format!("board-{number}"));
+        std::fs::create_dir_all(&folder).with_context(|| format!("can't make {}", folder.display()))?;
         let log = folder.join("serial.log");
         File::create(&log).with_context(|| format!("can't write {}", log.display()))?;
         Ok(Self {
             image: image.to_owned(),
-            folder: folder.to_owned(),
             disk: folder.join(CARD),
             layers: 0,
+            is_for_once: false,
             key: key.to_owned(),
             // Beneath a socket's 108 letters, wherever the work tree lies.
-            qmp: std::env::temp_dir().join(format!("nightjar-hil-{}.qmp", std::process::id())),
+            qmp: std::env::temp_dir().join(format!("nightjar-hil-{}-{number}.qmp", std::process::id())),
             console: Console::new(&log),
             log,
+            folder,
             shell: Shell::new("root@127.0.0.1", ssh, Some(key)),
             page,
             ssh,
@@ -66,15 +75,16 @@ impl Qemu {
         })
     }
 
-    /// Power on, with these cards beside the usual one.
-    fn start(&mut self, cards: &[Card]) -> Result<()> {
+    /// Power on, with these network cards beside the usual one; `memory` is where a board that was put aside goes on from.
+    fn start(&mut self, cards: &[Card], memory: Option<&Path>) -> Result<()> {
         if self.process.is_some() {
             bail!("the power is on already");
         }
         self.console.skip();
         let (disk, log, qmp) = (self.disk.display(), self.log.display(), self.qmp.display());
         let mut qemu = Command::new("qemu-system-aarch64");
-        qemu.args(["-M", "virt,acpi=off", "-cpu", "cortex-a53", "-m", "1024"]);
+        // No seed for the kernel: one that lies where it was linked need not change address spaces at each call, a quarter of a start.
+        qemu.args(["-M", "virt,acpi=off,dtb-randomness=off", "-cpu", "cortex-a53", "-m", "1024"]);
         if self.is_slow {
             // 8 ns an instruction.
             qemu.args(["-smp", "1", "-accel", "tcg,thread=single", "-icount", "shift=3,sleep=on"]);
@@ -100,8 +110,34 @@ impl Qemu {
             qemu.arg("-netdev").arg(format!("tap,id={tap},ifname={tap},script=no,downscript=no"));
             qemu.arg("-device").arg(format!("virtio-net-pci,netdev={tap},romfile=,mac={mac}"));
         }
+        if let Some(memory) = memory {
+            qemu.arg("-incoming").arg(format!("exec:cat '{}'", memory.display()));
+        }
         qemu.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
         self.process = Some(qemu.spawn().context("can't start qemu-system-aarch64")?);
+        Ok(())
+    }
+
+    /// A layer above a card, put in; the one that was in is thrown away if nothing else needs it.
+    fn put_layer_above(&mut self, card: &Path) -> Result<()> {
+        if self.process.is_some() {
+            self.power_cut()?;
+        }
+        self.take_card_out()?;
+        let layer = self.next_layer();
+        let mut make = Command::new("qemu-img");
+        make.args(["create", "-q", "-f", "qcow2", "-F", format_of(card), "-b"]).arg(card).arg(&layer);
+        if !make.status().context("can't start qemu-img")?.success() {
+            bail!("qemu-img can't put a layer above {}", card.display());
+        }
+        (self.disk, self.is_for_once) = (layer, true);
+        Ok(())
+    }
+
+    fn take_card_out(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.is_for_once) {
+            std::fs::remove_file(&self.disk).context("a layer of the card stays")?;
+        }
         Ok(())
     }
 
@@ -224,6 +260,7 @@ impl Bed for Qemu {
         if self.process.is_some() {
             self.power_cut()?;
         }
+        self.take_card_out()?;
         self.disk = self.folder.join(CARD);
         let status = Command::new("cp").args(["--sparse=always"]).arg(&self.image).arg(&self.disk).status();
         if !status.is_ok_and(|status| status.success()) {
@@ -251,22 +288,52 @@ impl Bed for Qemu {
             "execute": "blockdev-snapshot-sync",
             "arguments": { "device": "card", "format": "qcow2", "snapshot-file": next },
         }))?;
+        self.is_for_once = false;
         Ok(std::mem::replace(&mut self.disk, next))
     }
 
     fn insert(&mut self, snapshot: &Path) -> Result<()> {
-        let layer = self.next_layer();
-        let mut make = Command::new("qemu-img");
-        make.args(["create", "-q", "-f", "qcow2", "-F", format_of(snapshot), "-b"]).arg(snapshot).arg(&layer);
-        if !make.status().context("can't start qemu-img")?.success() {
-            bail!("qemu-img can't put a layer above {}", snapshot.display());
-        }
-        self.disk = layer;
-        Ok(())
+        self.put_layer_above(snapshot)
+    }
+
+    fn keep(&mut self) -> Result<Kept> {
+        let memory = self.folder.join(MEMORY);
+        self.monitor(&json!({ "execute": "stop" }))?;
+        // As fast as it can be: nothing runs meanwhile.
+        let speed = json!({ "max-bandwidth": 1_u64 << 40 });
+        self.monitor(&json!({ "execute": "migrate-set-parameters", "arguments": speed }))?;
+        let to = format!("exec:cat > '{}'", memory.display());
+        self.monitor(&json!({ "execute": "migrate", "arguments": { "uri": to } }))?;
+        clock::until("the board's memory is written", 120, || {
+            let status = self.monitor(&json!({ "execute": "query-migrate" }))?["return"]["status"].clone();
+            if status == "failed" {
+                bail!("QEMU can't write {}", memory.display());
+            }
+            Ok((status == "completed").then_some(()))
+        })?;
+        self.power_cut()?;
+        let card = self.folder.join(format!("kept.{}", format_of(&self.disk)));
+        std::fs::rename(&self.disk, &card).context("the card can't be put aside")?;
+        self.is_for_once = false;
+        Ok(Kept { card, memory })
+    }
+
+    fn go_on(&mut self, kept: &Kept) -> Result<()> {
+        self.put_layer_above(&kept.card)?;
+        self.start(&[], Some(&kept.memory))?;
+        clock::until("the board's memory is read", 120, || {
+            let status = self.monitor(&json!({ "execute": "query-status" })).ok();
+            Ok(status.filter(|status| status["return"]["status"] == "paused").map(drop))
+        })?;
+        self.monitor(&json!({ "execute": "cont" })).map(drop)
+    }
+
+    fn rest(&mut self) -> Result<()> {
+        self.power_cut()
     }
 
     fn power_on(&mut self) -> Result<()> {
-        self.start(&[])
+        self.start(&[], None)
     }
 
     fn power_on_with_sides(&mut self) -> Result<[Card; 2]> {
@@ -276,7 +343,7 @@ impl Bed for Qemu {
             mac: format!("52:54:00:4e:4a:{last:02x}"),
         };
         let cards = [card('c', 1), card('l', 2)];
-        self.start(&cards)?;
+        self.start(&cards, None)?;
         // QEMU makes their other ends when it starts, before it answers here.
         clock::until("QEMU's monitor answers", 30, || {
             Ok(self.monitor(&json!({ "execute": "query-status" })).ok())
@@ -317,6 +384,9 @@ impl Drop for Qemu {
         let _ = self.power_cut();
         for layer in 1..=self.layers {
             let _ = std::fs::remove_file(self.layer(layer));
+        }
+        for file in ["kept.raw", "kept.qcow2", MEMORY] {
+            let _ = std::fs::remove_file(self.folder.join(file));
         }
         let _ = std::fs::remove_file(&self.qmp);
     }

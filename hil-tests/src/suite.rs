@@ -1,23 +1,33 @@
-//! The table of tests → each run, skipped with what to plug in, or failed with its reason; a table of results with figures.
+//! The table of tests → each run on a board, skipped with what to plug in, or failed with its reason; a table of results with figures.
 
-use crate::bed::{Bed, Need};
+use crate::bed::{Bed, Kept, Need};
 use crate::cameras::Cameras;
 use crate::clock::Stopwatch;
 use crate::fleet::Fleet;
 use crate::shelf::Shelf;
+use crate::tests::Cards;
 use anyhow::Result;
 use std::any::Any;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// What every test may use.
+/// A board and what a test on it may use.
 pub(crate) struct Lab {
     pub(crate) bed: Box<dyn Bed>,
+    pub(crate) shelf: Shelf,
+    pub(crate) common: Arc<Common>,
+    /// The test that is run, for [`Lab::say`].
+    test: &'static str,
+}
+
+/// What all boards have in common.
+pub(crate) struct Common {
     /// The work tree, with the clips in `target/clips`.
     pub(crate) workspace: PathBuf,
     pub(crate) cameras: Cameras,
-    pub(crate) shelf: Shelf,
-    /// Folder of the bundles that the shelf serves.
+    /// Folder of the bundles that the shelves serve.
     pub(crate) bundles: PathBuf,
     /// Version of the bundles that are an update.
     pub(crate) next: String,
@@ -26,20 +36,34 @@ pub(crate) struct Lab {
     /// What decides where power is cut.
     pub(crate) seed: u64,
     /// How often it is.
-    pub(crate) cuts: u32,
-    /// Length of a good update on this bed, s, when it was measured.
-    pub(crate) update: Option<f64>,
+    pub(crate) cuts: usize,
+    /// A flashed board that is up, whose recorder is not, put aside by whoever needed it first.
+    pub(crate) kept: Mutex<Option<Kept>>,
+    /// What was on the card at moments of an update, likewise.
+    pub(crate) cards: Mutex<Option<Arc<Cards>>>,
 }
 
 impl Lab {
+    pub(crate) fn new(bed: Box<dyn Bed>, shelf: Shelf, common: Arc<Common>) -> Self {
+        Self { bed, shelf, common, test: "" }
+    }
+
+    /// Prints a line of the test that is run.
+    pub(crate) fn say(&self, words: &str) {
+        println!("{}: {words}", self.test);
+    }
+
     fn has(&self, need: Need) -> bool {
-        if need == Need::Fleet { self.fleet.is_some() } else { self.bed.has(need) }
+        if need == Need::Fleet { self.common.fleet.is_some() } else { self.bed.has(need) }
     }
 }
 
 /// One row of the table.
+#[derive(Clone, Copy)]
 pub(crate) struct Test {
     pub(crate) name: &'static str,
+    /// Whether it measures a board that this machine has nothing else to do than to be.
+    pub(crate) is_alone: bool,
     pub(crate) needs: &'static [Need],
     /// Gives figures for the table of results.
     pub(crate) run: fn(&mut Lab) -> Result<String>,
@@ -53,35 +77,57 @@ enum Outcome {
     Failed(String),
 }
 
-/// Runs the tests whose name contains one of the words of `only`, parted by commas, in order; gives whether none failed.
-pub(crate) fn run(lab: &mut Lab, tests: &[Test], only: &str) -> bool {
-    println!("bed: {}\n", lab.bed.name());
+type Row = (&'static str, f64, Outcome);
+
+/// Runs the tests whose name contains one of the words of `only`, parted by commas: in order those that are alone, the others on
+/// whichever board is free. Gives whether none failed.
+pub(crate) fn run(labs: &mut [Lab], tests: &[Test], only: &str) -> bool {
+    let Some(first) = labs.first_mut() else { return false };
+    println!("bed: {}\n", first.bed.name());
     let whole = Stopwatch::start();
-    let mut rows = Vec::new();
-    let is_wanted = |test: &&Test| only.split(',').any(|words| test.name.contains(words));
-    for test in tests.iter().filter(is_wanted) {
-        let watch = Stopwatch::start();
-        println!("── {}", test.name);
-        let missing = test.needs.iter().find(|need| !lab.has(**need));
-        let outcome = match missing {
-            Some(need) => Outcome::Skipped(need.mend().to_owned()),
-            // A helper that panics fails its test, not all that follow.
-            None => match catch_unwind(AssertUnwindSafe(|| (test.run)(lab)))
-                .unwrap_or_else(|panic| Err(told(&*panic)))
-            {
-                Ok(figures) => Outcome::Passed(figures),
-                Err(error) => {
-                    let heard = lab.bed.console().map(|console| console.last_words()).unwrap_or_default();
-                    println!("   the serial line said last: {heard}");
-                    Outcome::Failed(format!("{error:#}"))
-                }
-            },
-        };
-        println!("   {}\n", line(&outcome));
-        rows.push((test.name, watch.seconds(), outcome));
-    }
-    println!("{}", report(&rows, whole.seconds()));
+    let is_wanted = |test: &Test| only.split(',').any(|words| test.name.contains(words));
+    let (alone, others): (Vec<Test>, Vec<Test>) =
+        tests.iter().copied().filter(is_wanted).partition(|test| test.is_alone);
+    let mut rows: Vec<Row> = alone.iter().map(|test| row(first, test)).collect();
+    let left = Mutex::new(VecDeque::from(others));
+    let take = || left.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let of_a_board = |lab: &mut Lab| -> Vec<Row> {
+        let rows = std::iter::from_fn(&take).map(|test| row(lab, &test)).collect();
+        let _ = lab.bed.rest(); // the next tests of this machine need its processors
+        rows
+    };
+    std::thread::scope(|scope| {
+        let boards: Vec<_> = labs.iter_mut().map(|lab| scope.spawn(|| of_a_board(lab))).collect();
+        boards.into_iter().for_each(|board| rows.extend(board.join().unwrap_or_default()));
+    });
+    // As in the table of tests.
+    rows.sort_by_key(|(name, ..)| tests.iter().position(|test| test.name == *name));
+    println!("\n{}", report(&rows, whole.seconds()));
     !rows.is_empty() && !rows.iter().any(|(_, _, outcome)| matches!(outcome, Outcome::Failed(_)))
+}
+
+/// Runs a test on a board.
+fn row(lab: &mut Lab, test: &Test) -> Row {
+    let watch = Stopwatch::start();
+    lab.test = test.name;
+    lab.say("begins");
+    let missing = test.needs.iter().find(|need| !lab.has(**need));
+    let outcome = match missing {
+        Some(need) => Outcome::Skipped(need.mend().to_owned()),
+        // A helper that panics fails its test, not all that follow.
+        None => match catch_unwind(AssertUnwindSafe(|| (test.run)(lab)))
+            .unwrap_or_else(|panic| Err(told(&*panic)))
+        {
+            Ok(figures) => Outcome::Passed(figures),
+            Err(error) => {
+                let heard = lab.bed.console().map(|console| console.last_words()).unwrap_or_default();
+                lab.say(&format!("the serial line said last: {heard}"));
+                Outcome::Failed(format!("{error:#}"))
+            }
+        },
+    };
+    lab.say(&line(&outcome));
+    (test.name, watch.seconds(), outcome)
 }
 
 /// The words of a panic.

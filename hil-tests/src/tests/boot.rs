@@ -1,11 +1,12 @@
 //! From a flashed card to footage; what is on the board; a camera on it; a factory reset.
 
-use super::setting::{self, CAMERAS, PATIENCE, configure, flash, fresh, recording, running};
+use super::setting::{self, CAMERAS, PATIENCE, configure, flash, put_aside, ready, recording, running};
 use crate::clock::Stopwatch;
 use crate::page::{self, CONFIG};
 use crate::qemu::awake;
 use crate::suite::Lab;
 use anyhow::{Result, bail};
+use std::sync::PoisonError;
 
 /// Seconds from power on to the page and to the first footage of both cameras: the first boot, and one after a power cut.
 pub(super) fn records(lab: &mut Lab) -> Result<String> {
@@ -13,7 +14,10 @@ pub(super) fn records(lab: &mut Lab) -> Result<String> {
     let first = boots(lab)?;
     lab.bed.run("sync")?;
     lab.bed.power_cut()?;
-    Ok(format!("first boot: {first}; after a power cut: {}", boots(lab)?))
+    let second = boots(lab)?;
+    let kept = put_aside(lab)?;
+    *lab.common.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+    Ok(format!("first boot: {first}; after a power cut: {second}"))
 }
 
 fn boots(lab: &mut Lab) -> Result<String> {
@@ -31,7 +35,7 @@ fn boots(lab: &mut Lab) -> Result<String> {
 
 /// What the image promises and what is easily lost by a change to it.
 pub(super) fn is_as_designed(lab: &mut Lab) -> Result<String> {
-    running(lab)?;
+    running(lab, "")?;
     let bed = lab.bed.as_ref();
     bed.run("grep -q ' / ext4 ro' /proc/mounts && ! touch /usr/x 2>/dev/null")?;
     bed.run("mountpoint -q /state && mountpoint -q /data && mountpoint -q /etc/nightjar")?;
@@ -65,7 +69,7 @@ pub(super) fn is_as_designed(lab: &mut Lab) -> Result<String> {
 
 /// The kernel's made-up camera, or one that is plugged in.
 pub(super) fn local_camera(lab: &mut Lab) -> Result<String> {
-    running(lab)?;
+    ready(lab)?;
     let camera = setting::local_camera(lab.bed.as_ref())?;
     configure(lab, &camera)?;
     let page = recording(lab)?;
@@ -73,7 +77,6 @@ pub(super) fn local_camera(lab: &mut Lab) -> Result<String> {
     let cameras = page.json("/api/v1/cameras")?;
     let local = cameras.as_array().into_iter().flatten().find(|camera| camera["id"] == "local");
     let stream = local.map(|camera| camera["streams"][0].clone()).unwrap_or_default();
-    configure(lab, "")?;
     Ok(format!(
         "{} {}×{}, {:.1} pictures/s",
         stream["codecs"],
@@ -85,7 +88,7 @@ pub(super) fn local_camera(lab: &mut Lab) -> Result<String> {
 
 /// Settings, users and keys go and footage stays; then footage goes too.
 pub(super) fn factory_reset(lab: &mut Lab) -> Result<String> {
-    fresh(lab)?;
+    running(lab, "")?;
     let recordings = |lab: &Lab| lab.bed.run("find /data/footage -name '*.mp4' | wc -l");
     let mut figures = Vec::new();
     for word in ["state", "all"] {

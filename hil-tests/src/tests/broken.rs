@@ -1,6 +1,6 @@
 //! Updates that are signed, installed and bad: the board goes back by itself and says why.
 
-use super::setting::{PATIENCE, configure, local_camera, recording, running, version};
+use super::setting::{PATIENCE, configure, local_camera, ready, recording, running, version};
 use crate::agent;
 use crate::bed::Need;
 use crate::clock::Stopwatch;
@@ -12,25 +12,25 @@ pub(super) const NEEDS: &[Need] = &[Need::Flash, Need::Slots];
 
 /// Its first stage finds no root.
 pub(super) fn kernel(lab: &mut Lab) -> Result<String> {
-    running(lab)?;
+    running(lab, "")?;
     goes_back(lab, "kernel-panics.raucb", &["boot loader went back"])
 }
 
 /// It dies as soon as it starts.
 pub(super) fn recorder(lab: &mut Lab) -> Result<String> {
-    running(lab)?;
+    running(lab, "")?;
     goes_back(lab, "recorder-crashes.raucb", &["recorder", "page", "camera", "boot loader went back"])
 }
 
 /// It answers and writes nothing.
 pub(super) fn footage(lab: &mut Lab) -> Result<String> {
-    running(lab)?;
+    running(lab, "")?;
     goes_back(lab, "nothing-recorded.raucb", &["does not record", "read back"])
 }
 
 /// Its kernel has lost the driver of the camera on the board.
 pub(super) fn camera(lab: &mut Lab) -> Result<String> {
-    running(lab)?;
+    ready(lab)?;
     let camera = local_camera(lab.bed.as_ref())?;
     configure(lab, &camera)?;
     let page = recording(lab)?;

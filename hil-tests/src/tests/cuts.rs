@@ -1,50 +1,105 @@
 //! The plug is pulled at seeded moments of an update: while it is copied, while the new system boots, while it is judged.
 //! Whatever the moment, the board records again, and the update is kept or undone, never half there.
 
-use super::setting::{PATIENCE, fresh, recording, slot, version};
+use super::setting::{PATIENCE, recording, running, slot, version};
 use crate::agent;
+use crate::bed::Need;
 use crate::clock::{self, Stopwatch};
 use crate::suite::Lab;
 use anyhow::{Context, Result, bail};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-/// Length of an update, s, where no good one was measured before.
-const USUAL: f64 = 240.0;
+pub(super) const NEEDS: &[Need] = &[Need::Flash, Need::Slots, Need::Power, Need::Console];
+/// Longest time between two moments, s.
+const STEP: f64 = 2.5;
+/// From the restart into the new system to the gate's word, s, on a board in QEMU; the last moments may be after it.
+const TRIED: f64 = 60.0;
+/// What U-Boot says first.
+const RESTART: &[u8] = b"U-Boot 20";
 /// One cut in so many is followed until the agent has made up its mind, which takes the rest of an update; the others until the
 /// board records.
 const FOLLOWED: usize = 10;
 
-/// One update of one board gives all moments: the card as the plug would have left it. Each is booted then.
-pub(super) fn all(lab: &mut Lab) -> Result<String> {
-    fresh(lab)?;
-    let mut random = Random(lab.seed);
-    let length = lab.update.unwrap_or(USUAL);
-    agent::begin(lab.bed.as_ref(), &lab.shelf.url(lab.bed.as_ref(), "good.raucb"))?;
-    let watch = Stopwatch::start();
-    let mut moments = Vec::new();
-    for cut in 1..=lab.cuts {
-        let at = random.moment(cut, lab.cuts, length);
-        clock::pass(Duration::from_secs_f64((at - watch.seconds()).max(0.0)));
-        moments.push((at, lab.bed.snapshot()?));
-    }
-    lab.bed.power_cut()?;
+/// The card as the plug would have left it at a moment, s after the update began.
+type Card = (f64, PathBuf);
 
-    let mut ends = std::collections::BTreeMap::<String, u32>::new();
-    for (n, (at, card)) in moments.iter().enumerate() {
+/// Cards at seeded moments of one update of one board.
+#[derive(Debug)]
+pub(crate) struct Cards {
+    /// While it was copied.
+    copied: Vec<Card>,
+    /// While the new system booted and was judged.
+    tried: Vec<Card>,
+}
+
+pub(super) fn while_copied(lab: &mut Lab) -> Result<String> {
+    let cards = cards(lab)?;
+    each(lab, &cards.copied, lab.common.cuts / 2)
+}
+
+pub(super) fn while_tried(lab: &mut Lab) -> Result<String> {
+    let cards = cards(lab)?;
+    each(lab, &cards.tried, lab.common.cuts - lab.common.cuts / 2)
+}
+
+/// Those of the one update that is made for all cuts.
+fn cards(lab: &mut Lab) -> Result<Arc<Cards>> {
+    let common = lab.common.clone();
+    let mut cards = common.cards.lock().unwrap_or_else(PoisonError::into_inner);
+    if cards.is_none() {
+        *cards = Some(Arc::new(taken(lab)?));
+    }
+    cards.clone().context("no cards")
+}
+
+/// Updates a board and takes what is on its card at seeded moments.
+fn taken(lab: &mut Lab) -> Result<Cards> {
+    running(lab, "")?;
+    let mut random = Random(lab.common.seed);
+    let url = lab.shelf.url(lab.bed.as_ref(), "good.raucb");
+    agent::begin(lab.bed.as_ref(), &url)?;
+    lab.bed.console().context("this bed listens to no serial line")?.skip();
+    let watch = Stopwatch::start();
+    let (mut cards, mut restart) = (Cards { copied: Vec::new(), tried: Vec::new() }, None);
+    while watch.seconds() < restart.map_or(PATIENCE as f64, |at| at + TRIED) {
+        clock::pass(Duration::from_secs_f64(STEP * random.part()));
+        if restart.is_none() && lab.bed.console().is_some_and(|console| console.has_said(RESTART)) {
+            restart = Some(watch.seconds());
+        }
+        let card = (watch.seconds(), lab.bed.snapshot()?);
+        if restart.is_some() { cards.tried.push(card) } else { cards.copied.push(card) }
+    }
+    if restart.is_none() {
+        bail!("the board did not start anew");
+    }
+    let entry = agent::over(lab.bed.as_ref(), None, PATIENCE)?;
+    agent::expect(&entry, "kept", &[])?;
+    lab.bed.power_cut()?;
+    Ok(cards)
+}
+
+/// Boots so many of the cards, one of each part of their time.
+fn each(lab: &mut Lab, cards: &[Card], cuts: usize) -> Result<String> {
+    let seed = lab.common.seed;
+    let cards: Vec<&Card> = (0..cuts).filter_map(|n| cards.get(n * cards.len() / cuts)).collect();
+    let (Some((first, _)), Some((last, _))) = (cards.first(), cards.last()) else { bail!("no cut was made") };
+    let mut ends = BTreeMap::<String, u32>::new();
+    for (n, (at, card)) in cards.iter().enumerate() {
         lab.bed.insert(card)?;
         lab.bed.power_on()?;
         let is_followed = n % FOLLOWED == FOLLOWED - 1;
-        let (end, slot, version) = settled(lab, is_followed)
-            .with_context(|| format!("cut {} at {at:.1} s (seed {})", n + 1, lab.seed))?;
-        println!("   cut {} after {at:.1} s: {version} in {slot} records, the update is {end}", n + 1);
+        let (end, slot, version) =
+            settled(lab, is_followed).with_context(|| format!("cut {} at {at:.1} s (seed {seed})", n + 1))?;
+        lab.say(&format!("cut {} after {at:.1} s: {version} in {slot} records, the update is {end}", n + 1));
         *ends.entry(end).or_default() += 1;
-        lab.bed.power_cut()?;
     }
     let ends = ends.iter().map(|(end, count)| format!("{count} {end}")).collect::<Vec<_>>();
     Ok(format!(
-        "{} cuts in {length:.0} s (seed {}), recording after each; the update was then {}",
-        lab.cuts,
-        lab.seed,
+        "{} cuts from {first:.0} to {last:.0} s of an update (seed {seed}), recording after each; the update was then {}",
+        cards.len(),
         ends.join(", ")
     ))
 }
@@ -75,19 +130,14 @@ fn settled(lab: &Lab, is_followed: bool) -> Result<(String, String, String)> {
 struct Random(u64);
 
 impl Random {
-    /// A moment, s, in part `cut` of `cuts` equal parts of `length` seconds, so that few cuts meet all of an update.
-    fn moment(&mut self, cut: u32, cuts: u32, length: f64) -> f64 {
-        let part = length / f64::from(cuts);
-        part * (f64::from(cut - 1) + self.below(1000) as f64 / 1e3)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
+    /// From 0 to less than 1.
+    fn part(&mut self) -> f64 {
         let mut x = self.0.max(1);
         x ^= x >> 12;
         x ^= x << 25;
         x ^= x >> 27;
         self.0 = x;
-        x.wrapping_mul(0x2545_F491_4F6C_DD1D) % end
+        (x.wrapping_mul(0x2545_F491_4F6C_DD1D) % 1000) as f64 / 1e3
     }
 }
 
@@ -97,14 +147,12 @@ mod tests {
 
     #[test]
     fn the_moments_are_those_of_the_seed() {
-        let moments = |seed| {
+        let parts = |seed| {
             let mut random = Random(seed);
-            (0..20).map(|_| random.below(1000)).collect::<Vec<_>>()
+            std::iter::repeat_with(|| random.part()).take(20).collect::<Vec<_>>()
         };
-        assert_eq!(moments(7), moments(7));
-        assert_ne!(moments(7), moments(8));
-        assert!(moments(0).iter().all(|moment| *moment < 1000));
-        let moments: Vec<f64> = (1..=4).map(|cut| Random(3).moment(cut, 4, 80.0)).collect();
-        assert!(moments.is_sorted() && moments[0] < 20.0 && moments[3] >= 60.0);
+        assert_eq!(parts(7), parts(7));
+        assert_ne!(parts(7), parts(8));
+        assert!(parts(0).iter().all(|part| (0.0..1.0).contains(part)));
     }
 }

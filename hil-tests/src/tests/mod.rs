@@ -1,5 +1,4 @@
-//! The table of tests. Those that leave the system as it was come first, on one board; then those that change it, on
-//! a new card where the one before kept its update.
+//! The table of tests: the one of a board that is alone, then the others, long ones first, so that all boards end together.
 
 mod boot;
 mod broken;
@@ -11,55 +10,47 @@ mod setting;
 mod update;
 mod watchdog;
 
+pub(crate) use cuts::Cards;
+
 use crate::bed::Need;
-use crate::suite::Test;
+use crate::suite::{Lab, Test};
+use anyhow::Result;
 
 /// The version of the image that is flashed; the bundles carry later ones.
 fn update_from() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
+/// A test that may run beside others.
+const fn test(name: &'static str, needs: &'static [Need], run: fn(&mut Lab) -> Result<String>) -> Test {
+    Test { name, is_alone: false, needs, run }
+}
+
 pub(crate) const TESTS: &[Test] = &[
     Test {
-        name: "flash, boot, record two cameras, page over TLS",
-        needs: &[Need::Flash, Need::Power],
-        run: boot::records,
+        is_alone: true,
+        ..test("flash, boot, record two cameras, page over TLS", &[Need::Flash, Need::Power], boot::records)
     },
-    Test { name: "what is on the board", needs: &[Need::Slots], run: boot::is_as_designed },
-    Test { name: "relay through the kernel's GPIO", needs: &[Need::Line], run: relays::moves },
-    Test { name: "a person moves a relay", needs: &[Need::Line], run: relays::moves_for_a_person },
-    Test { name: "bundles that must be refused", needs: &[Need::Slots], run: refused::all },
-    Test { name: "watchdog ends a hung recorder", needs: &[], run: watchdog::of_the_recorder },
-    Test { name: "watchdog resets a hung board", needs: &[Need::Console], run: watchdog::of_the_board },
-    Test { name: "camera on the board is recorded", needs: &[Need::LocalCamera], run: boot::local_camera },
-    Test { name: "kernel that panics is rolled back", needs: broken::NEEDS, run: broken::kernel },
-    Test { name: "recorder that crashes is rolled back", needs: broken::NEEDS, run: broken::recorder },
-    Test { name: "page that records nothing is rolled back", needs: broken::NEEDS, run: broken::footage },
-    Test { name: "update that breaks one camera is rolled back", needs: broken::NEEDS, run: broken::camera },
-    Test {
-        name: "good update, streamed",
-        needs: &[Need::Flash, Need::Slots, Need::Power],
-        run: update::good,
-    },
-    Test {
-        name: "update of a fleet, by hawkBit",
-        needs: &[Need::Fleet, Need::Flash, Need::Slots],
-        run: update::of_a_fleet,
-    },
-    Test {
-        name: "update with no network and a dead camera",
-        needs: &[Need::Flash, Need::Slots, Need::Network, Need::Console],
-        run: update::alone,
-    },
-    Test {
-        name: "cameras are kept apart",
-        needs: &[Need::Sides, Need::Flash, Need::Power],
-        run: isolation::holds,
-    },
-    Test {
-        name: "power cuts during an update",
-        needs: &[Need::Flash, Need::Slots, Need::Power],
-        run: cuts::all,
-    },
-    Test { name: "factory reset", needs: &[Need::Flash, Need::Slots], run: boot::factory_reset },
+    test("power cuts while an update is copied", cuts::NEEDS, cuts::while_copied),
+    test(
+        "update with no network and a dead camera",
+        &[Need::Flash, Need::Slots, Need::Network, Need::Console],
+        update::alone,
+    ),
+    test("recorder that crashes is rolled back", broken::NEEDS, broken::recorder),
+    test("page that records nothing is rolled back", broken::NEEDS, broken::footage),
+    test("update that breaks one camera is rolled back", broken::NEEDS, broken::camera),
+    test("kernel that panics is rolled back", broken::NEEDS, broken::kernel),
+    test("update of a fleet, by hawkBit", &[Need::Fleet, Need::Flash, Need::Slots], update::of_a_fleet),
+    test("power cuts while an update boots and is judged", cuts::NEEDS, cuts::while_tried),
+    test("good update, streamed", &[Need::Flash, Need::Slots, Need::Power], update::good),
+    test("factory reset", &[Need::Flash, Need::Slots], boot::factory_reset),
+    test("a person moves a relay", &[Need::Line], relays::moves_for_a_person),
+    test("watchdog resets a hung board", &[Need::Console], watchdog::of_the_board),
+    test("cameras are kept apart", &[Need::Sides, Need::Flash, Need::Power], isolation::holds),
+    test("bundles that must be refused", &[Need::Slots], refused::all),
+    test("watchdog ends a hung recorder", &[], watchdog::of_the_recorder),
+    test("relay through the kernel's GPIO", &[Need::Line], relays::moves),
+    test("camera on the board is recorded", &[Need::LocalCamera], boot::local_camera),
+    test("what is on the board", &[Need::Slots], boot::is_as_designed),
 ];

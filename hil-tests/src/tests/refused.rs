@@ -17,7 +17,7 @@ const BUNDLES: &[(&str, &[&str])] = &[
 ];
 
 pub(super) fn all(lab: &mut Lab) -> Result<String> {
-    running(lab)?;
+    running(lab, "")?;
     let other = if slot(lab.bed.as_ref())? == "A" { "rootfs-b" } else { "rootfs-a" };
     // The whole slot, and what decides which one boots.
     let words = format!("cd /dev/disk/by-partlabel && sha256sum {other} uboot-env");
@@ -25,7 +25,7 @@ pub(super) fn all(lab: &mut Lab) -> Result<String> {
     let before = sum()?;
     let mut figures = Vec::new();
     for (bundle, reasons) in BUNDLES {
-        if !lab.bundles.join(bundle).exists() {
+        if !lab.common.bundles.join(bundle).exists() {
             bail!("{bundle} is missing: `cargo xtask hil` makes it");
         }
         lab.shelf.reset();
@@ -37,7 +37,7 @@ pub(super) fn all(lab: &mut Lab) -> Result<String> {
         if !reasons.iter().any(|word| reason.to_lowercase().contains(word)) {
             bail!("{bundle} was refused with other words than one of {reasons:?}: {reason}");
         }
-        println!("   {bundle}: {reason}");
+        lab.say(&format!("{bundle}: {reason}"));
         figures.push((*bundle).trim_end_matches(".raucb"));
     }
     let after = sum()?;

@@ -1,6 +1,6 @@
 //! A relay's line in the kernel, moved by the recorder and read from outside it.
 
-use super::setting::{PATIENCE, configure, recording, running};
+use super::setting::{PATIENCE, configure, ready, recording};
 use crate::cameras::{self, Cameras};
 use crate::clock;
 use crate::page::Page;
@@ -20,7 +20,7 @@ const EYE: &str = "[eye]\ncard = \"ssdlite-mnv2-coco12-int8\"\n";
 const LINES: &str = "/sys/kernel/debug/gpio";
 
 pub(super) fn moves(lab: &mut Lab) -> Result<String> {
-    running(lab)?;
+    ready(lab)?;
     let (line, output) = siren(lab)?;
     configure(lab, &output)?;
     let page = recording(lab)?;
@@ -42,17 +42,16 @@ pub(super) fn moves(lab: &mut Lab) -> Result<String> {
     lab.bed.run("systemctl kill --kill-whom=main --signal=KILL nightjar.service")?;
     clock::until("a killed recorder's line is low", 60, || Ok((!level(lab)?).then_some(())))?;
     recording(lab)?;
-    configure(lab, "")?;
     Ok(format!("{line} high {on:.1} s after the page's button, low by itself; low after kill -9"))
 }
 
 /// People walk through the clip; the detector on the board sees one, a rule moves the line.
 pub(super) fn moves_for_a_person(lab: &mut Lab) -> Result<String> {
-    running(lab)?;
+    ready(lab)?;
     let (line, output) = siren(lab)?;
-    let clip = lab.bundles.with_file_name("door.mp4");
-    cameras::at_a_door(&lab.workspace, &clip)?;
-    let door = Cameras::start(&lab.workspace, &clip)?;
+    let clip = lab.common.bundles.with_file_name("door.mp4");
+    cameras::at_a_door(&lab.common.workspace, &clip)?;
+    let door = Cameras::start(&lab.common.workspace, &clip)?;
     let url = door.url(lab.bed.as_ref(), 1);
     let camera = format!("[[camera]]\nid = \"door\"\nmain = \"{url}\"\ntamper = false\n");
     configure(lab, &format!("{EYE}{output}{camera}{RULE}"))?;
@@ -72,7 +71,6 @@ pub(super) fn moves_for_a_person(lab: &mut Lab) -> Result<String> {
     let score = event["score"].as_f64().unwrap_or(0.0);
     let held = held_in(&page)?;
     recording(lab)?;
-    configure(lab, "")?;
     Ok(format!(
         "{line} high {on:.0} s after the recorder's start for a person (score {score:.2}), low by itself; the eye is held in by {held}"
     ))

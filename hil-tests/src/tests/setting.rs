@@ -1,10 +1,11 @@
 //! How a board stands before a test: flashed, running, with two cameras that it records.
 
-use crate::bed::Bed;
+use crate::bed::{Bed, Kept, Need};
 use crate::page::{self, CONFIG, Page};
 use crate::qemu::awake;
 use crate::suite::Lab;
 use anyhow::{Result, bail};
+use std::sync::PoisonError;
 
 /// Seconds within which a board must have come up, on a machine that has other things to do too.
 pub(super) const PATIENCE: u64 = 600;
@@ -23,7 +24,7 @@ pub(super) fn config(lab: &Lab, more: &str) -> String {
          [web]\nlisten = \"0.0.0.0:8443\"\n[night]\nenabled = false\n",
     );
     for (id, number) in CAMERAS.iter().zip(1..) {
-        let url = lab.cameras.url(lab.bed.as_ref(), number);
+        let url = lab.common.cameras.url(lab.bed.as_ref(), number);
         // An emulated board has better things to do than to look at pictures.
         text += &format!("[[camera]]\nid = \"{id}\"\nmain = \"{url}\"\ndetect = false\ntamper = false\n");
     }
@@ -45,13 +46,6 @@ pub(super) fn flash(lab: &mut Lab) -> Result<()> {
     lab.bed.flash(&settings)
 }
 
-/// A board as it was flashed, with its cameras recorded. Gives the page.
-pub(super) fn fresh(lab: &mut Lab) -> Result<Page> {
-    flash(lab)?;
-    lab.bed.power_on()?;
-    recording(lab)
-}
-
 /// Waits until the cameras are recorded, whichever boot this is. Gives the page.
 pub(super) fn recording(lab: &Lab) -> Result<Page> {
     page::answers(lab.bed.as_ref(), PATIENCE)?;
@@ -61,13 +55,36 @@ pub(super) fn recording(lab: &Lab) -> Result<Page> {
     Ok(page)
 }
 
-/// What a test needs that does not change the system: a board that records, flashed if it can be and does not yet.
-pub(super) fn running(lab: &mut Lab) -> Result<Page> {
-    if lab.bed.ask("true", 30).is_ok() {
-        configure(lab, "")?;
-        return recording(lab);
+/// A board that is up. In QEMU it is a flashed one, put aside by whoever needs it first: not every test waits for a start. A real one
+/// is as the test before left it.
+pub(super) fn ready(lab: &mut Lab) -> Result<()> {
+    if lab.bed.has(Need::Flash) {
+        let common = lab.common.clone();
+        let mut kept = common.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.is_none() {
+            flash(lab)?;
+            lab.bed.power_on()?;
+            recording(lab)?;
+            *kept = Some(put_aside(lab)?);
+        }
+        if let Some(kept) = kept.as_ref() {
+            lab.bed.go_on(kept)?;
+        }
     }
-    fresh(lab)
+    awake(lab.bed.as_ref(), PATIENCE)
+}
+
+/// Puts a flashed board aside for other tests. Its recorder ends first: the cameras it speaks with will not know it any more.
+pub(super) fn put_aside(lab: &mut Lab) -> Result<Kept> {
+    lab.bed.run("systemctl stop nightjar.service && sync")?;
+    lab.bed.keep()
+}
+
+/// A board that records the two cameras, with more settings.
+pub(super) fn running(lab: &mut Lab, more: &str) -> Result<Page> {
+    ready(lab)?;
+    configure(lab, more)?;
+    recording(lab)
 }
 
 /// Waits for another boot than `before`.

@@ -1,6 +1,6 @@
 //! A good update: what it fetches, what it costs in footage, and that nothing but this board decides about it.
 
-use super::setting::{CAMERAS, PATIENCE, configure, fresh, recording, running, slot, version};
+use super::setting::{CAMERAS, PATIENCE, recording, running, slot, version};
 use crate::agent;
 use crate::clock::{self, Stopwatch};
 use crate::page::Page;
@@ -15,17 +15,16 @@ const GATE: Duration = Duration::from_secs(150);
 
 /// Installed from an address: only what differs travels.
 pub(super) fn good(lab: &mut Lab) -> Result<String> {
-    let page = running(lab)?;
+    let page = running(lab, "")?;
     let bed = lab.bed.as_ref();
     let (from, old) = (slot(bed)?, version(bed)?);
     let began = page.newest(CAMERAS[0])?;
-    let size = lab.bundles.join(GOOD).metadata().context("good.raucb is missing")?.len();
+    let size = lab.common.bundles.join(GOOD).metadata().context("good.raucb is missing")?.len();
     lab.shelf.reset();
     let watch = Stopwatch::start();
     let entry = agent::update(bed, &lab.shelf.url(bed, GOOD), 2 * PATIENCE)?;
     agent::expect(&entry, "kept", &[])?;
     let whole = watch.seconds();
-    lab.update = Some(whole);
     let (requests, bytes) = lab.shelf.fetched();
     let (to, new) = (slot(bed)?, version(bed)?);
     if to == from || new == old {
@@ -48,11 +47,11 @@ pub(super) fn good(lab: &mut Lab) -> Result<String> {
 /// As its fleet's server says: fetched from there with the board's own token, and over for the server after the gate alone.
 pub(super) fn of_a_fleet(lab: &mut Lab) -> Result<String> {
     const BOARD: &str = "barn-1";
-    fresh(lab)?;
-    let fleet = lab.fleet.as_ref().context("no hawkBit server")?;
-    let (bed, token, new) = (lab.bed.as_ref(), "d0c4f5a1b2e3", lab.next.as_str());
+    running(lab, "")?;
+    let fleet = lab.common.fleet.as_ref().context("no hawkBit server")?;
+    let (bed, token, new) = (lab.bed.as_ref(), "d0c4f5a1b2e3", lab.common.next.as_str());
     fleet.add_board(BOARD, token)?;
-    let set = fleet.add_version(new, &lab.bundles.join(GOOD))?;
+    let set = fleet.add_version(new, &lab.common.bundles.join(GOOD))?;
     let settings = format!(
         "\n[fleet]\nserver = \"http://{}\"\nboard = \"{BOARD}\"\ntoken_file = \"/etc/nightjar/fleet.token\"\nplain = true\n",
         bed.lend(fleet.port())
@@ -88,14 +87,12 @@ pub(super) fn of_a_fleet(lab: &mut Lab) -> Result<String> {
 
 /// From a file on the board, with no network at all and a camera that was dead before.
 pub(super) fn alone(lab: &mut Lab) -> Result<String> {
-    fresh(lab)?;
     let dead = format!(
         "[[camera]]\nid = \"dead\"\nmain = \"rtsp://{}/nobody\"\n[[camera]]\nid = \"own\"\nmain = \"synthetic:\"\n",
         lab.bed.lend(9)
     );
-    configure(lab, &dead)?;
-    recording(lab)?;
-    let bundle = std::fs::read(lab.bundles.join(GOOD)).context("good.raucb is missing")?;
+    running(lab, &dead)?;
+    let bundle = std::fs::read(lab.common.bundles.join(GOOD)).context("good.raucb is missing")?;
     lab.bed.push(&bundle, "/data/good.raucb")?;
     let before = super::setting::boot_id(lab.bed.as_ref())?;
     // The cameras on the network are dead with it, from before the update on.

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 /// The recorder is stopped in the middle of its work: no thread of it gets to say that it lives.
 pub(super) fn of_the_recorder(lab: &mut Lab) -> Result<String> {
-    running(lab)?;
+    running(lab, "")?;
     let id = || lab.bed.run("systemctl show --property=MainPID --value nightjar.service");
     let before = id()?;
     let watch = Stopwatch::start();
@@ -22,7 +22,7 @@ pub(super) fn of_the_recorder(lab: &mut Lab) -> Result<String> {
 
 /// Process 1 crashes and freezes: nobody is left to pet the watchdog. Then a kernel that fails.
 pub(super) fn of_the_board(lab: &mut Lab) -> Result<String> {
-    running(lab)?;
+    running(lab, "")?;
     let console = lab.bed.console().context("this bed listens to no serial line")?;
     let before = boot_id(lab.bed.as_ref())?;
     console.skip();

@@ -3,7 +3,7 @@
 use super::EPOCH;
 use super::firmware;
 use super::slot::{self, SLOT_MIB};
-use crate::place::{Place, make_dir};
+use crate::place::{Place, make_dir, read, write};
 use crate::run;
 use anyhow::{Context, Result, bail};
 use std::fs::File;
@@ -67,14 +67,20 @@ fn settings(place: &Place) -> Result<PathBuf> {
 }
 
 pub(super) fn make(place: &Place, root_slot: &Path, image: &Path) -> Result<()> {
-    make_with(place, root_slot, &settings(place)?, image)
+    make_with(place, root_slot, &settings(place)?, "", image)
 }
 
-/// As [`make`], with a folder whose content the partition "state" begins with.
-pub(crate) fn make_with(place: &Place, root_slot: &Path, settings: &Path, image: &Path) -> Result<()> {
+/// As [`make`], with a folder whose content the partition "state" begins with, and words that come first in the boot script.
+pub(crate) fn make_with(
+    place: &Place,
+    root_slot: &Path,
+    settings: &Path,
+    first_words: &str,
+    image: &Path,
+) -> Result<()> {
     let dir = image.parent().context("an image lies in a folder")?;
     make_dir(dir)?;
-    let boot = boot(place, dir)?;
+    let boot = boot(place, first_words, dir)?;
     let state = dir.join("state.ext4");
     slot::file_system(settings, ("state", &slot::uuid("state")), PARTITIONS[4].mib, "has_journal", &state)?;
 
@@ -92,9 +98,9 @@ pub(crate) fn make_with(place: &Place, root_slot: &Path, settings: &Path, image:
 }
 
 /// The FAT partition with U-Boot's script.
-fn boot(place: &Place, dir: &Path) -> Result<PathBuf> {
-    let (script, fat) = (dir.join("boot.scr"), dir.join("boot.vfat"));
-    let text = firmware::file(place, "uboot-ab.cmd");
+fn boot(place: &Place, first_words: &str, dir: &Path) -> Result<PathBuf> {
+    let (text, script, fat) = (dir.join("boot.cmd"), dir.join("boot.scr"), dir.join("boot.vfat"));
+    write(&text, &format!("{first_words}{}", read(&firmware::file(place, "uboot-ab.cmd"))?))?;
     let epoch = EPOCH.to_string();
     let mut mkimage = Command::new("mkimage");
     mkimage
@@ -116,7 +122,9 @@ fn boot(place: &Place, dir: &Path) -> Result<PathBuf> {
         .arg(&script)
         .arg("::boot.scr");
     run::capture(&mut mcopy)?;
-    std::fs::remove_file(&script).context("can't remove boot.scr")?;
+    for file in [&text, &script] {
+        std::fs::remove_file(file).with_context(|| format!("can't remove {}", file.display()))?;
+    }
     Ok(fat)
 }
 
