@@ -5,6 +5,9 @@ use crate::clock;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+/// What the agent says on the serial line when it enters what became of an update.
+pub(crate) const OVER: &str = "result=";
+
 /// One line of the history.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Entry {

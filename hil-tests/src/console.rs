@@ -38,8 +38,8 @@ impl Console {
     }
 
     /// Whether this was said since the mark.
-    pub(crate) fn has_said(&self, word: &[u8]) -> bool {
-        self.since().is_ok_and(|text| find(&text, word).is_some())
+    pub(crate) fn has_said(&self, word: &str) -> bool {
+        self.since().is_ok_and(|text| find(&text, word.as_bytes()).is_some())
     }
 
     /// The last lines, for a person.

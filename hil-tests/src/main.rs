@@ -83,7 +83,13 @@ fn run() -> Result<bool> {
 }
 
 /// One real board, or so many in QEMU.
-fn open(bed: &str, plugged: Plugged, folder: &Path, boards: usize, is_slow: bool) -> Result<Vec<Box<dyn Bed>>> {
+fn open(
+    bed: &str,
+    plugged: Plugged,
+    folder: &Path,
+    boards: usize,
+    is_slow: bool,
+) -> Result<Vec<Box<dyn Bed>>> {
     if bed == "qemu" {
         let (image, key) = (folder.join("board.img"), folder.join("key"));
         let board = |number: usize| Ok(Box::new(Qemu::new(number, &image, &key, is_slow)?) as Box<dyn Bed>);

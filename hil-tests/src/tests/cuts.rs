@@ -14,11 +14,9 @@ use std::time::Duration;
 
 pub(super) const NEEDS: &[Need] = &[Need::Flash, Need::Slots, Need::Power, Need::Console];
 /// Longest time between two moments, s.
-const STEP: f64 = 2.5;
-/// From the restart into the new system to the gate's word, s, on a board in QEMU; the last moments may be after it.
-const TRIED: f64 = 60.0;
+const STEP: f64 = 6.0;
 /// What U-Boot says first.
-const RESTART: &[u8] = b"U-Boot 20";
+const RESTART: &str = "U-Boot 20";
 /// One cut in so many is followed until the agent has made up its mind, which takes the rest of an update; the others until the
 /// board records.
 const FOLLOWED: usize = 10;
@@ -63,17 +61,16 @@ fn taken(lab: &mut Lab) -> Result<Cards> {
     agent::begin(lab.bed.as_ref(), &url)?;
     lab.bed.console().context("this bed listens to no serial line")?.skip();
     let watch = Stopwatch::start();
-    let (mut cards, mut restart) = (Cards { copied: Vec::new(), tried: Vec::new() }, None);
-    while watch.seconds() < restart.map_or(PATIENCE as f64, |at| at + TRIED) {
-        clock::pass(Duration::from_secs_f64(STEP * random.part()));
-        if restart.is_none() && lab.bed.console().is_some_and(|console| console.has_said(RESTART)) {
-            restart = Some(watch.seconds());
+    let mut cards = Cards { copied: Vec::new(), tried: Vec::new() };
+    let has_said = |lab: &Lab, word| lab.bed.console().is_some_and(|console| console.has_said(word));
+    while !has_said(lab, agent::OVER) {
+        if watch.seconds() > PATIENCE as f64 {
+            bail!("the update is not over after {PATIENCE} s");
         }
+        clock::pass(Duration::from_secs_f64(STEP * random.part()));
+        let is_tried = has_said(lab, RESTART);
         let card = (watch.seconds(), lab.bed.snapshot()?);
-        if restart.is_some() { cards.tried.push(card) } else { cards.copied.push(card) }
-    }
-    if restart.is_none() {
-        bail!("the board did not start anew");
+        if is_tried { cards.tried.push(card) } else { cards.copied.push(card) }
     }
     let entry = agent::over(lab.bed.as_ref(), None, PATIENCE)?;
     agent::expect(&entry, "kept", &[])?;

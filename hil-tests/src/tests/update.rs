@@ -6,12 +6,9 @@ use crate::clock::{self, Stopwatch};
 use crate::page::Page;
 use crate::suite::Lab;
 use anyhow::{Context, Result, bail};
-use std::time::Duration;
 
 /// The next version, made by `cargo xtask hil` from the same sources.
 const GOOD: &str = "good.raucb";
-/// From the boot loader to the gate's word, with time to spare.
-const GATE: Duration = Duration::from_secs(150);
 
 /// Installed from an address: only what differs travels.
 pub(super) fn good(lab: &mut Lab) -> Result<String> {
@@ -103,8 +100,8 @@ pub(super) fn alone(lab: &mut Lab) -> Result<String> {
     let console = lab.bed.console().context("this bed listens to no serial line")?;
     console.skip();
     console.expect(&["nightjar: slot"], 2 * PATIENCE)?;
-    // Time for the gate to judge, still without a network.
-    clock::pass(GATE);
+    // The gate judges, still without a network.
+    console.expect(&[agent::OVER], PATIENCE)?;
     lab.bed.network(true)?;
     super::setting::other_boot(lab.bed.as_ref(), &before)?;
     let entry = agent::over(lab.bed.as_ref(), None, PATIENCE)?;
