@@ -90,7 +90,7 @@ pub(crate) trait Bed: Send {
         bail!(Need::Flash.mend())
     }
 
-    /// What is on the card at this moment, as if the plug were pulled; the board goes on after a moment.
+    /// What is on the card at this moment, as if the plug were pulled; the board goes on.
     fn snapshot(&mut self) -> Result<PathBuf> {
         bail!(Need::Flash.mend())
     }

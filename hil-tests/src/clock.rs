@@ -1,7 +1,7 @@
 //! Nothing → a stopwatch, and waiting for something with a deadline. The only file here that asks what time it is.
 
-use anyhow::{Result, bail};
-use std::time::{Duration, Instant};
+use anyhow::{Context, Result, bail};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How often something is looked at that is waited for.
 const PACE: Duration = Duration::from_millis(250);
@@ -33,6 +33,12 @@ pub(crate) fn until<T>(what: &str, seconds: u64, mut look: impl FnMut() -> Resul
         }
         std::thread::sleep(PACE);
     }
+}
+
+/// Seconds since 1970 UTC.
+#[allow(clippy::disallowed_methods, reason = "this is the clock file of the board tests")]
+pub(crate) fn now() -> Result<u64> {
+    Ok(SystemTime::now().duration_since(UNIX_EPOCH).context("this machine's clock is before 1970")?.as_secs())
 }
 
 /// Lets a time pass that a test is about, e.g. how long a board is left in the middle of something.

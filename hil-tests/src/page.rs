@@ -5,7 +5,6 @@ use crate::clock;
 use crate::curl;
 use anyhow::{Context, Result};
 use serde_json::Value;
-use std::process::Command;
 
 /// Written on the board; tests change it as they need.
 pub(crate) const CONFIG: &str = "/etc/nightjar/nightjar.toml";
@@ -32,7 +31,8 @@ impl Page {
         );
         let token = bed.run(&words)?.lines().last().unwrap_or_default().to_owned();
         let mut page = Self { base: bed.page(), token, ahead: 0 };
-        page.ahead = milliseconds(&bed.run("date +%s")?)? - page.now()?;
+        let board: i64 = bed.run("date +%s")?.parse().context("the board's date gives no number")?;
+        page.ahead = board * 1000 - page.now()?;
         Ok(page)
     }
 
@@ -101,14 +101,8 @@ impl Page {
 
     /// The board's clock, ms since 1970 UTC.
     fn now(&self) -> Result<i64> {
-        let text = Command::new("date").arg("+%s").output().context("can't start date")?.stdout;
-        Ok(milliseconds(&String::from_utf8_lossy(&text))? + self.ahead)
+        Ok(i64::try_from(clock::now()?).context("this machine's clock is far ahead")? * 1000 + self.ahead)
     }
-}
-
-/// What `date +%s` printed.
-fn milliseconds(text: &str) -> Result<i64> {
-    Ok(text.trim().parse::<i64>().with_context(|| format!("date gives no number: {text}"))? * 1000)
 }
 
 /// Waits until the page answers.

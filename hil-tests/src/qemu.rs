@@ -277,20 +277,29 @@ impl Bed for Qemu {
     }
 
     fn admit(&mut self) -> Result<()> {
+        if format_of(&self.disk) == "qcow2" {
+            let whole = self.folder.join(CARD);
+            let mut convert = Command::new("qemu-img");
+            convert.args(["convert", "-O", "raw"]).arg(&self.disk).arg(&whole);
+            if !convert.status().context("can't start qemu-img")?.success() {
+                bail!("qemu-img can't make one file of {}", self.disk.display());
+            }
+            self.take_card_out()?;
+            self.disk = whole;
+        }
         self.mend_state()?;
         self.put(&self.key.with_extension("pub"), "ssh", "authorized_keys")
     }
 
     fn snapshot(&mut self) -> Result<PathBuf> {
-        let copy = self.next_layer();
-        // A board that is stopped has nothing under way: what is in its write cache has left it, and is in the file.
-        self.monitor(&json!({ "execute": "stop" }))?;
-        let copied = Command::new("cp").arg("--sparse=always").arg(&self.disk).arg(&copy).status();
-        self.monitor(&json!({ "execute": "cont" }))?;
-        if !copied.is_ok_and(|status| status.success()) {
-            bail!("can't copy {}", self.disk.display());
-        }
-        Ok(copy)
+        let next = self.next_layer();
+        // What is in the board's write cache is in it, too: it has left the board.
+        self.monitor(&json!({
+            "execute": "blockdev-snapshot-sync",
+            "arguments": { "device": "card", "format": "qcow2", "snapshot-file": next },
+        }))?;
+        self.is_for_once = false;
+        Ok(std::mem::replace(&mut self.disk, next))
     }
 
     fn insert(&mut self, snapshot: &Path) -> Result<()> {

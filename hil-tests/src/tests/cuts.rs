@@ -1,7 +1,7 @@
 //! The plug is pulled at seeded moments of an update: while it is copied, while the new system boots, while it is judged.
 //! Whatever the moment, the board records again, and the update is kept or undone, never half there.
 
-use super::setting::{PATIENCE, recording, running, slot, version};
+use super::setting::{PATIENCE, recording, slot, version};
 use crate::agent;
 use crate::bed::Need;
 use crate::clock::{self, Stopwatch};
@@ -13,8 +13,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 pub(super) const NEEDS: &[Need] = &[Need::Flash, Need::Slots, Need::Power, Need::Console];
-/// Longest time between two moments, s.
-const STEP: f64 = 6.0;
+/// Shortest and longest time between two moments, s.
+const STEP: (f64, f64) = (1.5, 6.5);
 /// What U-Boot says first.
 const RESTART: &str = "U-Boot 20";
 /// One cut in so many is followed until the agent has made up its mind, which takes the rest of an update; the others until the
@@ -43,38 +43,29 @@ pub(super) fn while_tried(lab: &mut Lab) -> Result<String> {
     each(lab, &cards.tried, lab.common.cuts - lab.common.cuts / 2)
 }
 
-/// Those of the one update that is made for all cuts.
+/// Those that the test of a good update took.
 fn cards(lab: &mut Lab) -> Result<Arc<Cards>> {
-    let common = lab.common.clone();
-    let mut cards = common.cards.lock().unwrap_or_else(PoisonError::into_inner);
-    if cards.is_none() {
-        *cards = Some(Arc::new(taken(lab)?));
+    let cards = |lab: &Lab| lab.common.cards.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if cards(lab).is_none() {
+        super::update::good(lab).context("the update whose cards are taken")?;
     }
-    cards.clone().context("no cards")
+    cards(lab).context("no cards")
 }
 
-/// Updates a board and takes what is on its card at seeded moments.
-fn taken(lab: &mut Lab) -> Result<Cards> {
-    running(lab, "")?;
+/// Takes what is on the card at seeded moments until an update that has begun is over.
+pub(super) fn take(lab: &mut Lab, since: Stopwatch) -> Result<Cards> {
     let mut random = Random(lab.common.seed);
-    let url = lab.shelf.url(lab.bed.as_ref(), "good.raucb");
-    agent::begin(lab.bed.as_ref(), &url)?;
-    lab.bed.console().context("this bed listens to no serial line")?.skip();
-    let watch = Stopwatch::start();
     let mut cards = Cards { copied: Vec::new(), tried: Vec::new() };
     let has_said = |lab: &Lab, word| lab.bed.console().is_some_and(|console| console.has_said(word));
     while !has_said(lab, agent::OVER) {
-        if watch.seconds() > PATIENCE as f64 {
+        if since.seconds() > PATIENCE as f64 {
             bail!("the update is not over after {PATIENCE} s");
         }
-        clock::pass(Duration::from_secs_f64(STEP * random.part()));
+        clock::pass(Duration::from_secs_f64(STEP.0 + (STEP.1 - STEP.0) * random.part()));
         let is_tried = has_said(lab, RESTART);
-        let card = (watch.seconds(), lab.bed.snapshot()?);
+        let card = (since.seconds(), lab.bed.snapshot()?);
         if is_tried { cards.tried.push(card) } else { cards.copied.push(card) }
     }
-    let entry = agent::over(lab.bed.as_ref(), None, PATIENCE)?;
-    agent::expect(&entry, "kept", &[])?;
-    lab.bed.power_cut()?;
     Ok(cards)
 }
 

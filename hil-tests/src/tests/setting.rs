@@ -1,6 +1,7 @@
 //! How a board stands before a test: flashed, running, with two cameras that it records.
 
 use crate::bed::{Bed, Kept, Need};
+use crate::clock;
 use crate::page::{self, CONFIG, Page};
 use crate::qemu::awake;
 use crate::suite::Lab;
@@ -70,6 +71,10 @@ pub(super) fn ready(lab: &mut Lab) -> Result<()> {
         if let Some(kept) = kept.as_ref() {
             lab.bed.go_on(kept)?;
         }
+        drop(kept);
+        awake(lab.bed.as_ref(), PATIENCE)?;
+        // Its clock stood still too.
+        return lab.bed.run(&format!("date --set @{}", clock::now()?)).map(drop);
     }
     awake(lab.bed.as_ref(), PATIENCE)
 }
@@ -89,7 +94,7 @@ pub(super) fn running(lab: &mut Lab, more: &str) -> Result<Page> {
 
 /// Waits for another boot than `before`.
 pub(super) fn other_boot(bed: &dyn Bed, before: &str) -> Result<()> {
-    crate::clock::until("another boot answers", PATIENCE, || {
+    clock::until("another boot answers", PATIENCE, || {
         Ok(bed.ask("cat /proc/sys/kernel/random/boot_id", 30).ok().filter(|now| now.text.trim() != before))
     })
     .map(|_| ())

@@ -1,16 +1,18 @@
 //! A good update: what it fetches, what it costs in footage, and that nothing but this board decides about it.
 
+use super::cuts;
 use super::setting::{CAMERAS, PATIENCE, recording, running, slot, version};
 use crate::agent;
 use crate::clock::{self, Stopwatch};
 use crate::page::Page;
 use crate::suite::Lab;
 use anyhow::{Context, Result, bail};
+use std::sync::{Arc, PoisonError};
 
 /// The next version, made by `cargo xtask hil` from the same sources.
 const GOOD: &str = "good.raucb";
 
-/// Installed from an address: only what differs travels.
+/// Installed from an address: only what differs travels. What is on its card meanwhile is kept for the tests that cut the power.
 pub(super) fn good(lab: &mut Lab) -> Result<String> {
     let page = running(lab, "")?;
     let bed = lab.bed.as_ref();
@@ -18,10 +20,14 @@ pub(super) fn good(lab: &mut Lab) -> Result<String> {
     let began = page.newest(CAMERAS[0])?;
     let size = lab.common.bundles.join(GOOD).metadata().context("good.raucb is missing")?.len();
     lab.shelf.reset();
+    lab.bed.console().context("this bed listens to no serial line")?.skip();
     let watch = Stopwatch::start();
-    let entry = agent::update(bed, &lab.shelf.url(bed, GOOD), 2 * PATIENCE)?;
-    agent::expect(&entry, "kept", &[])?;
+    agent::begin(bed, &lab.shelf.url(bed, GOOD))?;
+    let cards = cuts::take(lab, watch)?;
     let whole = watch.seconds();
+    let bed = lab.bed.as_ref();
+    let entry = agent::over(bed, None, PATIENCE)?;
+    agent::expect(&entry, "kept", &[])?;
     let (requests, bytes) = lab.shelf.fetched();
     let (to, new) = (slot(bed)?, version(bed)?);
     if to == from || new == old {
@@ -32,6 +38,7 @@ pub(super) fn good(lab: &mut Lab) -> Result<String> {
         bail!("{bytes} of {size} bytes were fetched: the index of blocks was of no use");
     }
     let lacks = gaps(&page, began)?;
+    *lab.common.cards.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(cards));
     Ok(format!(
         "{old} in {from} → {new} in {to} in {whole:.0} s; {:.1} of {:.1} MB fetched in {requests} requests; recording gap {lacks}, \
          by the agent {}",
