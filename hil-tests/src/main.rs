@@ -56,7 +56,7 @@ fn run() -> Result<bool> {
         None => Ok(otherwise),
     };
     let (seed, cuts) = (number(take("seed"), 1)?, number(take("cuts"), 20)?);
-    let boards = usize::try_from(number(take("boards"), 3)?).context("so many boards do not fit")?;
+    let boards = usize::try_from(number(take("boards"), 2)?).context("so many boards do not fit")?;
     let next = take("next").context(USAGE)?;
     let fleet =
         take("fleet").map(|port| port.parse().map(Fleet::at)).transpose().context("--fleet is no port")?;

@@ -9,6 +9,9 @@ use serde_json::Value;
 /// Written on the board; tests change it as they need.
 pub(crate) const CONFIG: &str = "/etc/nightjar/nightjar.toml";
 
+/// How long an answer may take, s.
+const PATIENCE: &str = "60";
+
 /// A client of the board's API.
 pub(crate) struct Page {
     base: String,
@@ -38,7 +41,7 @@ impl Page {
 
     /// The body of an answer with a good status.
     pub(crate) fn get(&self, path: &str) -> Result<String> {
-        self.curl(&["--max-time", "60"], path)
+        self.curl(&["--max-time", PATIENCE], path)
     }
 
     pub(crate) fn json(&self, path: &str) -> Result<Value> {
@@ -47,7 +50,10 @@ impl Page {
     }
 
     pub(crate) fn post(&self, path: &str, body: &str) -> Result<String> {
-        self.curl(&["--max-time", "60", "--header", "Content-Type: application/json", "--data", body], path)
+        self.curl(
+            &["--max-time", PATIENCE, "--header", "Content-Type: application/json", "--data", body],
+            path,
+        )
     }
 
     fn curl(&self, more: &[&str], path: &str) -> Result<String> {
@@ -105,12 +111,18 @@ impl Page {
     }
 }
 
+/// How long the first answers may take, s: QEMU takes a connection before the board has a network, and then asks the board ever more
+/// seldom.
+const SHORT: &str = "4";
+/// After so many seconds the board has one, and is but slow.
+const SLOW_AFTER: f64 = 45.0;
+
 /// Waits until the page answers.
 pub(crate) fn answers(bed: &dyn Bed, seconds: u64) -> Result<()> {
-    let page = Page::open(bed);
+    let (page, watch) = (Page::open(bed), clock::Stopwatch::start());
     clock::until("the page answers over TLS", seconds, || {
-        // QEMU takes a connection before the board has a network, and then asks the board ever more seldom.
-        Ok(page.curl(&["--max-time", "4"], "/healthz").ok().filter(|text| text.trim() == "ok"))
+        let patience = if watch.seconds() < SLOW_AFTER { SHORT } else { PATIENCE };
+        Ok(page.curl(&["--max-time", patience], "/healthz").ok().filter(|text| text.trim() == "ok"))
     })?;
     Ok(())
 }

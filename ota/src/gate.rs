@@ -76,6 +76,34 @@ impl Baseline {
             detector: has_answered(report),
         }
     }
+
+    /// With what works at another look: a camera that just connects anew, or a recorder that is slow to answer, worked all the same.
+    pub fn and(mut self, look: &Look) -> Self {
+        let more = Self::of(look);
+        for (ids, more) in [(&mut self.cameras, more.cameras), (&mut self.relays, more.relays)] {
+            for id in more {
+                if !ids.contains(&id) {
+                    ids.push(id);
+                }
+            }
+        }
+        self.recorder |= more.recorder;
+        self.slab |= more.slab;
+        self.page |= more.page;
+        self.detector |= more.detector;
+        self
+    }
+
+    /// Whether everything works that the look names: another one would add nothing.
+    pub fn is_all_of(&self, look: &Look) -> bool {
+        look.report.as_ref().is_some_and(|report| {
+            report.cameras.iter().all(|camera| self.cameras.contains(&camera.id))
+                && report.relays.iter().all(|relay| self.relays.contains(&relay.id))
+                && (self.slab || report.cameras.is_empty())
+                && self.page
+                && (self.detector || !report.eye.wanted)
+        })
+    }
 }
 
 fn is_recording(camera: &GateCamera) -> bool {
@@ -258,6 +286,20 @@ mod tests {
         assert!(lacks(&Baseline::of(&well()), &off, "2.0", &look).is_empty());
         let gone = lacks(&Baseline::of(&well()), &off, "2.0", &dead);
         assert_eq!(gone, ["the recorder does not answer"], "a recorder that is gone always counts");
+    }
+
+    #[test]
+    fn what_works_at_one_of_several_looks_worked_before() {
+        let (dead, mut half) = (Look::default(), well());
+        let report = half.report.as_mut().unwrap();
+        report.cameras[1].recording = false;
+        report.slab.read_back = false;
+        let baseline = Baseline::of(&dead).and(&half);
+        assert!(!baseline.is_all_of(&half));
+        let before = baseline.and(&well());
+        assert_eq!(before, Baseline::of(&well()));
+        assert_eq!(lacks(&before, &Criteria::default(), "2.0", &half).len(), 2, "yard and the disk count");
+        assert!(!Baseline::of(&dead).is_all_of(&dead), "a recorder that does not answer may do so later");
     }
 
     #[test]

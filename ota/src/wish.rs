@@ -3,7 +3,7 @@
 use crate::agent::Answer;
 use crate::clock;
 use crate::config::Config;
-use crate::gate::Baseline;
+use crate::gate::{Baseline, Look};
 use crate::rauc::{Bundle, Rauc};
 use crate::recorder;
 use crate::slots::{Entry, Order, Origin, Outcome};
@@ -11,6 +11,12 @@ use crate::status::Wish;
 use crate::version::{Version, below_floor};
 use crate::window;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// How often the board is looked at before an update when not everything works.
+const LOOKS: u32 = 3;
+const BETWEEN: Duration = Duration::from_secs(5);
 
 /// What a wish became.
 pub(crate) struct Checked {
@@ -40,6 +46,7 @@ impl Check {
             return Checked { action, result: Err(None) };
         }
         let _ = answer.send(Ok(action.clone())); // as above
+        let baseline = self.baseline(&look).await;
         let mut order = Order {
             action: action.clone(),
             origin: wish.origin,
@@ -47,7 +54,7 @@ impl Check {
             headers: wish.headers,
             tls: wish.tls,
             version: "unknown".into(),
-            baseline: Baseline::of(&look),
+            baseline,
         };
         let result = match self.rauc.inspect(&order).await {
             Err(why) => Err(Some((order, format!("the bundle is not accepted: {why}")))),
@@ -60,6 +67,23 @@ impl Check {
             }
         };
         Checked { action, result }
+    }
+
+    /// What works now. One look may meet a board in a bad moment, and what it does not name is not judged after the restart: an
+    /// update that records nothing would be kept.
+    async fn baseline(&self, first: &Look) -> Baseline {
+        let mut baseline = Baseline::of(first);
+        let mut is_all = baseline.is_all_of(first);
+        for _ in 1..LOOKS {
+            if is_all {
+                break;
+            }
+            sleep(BETWEEN).await;
+            let look = recorder::look(&self.config.recorder, &self.config.os_release).await;
+            baseline = baseline.and(&look);
+            is_all = baseline.is_all_of(&look);
+        }
+        baseline
     }
 
     /// Why a bundle whose signature is good is not installed all the same.

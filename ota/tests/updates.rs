@@ -191,6 +191,29 @@ async fn a_recorder_that_was_broken_before_does_not_keep_its_mend_out() {
     assert_eq!((&entry["result"], &entry["gap_s"]), (&"kept".into(), &serde_json::Value::Null));
 }
 
+#[tokio::test]
+async fn a_recorder_in_a_bad_moment_before_an_update_is_judged_after_it() {
+    let mut board = board_or_skip!("ota bad moment");
+    board.start_agent().await;
+    let well = board.recorder.lock().unwrap().take();
+    board.send(&board.bundle("2.raucb", "2.0")).await.unwrap();
+    board.recorder.lock().unwrap().clone_from(&well);
+    board.rebooted().await;
+    board.recorder.lock().unwrap().as_mut().unwrap().slab.written = false;
+    board.deadline_s = 2; // the host has been up for longer: the first look decides
+    board.boot('B').await;
+    board.start_agent().await;
+    board.rebooted().await;
+    *board.recorder.lock().unwrap() = well;
+    board.boot('A').await;
+    board.start_agent().await;
+    let entry = board.entry(1).await;
+    assert_eq!(
+        (&entry["result"], &entry["reason"]),
+        (&"rolled-back".into(), &"nothing is written to the disk".into())
+    );
+}
+
 /// A fleet's order, held in the middle of its copy.
 async fn copying(board: &mut board::Board) -> FalseRauc {
     board.without_rauc().await;

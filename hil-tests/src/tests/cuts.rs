@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub(super) const NEEDS: &[Need] = &[Need::Flash, Need::Slots, Need::Power, Need::Console];
 /// Shortest and longest time between two moments, s.
-const STEP: (f64, f64) = (1.5, 6.5);
+const STEP: (f64, f64) = (2.0, 8.0);
 /// What U-Boot says first.
 const RESTART: &str = "U-Boot 20";
 /// One cut in so many is followed until the agent has made up its mind, which takes the rest of an update; the others until the
