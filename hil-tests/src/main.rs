@@ -24,6 +24,7 @@ use qemu::Qemu;
 use real::{Plugged, Real};
 use shelf::Shelf;
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
@@ -56,7 +57,10 @@ fn run() -> Result<bool> {
         None => Ok(otherwise),
     };
     let (seed, cuts) = (number(take("seed"), 1)?, number(take("cuts"), 20)?);
-    let boards = usize::try_from(number(take("boards"), 2)?).context("so many boards do not fit")?;
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    // A start that shares its two processors takes longer than units on the board wait for its disk.
+    let boards = usize::try_from(number(take("boards"), processors as u64 / 2)?)
+        .context("so many boards do not fit")?;
     let next = take("next").context(USAGE)?;
     let fleet =
         take("fleet").map(|port| port.parse().map(Fleet::at)).transpose().context("--fleet is no port")?;

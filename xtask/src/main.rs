@@ -105,7 +105,7 @@ const VERBS: &[Verb] = &[
             ("only", "tests whose name contains one of these words, parted by commas (all)"),
             ("seed", "which moments power is cut at (1)"),
             ("cuts", "how often (20)"),
-            ("boards", "how many boards in QEMU at a time (2)"),
+            ("boards", "how many boards in QEMU at a time (one for every two processors)"),
             ("power", "of a real board: a command that takes \"on\" and \"off\""),
             ("network", "the same for its network"),
             ("console", "the file that its serial line is logged to"),
