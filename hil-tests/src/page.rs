@@ -41,7 +41,7 @@ impl Page {
 
     /// The body of an answer with a good status.
     pub(crate) fn get(&self, path: &str) -> Result<String> {
-        self.curl(&["--max-time", PATIENCE], path)
+        self.curl(PATIENCE, &[], path)
     }
 
     pub(crate) fn json(&self, path: &str) -> Result<Value> {
@@ -50,17 +50,14 @@ impl Page {
     }
 
     pub(crate) fn post(&self, path: &str, body: &str) -> Result<String> {
-        self.curl(
-            &["--max-time", PATIENCE, "--header", "Content-Type: application/json", "--data", body],
-            path,
-        )
+        self.curl(PATIENCE, &["--header", "Content-Type: application/json", "--data", body], path)
     }
 
-    fn curl(&self, more: &[&str], path: &str) -> Result<String> {
+    fn curl(&self, seconds: &str, more: &[&str], path: &str) -> Result<String> {
         let login = format!("Authorization: Bearer {}", self.token);
         let login: &[&str] = if self.token.is_empty() { &[] } else { &["--header", &login] };
         // The board's certificate is its own: the page shows its fingerprint, nobody else vouches for it.
-        curl::ask(&[&["--insecure"], login, more].concat(), &self.base, path)
+        curl::ask(&[&["--insecure", "--max-time", seconds], login, more].concat(), &self.base, path)
     }
 
     /// Ids of the cameras that record.
@@ -122,7 +119,7 @@ pub(crate) fn answers(bed: &dyn Bed, seconds: u64) -> Result<()> {
     let (page, watch) = (Page::open(bed), clock::Stopwatch::start());
     clock::until("the page answers over TLS", seconds, || {
         let patience = if watch.seconds() < SLOW_AFTER { SHORT } else { PATIENCE };
-        Ok(page.curl(&["--max-time", patience], "/healthz").ok().filter(|text| text.trim() == "ok"))
+        Ok(page.curl(patience, &[], "/healthz").ok().filter(|text| text.trim() == "ok"))
     })?;
     Ok(())
 }

@@ -118,11 +118,8 @@ impl Qemu {
         Ok(())
     }
 
-    /// A layer above a card, put in; the one that was in is thrown away if nothing else needs it.
+    /// A layer above a card, put in.
     fn put_layer_above(&mut self, card: &Path) -> Result<()> {
-        if self.process.is_some() {
-            self.power_cut()?;
-        }
         self.take_card_out()?;
         let layer = self.next_layer();
         let mut make = Command::new("qemu-img");
@@ -134,7 +131,9 @@ impl Qemu {
         Ok(())
     }
 
+    /// Cuts the power, and throws away a layer that nothing else needs.
     fn take_card_out(&mut self) -> Result<()> {
+        self.power_cut()?;
         if std::mem::take(&mut self.is_for_once) {
             std::fs::remove_file(&self.disk).context("a layer of the card stays")?;
         }
@@ -257,9 +256,6 @@ impl Bed for Qemu {
     }
 
     fn flash(&mut self, settings: &[(&str, String)]) -> Result<()> {
-        if self.process.is_some() {
-            self.power_cut()?;
-        }
         self.take_card_out()?;
         self.disk = self.folder.join(CARD);
         let status = Command::new("cp").args(["--sparse=always"]).arg(&self.image).arg(&self.disk).status();

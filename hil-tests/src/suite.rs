@@ -11,7 +11,7 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A board and what a test on it may use.
 pub(crate) struct Lab {
@@ -58,6 +58,11 @@ impl Lab {
     }
 }
 
+/// What boards share, for a moment, also when a test of another board broke off with it.
+pub(crate) fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// One row of the table.
 #[derive(Clone, Copy)]
 pub(crate) struct Test {
@@ -88,18 +93,22 @@ pub(crate) fn run(labs: &mut [Lab], tests: &[Test], only: &str) -> bool {
     let is_wanted = |test: &Test| only.split(',').any(|words| test.name.contains(words));
     let (alone, others): (Vec<Test>, Vec<Test>) =
         tests.iter().copied().filter(is_wanted).partition(|test| test.is_alone);
-    let mut rows: Vec<Row> = alone.iter().map(|test| row(first, test)).collect();
+    let rows: Mutex<Vec<Row>> = Mutex::new(alone.iter().map(|test| row(first, test)).collect());
     let left = Mutex::new(VecDeque::from(others));
-    let take = || left.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-    let of_a_board = |lab: &mut Lab| -> Vec<Row> {
-        let rows = std::iter::from_fn(&take).map(|test| row(lab, &test)).collect();
-        let _ = lab.bed.rest(); // the next tests of this machine need its processors
-        rows
-    };
+    let take = || locked(&left).pop_front();
+    // A board that breaks off ends all of it: a table without its tests would look good.
     std::thread::scope(|scope| {
-        let boards: Vec<_> = labs.iter_mut().map(|lab| scope.spawn(|| of_a_board(lab))).collect();
-        boards.into_iter().for_each(|board| rows.extend(board.join().unwrap_or_default()));
+        for lab in labs {
+            scope.spawn(|| {
+                while let Some(test) = take() {
+                    let row = row(lab, &test);
+                    locked(&rows).push(row);
+                }
+                let _ = lab.bed.rest(); // the other boards need the processors
+            });
+        }
     });
+    let mut rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
     // As in the table of tests.
     rows.sort_by_key(|(name, ..)| tests.iter().position(|test| test.name == *name));
     println!("\n{}", report(&rows, whole.seconds()));
@@ -145,7 +154,7 @@ fn line(outcome: &Outcome) -> String {
     }
 }
 
-fn report(rows: &[(&str, f64, Outcome)], seconds: f64) -> String {
+fn report(rows: &[Row], seconds: f64) -> String {
     let mut text = String::from("| test | s | result |\n|---|---|---|\n");
     for (name, seconds, outcome) in rows {
         text +=

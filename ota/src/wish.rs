@@ -16,6 +16,7 @@ use tokio::time::sleep;
 
 /// How often the board is looked at before an update when not everything works.
 const LOOKS: u32 = 3;
+/// Time between two looks.
 const BETWEEN: Duration = Duration::from_secs(5);
 
 /// What a wish became.
@@ -46,7 +47,7 @@ impl Check {
             return Checked { action, result: Err(None) };
         }
         let _ = answer.send(Ok(action.clone())); // as above
-        let baseline = self.baseline(&look).await;
+        let baseline = self.baseline(look).await;
         let mut order = Order {
             action: action.clone(),
             origin: wish.origin,
@@ -71,17 +72,15 @@ impl Check {
 
     /// What works now. One look may meet a board in a bad moment, and what it does not name is not judged after the restart: an
     /// update that records nothing would be kept.
-    async fn baseline(&self, first: &Look) -> Baseline {
-        let mut baseline = Baseline::of(first);
-        let mut is_all = baseline.is_all_of(first);
+    async fn baseline(&self, mut look: Look) -> Baseline {
+        let mut baseline = Baseline::of(&look);
         for _ in 1..LOOKS {
-            if is_all {
+            if baseline.is_all_of(&look) {
                 break;
             }
             sleep(BETWEEN).await;
-            let look = recorder::look(&self.config.recorder, &self.config.os_release).await;
+            look = recorder::look(&self.config.recorder, &self.config.os_release).await;
             baseline = baseline.and(&look);
-            is_all = baseline.is_all_of(&look);
         }
         baseline
     }

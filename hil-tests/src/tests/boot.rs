@@ -4,9 +4,8 @@ use super::setting::{self, CAMERAS, PATIENCE, configure, flash, put_aside, ready
 use crate::clock::Stopwatch;
 use crate::page::{self, CONFIG};
 use crate::qemu::awake;
-use crate::suite::Lab;
+use crate::suite::{Lab, locked};
 use anyhow::{Result, bail};
-use std::sync::PoisonError;
 
 /// Seconds from power on to the page and to the first footage of both cameras: the first boot, and one after a power cut.
 pub(super) fn records(lab: &mut Lab) -> Result<String> {
@@ -16,7 +15,7 @@ pub(super) fn records(lab: &mut Lab) -> Result<String> {
     lab.bed.power_cut()?;
     let second = boots(lab)?;
     let kept = put_aside(lab)?;
-    *lab.common.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+    *locked(&lab.common.kept) = Some(kept);
     Ok(format!("first boot: {first}; after a power cut: {second}"))
 }
 

@@ -5,16 +5,16 @@ use super::setting::{PATIENCE, recording, slot, version};
 use crate::agent;
 use crate::bed::Need;
 use crate::clock::{self, Stopwatch};
-use crate::suite::Lab;
+use crate::suite::{Lab, locked};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) const NEEDS: &[Need] = &[Need::Flash, Need::Slots, Need::Power, Need::Console];
-/// Shortest and longest time between two moments, s.
-const STEP: (f64, f64) = (2.0, 8.0);
+/// Shortest and longest time between two moments, s: more of them than are cut, and few enough layers of the card for its reads.
+const STEP: (f64, f64) = (1.0, 4.0);
 /// What U-Boot says first.
 const RESTART: &str = "U-Boot 20";
 /// One cut in so many is followed until the agent has made up its mind, which takes the rest of an update; the others until the
@@ -45,7 +45,7 @@ pub(super) fn while_tried(lab: &mut Lab) -> Result<String> {
 
 /// Those that the test of a good update took.
 fn cards(lab: &mut Lab) -> Result<Arc<Cards>> {
-    let cards = |lab: &Lab| lab.common.cards.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let cards = |lab: &Lab| locked(&lab.common.cards).clone();
     if cards(lab).is_none() {
         super::update::good(lab).context("the update whose cards are taken")?;
     }
@@ -72,6 +72,9 @@ pub(super) fn take(lab: &mut Lab, since: Stopwatch) -> Result<Cards> {
 /// Boots so many of the cards, one of each part of their time.
 fn each(lab: &mut Lab, cards: &[Card], cuts: usize) -> Result<String> {
     let seed = lab.common.seed;
+    if cards.len() < cuts {
+        bail!("{cuts} cuts want as many moments, and this part of the update had {}: --cuts", cards.len());
+    }
     let cards: Vec<&Card> = (0..cuts).filter_map(|n| cards.get(n * cards.len() / cuts)).collect();
     let (Some((first, _)), Some((last, _))) = (cards.first(), cards.last()) else { bail!("no cut was made") };
     let mut ends = BTreeMap::<String, u32>::new();

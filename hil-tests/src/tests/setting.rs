@@ -4,9 +4,8 @@ use crate::bed::{Bed, Kept, Need};
 use crate::clock;
 use crate::page::{self, CONFIG, Page};
 use crate::qemu::awake;
-use crate::suite::Lab;
+use crate::suite::{Lab, locked};
 use anyhow::{Result, bail};
-use std::sync::PoisonError;
 
 /// Seconds within which a board must have come up, on a machine that has other things to do too.
 pub(super) const PATIENCE: u64 = 600;
@@ -61,7 +60,7 @@ pub(super) fn recording(lab: &Lab) -> Result<Page> {
 pub(super) fn ready(lab: &mut Lab) -> Result<()> {
     if lab.bed.has(Need::Flash) {
         let common = lab.common.clone();
-        let mut kept = common.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = locked(&common.kept);
         if kept.is_none() {
             flash(lab)?;
             lab.bed.power_on()?;

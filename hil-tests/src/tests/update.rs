@@ -5,9 +5,9 @@ use super::setting::{CAMERAS, PATIENCE, recording, running, slot, version};
 use crate::agent;
 use crate::clock::{self, Stopwatch};
 use crate::page::Page;
-use crate::suite::Lab;
+use crate::suite::{Lab, locked};
 use anyhow::{Context, Result, bail};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 /// The next version, made by `cargo xtask hil` from the same sources.
 const GOOD: &str = "good.raucb";
@@ -38,7 +38,7 @@ pub(super) fn good(lab: &mut Lab) -> Result<String> {
         bail!("{bytes} of {size} bytes were fetched: the index of blocks was of no use");
     }
     let lacks = gaps(&page, began)?;
-    *lab.common.cards.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(cards));
+    *locked(&lab.common.cards) = Some(Arc::new(cards));
     Ok(format!(
         "{old} in {from} → {new} in {to} in {whole:.0} s; {:.1} of {:.1} MB fetched in {requests} requests; recording gap {lacks}, \
          by the agent {}",
