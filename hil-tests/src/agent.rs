@@ -47,13 +47,28 @@ pub(crate) fn begin(bed: &dyn Bed, url: &str) -> Result<()> {
 /// An update from its wish to its line in the history.
 pub(crate) fn update(bed: &dyn Bed, url: &str, seconds: u64) -> Result<Entry> {
     let before = newest(bed)?;
+    listen(bed);
     begin(bed, url)?;
+    heard(bed, seconds)?;
     over(bed, before.as_ref(), seconds)
+}
+
+/// From here on the serial line is listened to, if somebody does, for [`heard`].
+pub(crate) fn listen(bed: &dyn Bed) {
+    if let Some(console) = bed.console() {
+        console.skip();
+    }
+}
+
+/// Waits until the agent says on the serial line that an update is over: a question each second would take an emulated board longer
+/// than its update. At once without such a line.
+pub(crate) fn heard(bed: &dyn Bed, seconds: u64) -> Result<()> {
+    bed.console().map_or(Ok(()), |console| console.expect(&[OVER], seconds).map(drop))
 }
 
 /// Waits until the agent has nothing to do, across restarts of the board.
 pub(crate) fn idle(bed: &dyn Bed, seconds: u64) -> Result<()> {
-    clock::until("the update agent is idle", seconds, || {
+    clock::until_told("the update agent is idle", seconds, || {
         let Ok(answer) = bed.ask("nightjar-ota status --json", 60) else { return Ok(None) };
         let status: Value = serde_json::from_str(&answer.text).unwrap_or_default();
         Ok((status["step"] == "idle").then_some(()))
@@ -62,7 +77,7 @@ pub(crate) fn idle(bed: &dyn Bed, seconds: u64) -> Result<()> {
 
 /// Waits for another newest line than `before`, across restarts of the board, and gives it.
 pub(crate) fn over(bed: &dyn Bed, before: Option<&Entry>, seconds: u64) -> Result<Entry> {
-    clock::until("the agent enters what became of the update", seconds, || {
+    clock::until_told("the agent enters what became of the update", seconds, || {
         let Ok(Some(entry)) = newest(bed) else { return Ok(None) };
         Ok((before.is_none_or(|before| before.action != entry.action)).then_some(entry))
     })

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How often something is looked at that is waited for.
 const PACE: Duration = Duration::from_millis(250);
+/// As often, when a look is work for a board that has other things to do.
+const PACE_OF_QUESTIONS: Duration = Duration::from_secs(1);
 
 /// Time that passed since it was started.
 #[derive(Debug, Clone, Copy)]
@@ -22,7 +24,21 @@ impl Stopwatch {
 }
 
 /// Looks until `look` gives something, and gives that; an error that says what was waited for when it takes too long.
-pub(crate) fn until<T>(what: &str, seconds: u64, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+pub(crate) fn until<T>(what: &str, seconds: u64, look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    at_pace(PACE, what, seconds, look)
+}
+
+/// As [`until`], more seldom: a look is a question that an emulated board has to start programs for, or begin a TLS session.
+pub(crate) fn until_told<T>(what: &str, seconds: u64, look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    at_pace(PACE_OF_QUESTIONS, what, seconds, look)
+}
+
+fn at_pace<T>(
+    pace: Duration,
+    what: &str,
+    seconds: u64,
+    mut look: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
     let watch = Stopwatch::start();
     loop {
         if let Some(found) = look()? {
@@ -31,7 +47,7 @@ pub(crate) fn until<T>(what: &str, seconds: u64, mut look: impl FnMut() -> Resul
         if watch.seconds() > seconds as f64 {
             bail!("waited {seconds} s for this: {what}");
         }
-        std::thread::sleep(PACE);
+        std::thread::sleep(pace);
     }
 }
 

@@ -110,16 +110,29 @@ impl Page {
 
 /// How long the first answers may take, s: QEMU takes a connection before the board has a network, and then asks the board ever more
 /// seldom.
-const SHORT: &str = "4";
+const SHORT: f64 = 4.0;
 /// After so many seconds the board has one, and is but slow.
 const SLOW_AFTER: f64 = 45.0;
+/// So many seconds, unless it says before that the recorder is up.
+const LISTENED_TO: f64 = 12.0;
+/// What the serial line says when systemd has heard from the recorder that it is there.
+const RECORDER_IS_UP: &str = "Started \u{1b}[0;1;39mnightjar.service";
 
 /// Waits until the page answers.
 pub(crate) fn answers(bed: &dyn Bed, seconds: u64) -> Result<()> {
     let (page, watch) = (Page::open(bed), clock::Stopwatch::start());
+    let is_up = || bed.console().is_none_or(|console| console.has_said(RECORDER_IS_UP));
+    let mut silent = None::<clock::Stopwatch>;
     clock::until("the page answers over TLS", seconds, || {
-        let patience = if watch.seconds() < SLOW_AFTER { SHORT } else { PATIENCE };
-        Ok(page.curl(patience, &[], "/healthz").ok().filter(|text| text.trim() == "ok"))
+        // A board without a network yet is listened to before it is asked again.
+        if silent.is_some_and(|since| since.seconds() < LISTENED_TO) && !is_up() {
+            return Ok(None);
+        }
+        let patience = if watch.seconds() < SLOW_AFTER { SHORT.to_string() } else { PATIENCE.to_owned() };
+        let question = clock::Stopwatch::start();
+        let answer = page.curl(&patience, &[], "/healthz");
+        silent = (question.seconds() >= SHORT).then(clock::Stopwatch::start);
+        Ok(answer.ok().filter(|text| text.trim() == "ok"))
     })?;
     Ok(())
 }
@@ -130,10 +143,10 @@ pub(crate) fn records(page: &Page, cameras: &[&str], seconds: u64) -> Result<()>
         let state =
             || page.json("/api/v1/cameras").map_or_else(|error| error.to_string(), |all| all.to_string());
         let is_on = || Ok(page.recording().unwrap_or_default().iter().any(|id| id == camera).then_some(()));
-        clock::until(&format!("camera {camera} records"), seconds, is_on).with_context(state)?;
+        clock::until_told(&format!("camera {camera} records"), seconds, is_on).with_context(state)?;
         let before = page.newest(camera)?;
         let grows = || Ok(page.newest(camera).ok().filter(|newest| *newest > before));
-        clock::until(&format!("footage of {camera} grows"), seconds, grows).with_context(state)?;
+        clock::until_told(&format!("footage of {camera} grows"), seconds, grows).with_context(state)?;
     }
     Ok(())
 }

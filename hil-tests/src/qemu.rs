@@ -18,6 +18,14 @@ use std::time::Duration;
 
 /// Debian's boot loader for this machine.
 const BOOT_LOADER: &str = "/usr/lib/u-boot/qemu_arm64/u-boot.bin";
+/// What it finds in its flash in place of its own settings, which wait two seconds for a key and look for USB first: the partition
+/// with our script, and where this machine's memory takes what it loads.
+const VARIABLES: &str = "bootdelay=0\nfdt_addr=0x40000000\nscriptaddr=0x40200000\nkernel_addr_r=0x40400000\nramdisk_addr_r=0x44000000\n\
+                         bootcmd=virtio scan; load virtio 0:1 ${scriptaddr} boot.scr && source ${scriptaddr}; reset\n";
+/// Of the settings, by which U-Boot's checksum goes.
+const VARIABLES_BYTES: &str = "0x40000";
+/// QEMU's flash is as large, whatever is in it.
+const FLASH_BYTES: u64 = 64 << 20;
 /// The card that the image is flashed to. Sparse: it takes what is written.
 const CARD_BYTES: u64 = 3 << 30;
 const CARD: &str = "card.img";
@@ -40,6 +48,8 @@ pub(crate) struct Qemu {
     log: PathBuf,
     console: Console,
     shell: Shell,
+    /// The boot loader's settings.
+    variables: PathBuf,
     page: u16,
     ssh: u16,
     is_slow: bool,
@@ -66,6 +76,7 @@ impl Qemu {
             qmp: std::env::temp_dir().join(format!("nightjar-hil-{}-{number}.qmp", std::process::id())),
             console: Console::new(&log),
             log,
+            variables: variables(&folder)?,
             folder,
             shell: Shell::new("root@127.0.0.1", ssh, Some(key)),
             page,
@@ -92,6 +103,8 @@ impl Qemu {
             qemu.args(["-smp", "2", "-accel", "tcg,thread=multi"]);
         }
         qemu.args(["-display", "none", "-nodefaults", "-bios", BOOT_LOADER, "-action", "watchdog=reset"]);
+        let variables = self.variables.display();
+        qemu.arg("-drive").arg(format!("if=pflash,unit=1,format=raw,readonly=on,file={variables}"));
         qemu.args(["-device", "virtio-rng-pci", "-device", "i6300esb"]);
         qemu.arg("-chardev")
             .arg(format!("file,id=line,path={log},append=on"))
@@ -396,6 +409,21 @@ impl Drop for Qemu {
         }
         let _ = std::fs::remove_file(&self.qmp);
     }
+}
+
+/// The boot loader's settings, in a file of the folder.
+fn variables(folder: &Path) -> Result<PathBuf> {
+    let (text, file) = (folder.join("variables.txt"), folder.join("variables.img"));
+    std::fs::write(&text, VARIABLES).with_context(|| format!("can't write {}", text.display()))?;
+    let mut make = Command::new("mkenvimage");
+    if !make.args(["-s", VARIABLES_BYTES, "-o"]).arg(&file).arg(&text).status().is_ok_and(|end| end.success())
+    {
+        bail!("mkenvimage can't make {}: is u-boot-tools installed?", file.display());
+    }
+    let flash =
+        File::options().write(true).open(&file).context("the boot loader's settings can't be opened")?;
+    flash.set_len(FLASH_BYTES).context("the board's flash can't be made as large")?;
+    Ok(file)
 }
 
 /// QEMU's word for what a card's file is.

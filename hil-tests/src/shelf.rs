@@ -1,7 +1,7 @@
 //! A folder → its files over HTTP/1.1 on loopback, whole or by range, with what was fetched counted.
 
 use crate::bed::Bed;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::net::{TcpListener, TcpStream};
@@ -23,6 +23,7 @@ struct Counts {
 
 /// Serves until the tests end.
 pub(crate) struct Shelf {
+    folder: PathBuf,
     port: u16,
     counts: Arc<Counts>,
 }
@@ -32,19 +33,36 @@ impl Shelf {
         let listener = TcpListener::bind("127.0.0.1:0").context("no port is free for bundles")?;
         let port = listener.local_addr().context("a port has no number")?.port();
         let counts = Arc::new(Counts::default());
-        let (of_thread, folder) = (counts.clone(), folder.to_owned());
+        let (of_thread, folder_of_thread) = (counts.clone(), folder.to_owned());
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (counts, folder) = (of_thread.clone(), folder.clone());
+                let (counts, folder) = (of_thread.clone(), folder_of_thread.clone());
                 std::thread::spawn(move || serve(stream, &folder, &counts).is_ok());
             }
         });
-        Ok(Self { port, counts })
+        Ok(Self { folder: folder.to_owned(), port, counts })
     }
 
     /// Address of a file, for a board.
     pub(crate) fn url(&self, bed: &dyn Bed, name: &str) -> String {
         format!("http://{}/{name}", bed.lend(self.port))
+    }
+
+    /// Lets the board fetch a file, without what encrypting it would cost an emulated one.
+    pub(crate) fn put(&self, bed: &dyn Bed, name: &str, to: &str) -> Result<()> {
+        let size = self.folder.join(name).metadata().with_context(|| format!("{name} is missing"))?.len();
+        let address = bed.lend(self.port);
+        let (host, port) = address.split_once(':').context("an address without a port")?;
+        let words = format!(
+            "exec 3<>/dev/tcp/{host}/{port} && printf 'GET /{name} HTTP/1.1\\r\\n\\r\\n' >&3 && \
+             while read -r line <&3 && [ \"$line\" != $'\\r' ]; do :; done && head -c {size} <&3 > {to} && sync {to}"
+        );
+        bed.run(&format!("bash -c '{}'", words.replace('\'', "'\\''")))?;
+        let arrived = bed.run(&format!("stat -c %s {to}"))?;
+        if arrived != size.to_string() {
+            bail!("{arrived} of {size} bytes of {name} arrived");
+        }
+        Ok(())
     }
 
     pub(crate) fn reset(&self) {

@@ -4,7 +4,7 @@ use super::cuts;
 use super::setting::{CAMERAS, PATIENCE, recording, running, slot, version};
 use crate::agent;
 use crate::clock::{self, Stopwatch};
-use crate::page::Page;
+use crate::page::{self, Page};
 use crate::suite::{Lab, locked};
 use anyhow::{Context, Result, bail};
 use std::sync::Arc;
@@ -66,7 +66,9 @@ pub(super) fn of_a_fleet(lab: &mut Lab) -> Result<String> {
          nightjar-ota check /etc/nightjar/ota.toml && systemctl restart nightjar-ota.service && sync"
     ))?;
     let watch = Stopwatch::start();
+    agent::listen(bed);
     fleet.assign(BOARD, set)?;
+    agent::heard(bed, 2 * PATIENCE)?;
     let entry = agent::over(bed, None, 2 * PATIENCE)?;
     agent::expect(&entry, "kept", &[])?;
     let told = || fleet.action(BOARD);
@@ -96,8 +98,7 @@ pub(super) fn alone(lab: &mut Lab) -> Result<String> {
         lab.bed.lend(9)
     );
     running(lab, &dead)?;
-    let bundle = std::fs::read(lab.common.bundles.join(GOOD)).context("good.raucb is missing")?;
-    lab.bed.push(&bundle, "/data/good.raucb")?;
+    lab.shelf.put(lab.bed.as_ref(), GOOD, "/data/good.raucb")?;
     let before = super::setting::boot_id(lab.bed.as_ref())?;
     // The cameras on the network are dead with it, from before the update on.
     lab.bed.run(
@@ -110,6 +111,7 @@ pub(super) fn alone(lab: &mut Lab) -> Result<String> {
     // The gate judges, still without a network.
     console.expect(&[agent::OVER], PATIENCE)?;
     lab.bed.network(true)?;
+    page::answers(lab.bed.as_ref(), PATIENCE)?;
     super::setting::other_boot(lab.bed.as_ref(), &before)?;
     let entry = agent::over(lab.bed.as_ref(), None, PATIENCE)?;
     agent::expect(&entry, "kept", &[])?;

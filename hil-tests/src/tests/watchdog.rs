@@ -1,7 +1,8 @@
 //! A recorder that hangs is ended by systemd, a system that hangs by the board.
 
-use super::setting::{boot_id, other_boot, recording, running};
+use super::setting::{PATIENCE, boot_id, other_boot, recording, running};
 use crate::clock::{self, Stopwatch};
+use crate::page;
 use crate::suite::Lab;
 use anyhow::{Context, Result, bail};
 
@@ -30,6 +31,7 @@ pub(super) fn of_the_board(lab: &mut Lab) -> Result<String> {
     let _ = lab.bed.ask("sync; kill -SEGV 1", 30);
     console.expect(&["U-Boot 20"], 200)?;
     let bitten = watch.seconds();
+    page::answers(lab.bed.as_ref(), PATIENCE)?;
     other_boot(lab.bed.as_ref(), &before)?;
     recording(lab)?;
 
@@ -43,6 +45,7 @@ pub(super) fn of_the_board(lab: &mut Lab) -> Result<String> {
     if bitten < 1.0 {
         bail!("the board was reset before its watchdog could have seen anything");
     }
+    page::answers(lab.bed.as_ref(), PATIENCE)?;
     other_boot(lab.bed.as_ref(), &before)?;
     recording(lab)?;
     Ok(format!(

@@ -1,8 +1,8 @@
 //! A root slot → the disk that is flashed: partition table, boot script, the slot, and room for what the board makes itself.
 
-use super::EPOCH;
 use super::firmware;
 use super::slot::{self, SLOT_MIB};
+use super::{EPOCH, index, sha256};
 use crate::place::{Place, make_dir, read, write};
 use crate::run;
 use anyhow::{Context, Result, bail};
@@ -59,30 +59,22 @@ fn table() -> Vec<String> {
     words
 }
 
-/// What the partition "state" begins with: settings that are brought along, else nothing.
-fn settings(place: &Place) -> Result<PathBuf> {
-    let dir = place.target("image/no-settings");
-    make_dir(&dir)?;
-    Ok(dir)
-}
-
 pub(super) fn make(place: &Place, root_slot: &Path, image: &Path) -> Result<()> {
-    make_with(place, root_slot, &settings(place)?, "", image)
+    make_with(place, root_slot, None, "", image)
 }
 
 /// As [`make`], with a folder whose content the partition "state" begins with, and words that come first in the boot script.
 pub(crate) fn make_with(
     place: &Place,
     root_slot: &Path,
-    settings: &Path,
+    settings: Option<&Path>,
     first_words: &str,
     image: &Path,
 ) -> Result<()> {
     let dir = image.parent().context("an image lies in a folder")?;
     make_dir(dir)?;
     let boot = boot(place, first_words, dir)?;
-    let state = dir.join("state.ext4");
-    slot::file_system(settings, ("state", &slot::uuid("state")), PARTITIONS[4].mib, "has_journal", &state)?;
+    let state = state(root_slot, settings, dir)?;
 
     let mut disk = File::create(image).with_context(|| format!("can't write {}", image.display()))?;
     disk.set_len(size()).context("can't set the disk's size")?;
@@ -95,6 +87,22 @@ pub(crate) fn make_with(
     }
     run::done("disk", &format!("{} MB, of which {} hold something", size() / 1_000_000, held(image)?));
     Ok(())
+}
+
+/// The partition "state": settings that are brought along, and what RAUC need not find out about the slots.
+fn state(root_slot: &Path, settings: Option<&Path>, dir: &Path) -> Result<PathBuf> {
+    let (folder, state) = (dir.join("state"), dir.join("state.ext4"));
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).with_context(|| format!("can't clear {}", folder.display()))?;
+    }
+    make_dir(&folder)?;
+    if let Some(settings) = settings {
+        run::capture(Command::new("cp").arg("-a").arg(settings.join(".")).arg(&folder))?;
+    }
+    index::write_notes(root_slot, &sha256(root_slot)?, &folder.join("rauc"))?;
+    slot::file_system(&folder, ("state", &slot::uuid("state")), PARTITIONS[4].mib, "has_journal", &state)?;
+    std::fs::remove_dir_all(&folder).context("the folder of \"state\" stays")?;
+    Ok(state)
 }
 
 /// The FAT partition with U-Boot's script.

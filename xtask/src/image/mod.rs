@@ -6,6 +6,7 @@ mod base;
 pub(crate) mod disk;
 mod ext4;
 pub(crate) mod firmware;
+mod index;
 mod kernel;
 mod recipe;
 pub(crate) mod slot;

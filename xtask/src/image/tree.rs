@@ -19,6 +19,7 @@ const UDEV_RULES: &[&str] = &[
     "50-udev-default.rules",
     "60-block.rules",
     "60-nightjar-ota.rules",
+    "60-nightjar-setup.rules",
     "60-nightjar.rules",
     "60-persistent-storage.rules",
     "60-persistent-v4l.rules",
@@ -37,6 +38,8 @@ const DROPPED: &[&str] = &[
     "usr/share/bash-completion",
     "usr/lib/udev/hwdb.d",
     "usr/lib/udev/hwdb.bin",
+    // a list of modules by hand, empty, for which a program would be started
+    "etc/modules-load.d/modules.conf",
     "var/lib/apt",
     "var/lib/dpkg",
     "var/cache",
