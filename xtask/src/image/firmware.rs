@@ -111,6 +111,16 @@ mod tests {
     }
 
     #[test]
+    fn settings_to_begin_with_are_missed_when_they_are_not_there() {
+        let place = Place::find().expect("xtask lies in the work tree");
+        let unit = read(&file(&place, "nightjar-data.service")).expect("it is there");
+        let entries = list(&place).expect("the list is good");
+        let places = entries.iter().filter_map(|entry| entry.place.strip_prefix("/usr/share/nightjar/etc/"));
+        let missed = places.map(|name| unit.contains(&format!("ConditionPathExists=|!/state/etc/{name}\n")));
+        assert_eq!(missed.collect::<Vec<_>>(), [true, true]);
+    }
+
+    #[test]
     fn a_wrong_line_is_named() {
         for line in ["all nightjar.service", "some a /b", "all - /x", "image a b"] {
             assert!(parse(line).is_err(), "{line}");
