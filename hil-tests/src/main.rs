@@ -58,9 +58,8 @@ fn run() -> Result<bool> {
     };
     let (seed, cuts) = (number(take("seed"), 1)?, number(take("cuts"), 20)?);
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    // A start that shares its two processors takes longer than units on the board wait for its disk.
-    let boards = usize::try_from(number(take("boards"), processors as u64 / 2)?)
-        .context("so many boards do not fit")?;
+    let boards =
+        usize::try_from(number(take("boards"), processors as u64)?).context("so many boards do not fit")?;
     let next = take("next").context(USAGE)?;
     let fleet =
         take("fleet").map(|port| port.parse().map(Fleet::at)).transpose().context("--fleet is no port")?;
@@ -70,7 +69,6 @@ fn run() -> Result<bool> {
     }
     let bundles = folder.join("bundles");
     let common = Arc::new(Common {
-        cameras: Cameras::start(&workspace, &workspace.join("target/clips/sub.mp4"))?,
         workspace,
         bundles,
         next,
@@ -80,7 +78,11 @@ fn run() -> Result<bool> {
         kept: Mutex::default(),
         cards: Mutex::default(),
     });
-    let lab = |bed| Ok(Lab::new(bed, Shelf::open(&common.bundles)?, common.clone()));
+    let clip = common.workspace.join("target/clips/sub.mp4");
+    let lab = |bed| {
+        let cameras = Cameras::start(&common.workspace, &clip)?;
+        Ok(Lab::new(bed, Shelf::open(&common.bundles)?, cameras, common.clone()))
+    };
     let mut labs =
         open(&bed, plugged, &folder, boards, is_slow)?.into_iter().map(lab).collect::<Result<Vec<_>>>()?;
     Ok(suite::run(&mut labs, tests::TESTS, &only))

@@ -30,11 +30,13 @@ impl Page {
     pub(crate) fn of(bed: &dyn Bed) -> Result<Self> {
         let words = format!(
             "setpriv --reuid=nightjar --regid=nightjar --init-groups \
-             nightjar token new --config {CONFIG} --role admin --ttl 1d --label board-tests"
+             nightjar token new --config {CONFIG} --role admin --ttl 1d --label board-tests && date +%s"
         );
-        let token = bed.run(&words)?.lines().last().unwrap_or_default().to_owned();
+        let told = bed.run(&words)?;
+        let mut lines = told.lines().rev();
+        let (date, token) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default().to_owned());
         let mut page = Self { base: bed.page(), token, ahead: 0 };
-        let board: i64 = bed.run("date +%s")?.parse().context("the board's date gives no number")?;
+        let board: i64 = date.parse().with_context(|| format!("the board's date gives no number: {told}"))?;
         page.ahead = board * 1000 - page.now()?;
         Ok(page)
     }
@@ -139,12 +141,14 @@ pub(crate) fn answers(bed: &dyn Bed, seconds: u64) -> Result<()> {
 
 /// Waits until all of `cameras` record, and more footage of each can be played than before.
 pub(crate) fn records(page: &Page, cameras: &[&str], seconds: u64) -> Result<()> {
-    for camera in cameras {
-        let state =
-            || page.json("/api/v1/cameras").map_or_else(|error| error.to_string(), |all| all.to_string());
-        let is_on = || Ok(page.recording().unwrap_or_default().iter().any(|id| id == camera).then_some(()));
-        clock::until_told(&format!("camera {camera} records"), seconds, is_on).with_context(state)?;
-        let before = page.newest(camera)?;
+    let state = || page.json("/api/v1/cameras").map_or_else(|error| error.to_string(), |all| all.to_string());
+    let are_on = || {
+        let on = page.recording().unwrap_or_default();
+        Ok(cameras.iter().all(|camera| on.iter().any(|id| id == camera)).then_some(()))
+    };
+    clock::until_told(&format!("cameras {cameras:?} record"), seconds, are_on).with_context(state)?;
+    let before = cameras.iter().map(|camera| page.newest(camera)).collect::<Result<Vec<_>>>()?;
+    for (camera, before) in cameras.iter().zip(before) {
         let grows = || Ok(page.newest(camera).ok().filter(|newest| *newest > before));
         clock::until_told(&format!("footage of {camera} grows"), seconds, grows).with_context(state)?;
     }

@@ -17,16 +17,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(crate) struct Lab {
     pub(crate) bed: Box<dyn Bed>,
     pub(crate) shelf: Shelf,
+    /// Of this board alone: one that is cut off from its network keeps its cameras waiting.
+    pub(crate) cameras: Cameras,
     pub(crate) common: Arc<Common>,
-    /// The test that is run, for [`Lab::say`].
-    test: &'static str,
+    /// The test that is run, and since when, for [`Lab::say`].
+    test: (&'static str, Stopwatch),
 }
 
 /// What all boards have in common.
 pub(crate) struct Common {
     /// The work tree, with the clips in `target/clips`.
     pub(crate) workspace: PathBuf,
-    pub(crate) cameras: Cameras,
     /// Folder of the bundles that the shelves serve.
     pub(crate) bundles: PathBuf,
     /// Version of the bundles that are an update.
@@ -44,13 +45,14 @@ pub(crate) struct Common {
 }
 
 impl Lab {
-    pub(crate) fn new(bed: Box<dyn Bed>, shelf: Shelf, common: Arc<Common>) -> Self {
-        Self { bed, shelf, common, test: "" }
+    pub(crate) fn new(bed: Box<dyn Bed>, shelf: Shelf, cameras: Cameras, common: Arc<Common>) -> Self {
+        Self { bed, shelf, cameras, common, test: ("", Stopwatch::start()) }
     }
 
-    /// Prints a line of the test that is run.
+    /// Prints a line of the test that is run, with the seconds that it has taken.
     pub(crate) fn say(&self, words: &str) {
-        println!("{}: {words}", self.test);
+        let (test, since) = self.test;
+        println!("{test}, {:.0} s: {words}", since.seconds());
     }
 
     fn has(&self, need: Need) -> bool {
@@ -67,8 +69,6 @@ pub(crate) fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Clone, Copy)]
 pub(crate) struct Test {
     pub(crate) name: &'static str,
-    /// Whether it measures a board that this machine has nothing else to do than to be.
-    pub(crate) is_alone: bool,
     pub(crate) needs: &'static [Need],
     /// Gives figures for the table of results.
     pub(crate) run: fn(&mut Lab) -> Result<String>,
@@ -84,17 +84,15 @@ enum Outcome {
 
 type Row = (&'static str, f64, Outcome);
 
-/// Runs the tests whose name contains one of the words of `only`, parted by commas: in order those that are alone, the others on
-/// whichever board is free. Gives whether none failed.
+/// Runs the tests whose name contains one of the words of `only`, parted by commas, in order, each on whichever board is free. Gives
+/// whether none failed.
 pub(crate) fn run(labs: &mut [Lab], tests: &[Test], only: &str) -> bool {
-    let Some(first) = labs.first_mut() else { return false };
+    let Some(first) = labs.first() else { return false };
     println!("bed: {}\n", first.bed.name());
     let whole = Stopwatch::start();
     let is_wanted = |test: &Test| only.split(',').any(|words| test.name.contains(words));
-    let (alone, others): (Vec<Test>, Vec<Test>) =
-        tests.iter().copied().filter(is_wanted).partition(|test| test.is_alone);
-    let rows: Mutex<Vec<Row>> = Mutex::new(alone.iter().map(|test| row(first, test)).collect());
-    let left = Mutex::new(VecDeque::from(others));
+    let rows = Mutex::new(Vec::<Row>::new());
+    let left = Mutex::new(tests.iter().copied().filter(is_wanted).collect::<VecDeque<_>>());
     let take = || locked(&left).pop_front();
     // A board that breaks off ends all of it: a table without its tests would look good.
     std::thread::scope(|scope| {
@@ -118,7 +116,7 @@ pub(crate) fn run(labs: &mut [Lab], tests: &[Test], only: &str) -> bool {
 /// Runs a test on a board.
 fn row(lab: &mut Lab, test: &Test) -> Row {
     let watch = Stopwatch::start();
-    lab.test = test.name;
+    lab.test = (test.name, watch);
     lab.say("begins");
     let missing = test.needs.iter().find(|need| !lab.has(**need));
     let outcome = match missing {

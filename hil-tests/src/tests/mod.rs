@@ -1,4 +1,5 @@
-//! The table of tests: the one of a board that is alone, then the others, long ones first, so that all boards end together.
+//! The table of tests: the one whose board is put aside for the others, one that needs none, then long ones first, so that all
+//! boards end together.
 
 mod boot;
 mod broken;
@@ -21,16 +22,13 @@ fn update_from() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
-/// A test that may run beside others.
 const fn test(name: &'static str, needs: &'static [Need], run: fn(&mut Lab) -> Result<String>) -> Test {
-    Test { name, is_alone: false, needs, run }
+    Test { name, needs, run }
 }
 
 pub(crate) const TESTS: &[Test] = &[
-    Test {
-        is_alone: true,
-        ..test("flash, boot, record two cameras, page over TLS", &[Need::Flash, Need::Power], boot::records)
-    },
+    test("flash, boot, record two cameras, page over TLS", &[Need::Flash, Need::Power], boot::records),
+    test("cameras are kept apart", &[Need::Sides, Need::Flash, Need::Power], isolation::holds),
     test("good update, streamed", cuts::NEEDS, update::good),
     test("recorder that crashes is rolled back", broken::NEEDS, broken::recorder),
     test("page that records nothing is rolled back", broken::NEEDS, broken::footage),
@@ -46,7 +44,6 @@ pub(crate) const TESTS: &[Test] = &[
     test("watchdog resets a hung board", &[Need::Console], watchdog::of_the_board),
     test("factory reset", &[Need::Flash, Need::Slots], boot::factory_reset),
     test("kernel that panics is rolled back", broken::NEEDS, broken::kernel),
-    test("cameras are kept apart", &[Need::Sides, Need::Flash, Need::Power], isolation::holds),
     test("a person moves a relay", &[Need::Line], relays::moves_for_a_person),
     test("bundles that must be refused", &[Need::Slots], refused::all),
     test("watchdog ends a hung recorder", &[], watchdog::of_the_recorder),

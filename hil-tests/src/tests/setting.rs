@@ -24,7 +24,7 @@ pub(super) fn config(lab: &Lab, more: &str) -> String {
          [web]\nlisten = \"0.0.0.0:8443\"\n[night]\nenabled = false\n",
     );
     for (id, number) in CAMERAS.iter().zip(1..) {
-        let url = lab.common.cameras.url(lab.bed.as_ref(), number);
+        let url = lab.cameras.url(lab.bed.as_ref(), number);
         // An emulated board has better things to do than to look at pictures.
         text += &format!("[[camera]]\nid = \"{id}\"\nmain = \"{url}\"\ndetect = false\ntamper = false\n");
     }

@@ -94,7 +94,8 @@ pub(super) fn of_a_fleet(lab: &mut Lab) -> Result<String> {
 /// From a file on the board, with no network at all and a camera that was dead before.
 pub(super) fn alone(lab: &mut Lab) -> Result<String> {
     let dead = format!(
-        "[[camera]]\nid = \"dead\"\nmain = \"rtsp://{}/nobody\"\n[[camera]]\nid = \"own\"\nmain = \"synthetic:\"\n",
+        "[[camera]]\nid = \"dead\"\nmain = \"rtsp://{}/nobody\"\n[[camera]]\nid = \"own\"\nmain = \"synthetic:\"\n\
+         detect = false\ntamper = false\n",
         lab.bed.lend(9)
     );
     running(lab, &dead)?;
