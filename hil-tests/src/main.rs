@@ -78,9 +78,8 @@ fn run() -> Result<bool> {
         kept: Mutex::default(),
         cards: Mutex::default(),
     });
-    let clip = common.workspace.join("target/clips/sub.mp4");
     let lab = |bed| {
-        let cameras = Cameras::start(&common.workspace, &clip)?;
+        let cameras = Cameras::start(&common.workspace, &common.clip())?;
         Ok(Lab::new(bed, Shelf::open(&common.bundles)?, cameras, common.clone()))
     };
     let mut labs =

@@ -44,6 +44,13 @@ pub(crate) struct Common {
     pub(crate) cards: Mutex<Option<Arc<Cards>>>,
 }
 
+impl Common {
+    /// What the two cameras show.
+    pub(crate) fn clip(&self) -> PathBuf {
+        self.workspace.join("target/clips/sub.mp4")
+    }
+}
+
 impl Lab {
     pub(crate) fn new(bed: Box<dyn Bed>, shelf: Shelf, cameras: Cameras, common: Arc<Common>) -> Self {
         Self { bed, shelf, cameras, common, test: ("", Stopwatch::start()) }

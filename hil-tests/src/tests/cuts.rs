@@ -103,7 +103,9 @@ fn settled(lab: &Lab, is_followed: bool) -> Result<(String, String, String)> {
         agent::idle(bed, 3 * PATIENCE)?;
         recording(lab)?;
     }
-    let (entry, slot, version) = (agent::newest(bed)?, slot(bed)?, version(bed)?);
+    // The recorder is up before the agent.
+    let entry = clock::until_told("the update agent answers", PATIENCE, || Ok(agent::newest(bed).ok()))?;
+    let (slot, version) = (slot(bed)?, version(bed)?);
     let is_old = version == super::update_from();
     match entry {
         Some(entry) if (entry.result == "kept") == is_old => {

@@ -1,7 +1,7 @@
 //! A good update: what it fetches, what it costs in footage, and that nothing but this board decides about it.
 
 use super::cuts;
-use super::setting::{CAMERAS, PATIENCE, recording, running, slot, version};
+use super::setting::{CAMERAS, PATIENCE, configure, ready, recording, running, slot, version};
 use crate::agent;
 use crate::clock::{self, Stopwatch};
 use crate::page::{self, Page};
@@ -93,12 +93,16 @@ pub(super) fn of_a_fleet(lab: &mut Lab) -> Result<String> {
 
 /// From a file on the board, with no network at all and a camera that was dead before.
 pub(super) fn alone(lab: &mut Lab) -> Result<String> {
+    // Its own is a clip: pictures made on the board would keep an emulated one from everything else.
     let dead = format!(
-        "[[camera]]\nid = \"dead\"\nmain = \"rtsp://{}/nobody\"\n[[camera]]\nid = \"own\"\nmain = \"synthetic:\"\n\
+        "[[camera]]\nid = \"dead\"\nmain = \"rtsp://{}/nobody\"\n[[camera]]\nid = \"own\"\nmain = \"file:/data/own.mp4\"\n\
          detect = false\ntamper = false\n",
         lab.bed.lend(9)
     );
-    running(lab, &dead)?;
+    ready(lab)?;
+    lab.bed.push(&std::fs::read(lab.common.clip()).context("the clip is missing")?, "/data/own.mp4")?;
+    configure(lab, &dead)?;
+    recording(lab)?;
     lab.shelf.put(lab.bed.as_ref(), GOOD, "/data/good.raucb")?;
     let before = super::setting::boot_id(lab.bed.as_ref())?;
     // The cameras on the network are dead with it, from before the update on.

@@ -39,7 +39,10 @@ pub(super) fn of_the_board(lab: &mut Lab) -> Result<String> {
     let console = lab.bed.console().context("this bed listens to no serial line")?;
     console.skip();
     let watch = Stopwatch::start();
-    let _ = lab.bed.ask("sync; echo 1 > /proc/sys/kernel/sysrq; echo c > /proc/sysrq-trigger", 30);
+    // In a moment: a shell of this kernel would be waited for.
+    lab.bed.run(
+        "sync; echo 1 > /proc/sys/kernel/sysrq; (sleep 1; echo c > /proc/sysrq-trigger) > /dev/null 2>&1 &",
+    )?;
     console.expect(&["U-Boot 20"], 200)?;
     let panicked = watch.seconds();
     if bitten < 1.0 {
