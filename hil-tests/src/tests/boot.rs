@@ -46,6 +46,7 @@ pub(super) fn is_as_designed(lab: &mut Lab) -> Result<String> {
     if !watchdog.contains("/dev/watchdog") || watchdog.contains("RuntimeWatchdogUSec=0") {
         bail!("the watchdog is not armed: {watchdog}");
     }
+    bed.run("test \"$(cat /sys/module/block/parameters/events_dfl_poll_msecs)\" = 2000")?;
     bed.run("udevadm verify /usr/lib/udev/rules.d/60-nightjar*.rules")?;
     let failed = bed.run("systemctl list-units --failed --plain --no-legend | awk '{print $1}'")?;
     if !failed.is_empty() {
