@@ -10,7 +10,7 @@ use serde_json::Value;
 pub(crate) const CONFIG: &str = "/etc/nightjar/nightjar.toml";
 
 /// How long an answer may take, s.
-const PATIENCE: &str = "60";
+const PATIENCE: f64 = 60.0;
 
 /// A client of the board's API.
 pub(crate) struct Page {
@@ -55,11 +55,15 @@ impl Page {
         self.curl(PATIENCE, &["--header", "Content-Type: application/json", "--data", body], path)
     }
 
-    fn curl(&self, seconds: &str, more: &[&str], path: &str) -> Result<String> {
+    fn curl(&self, seconds: f64, more: &[&str], path: &str) -> Result<String> {
         let login = format!("Authorization: Bearer {}", self.token);
         let login: &[&str] = if self.token.is_empty() { &[] } else { &["--header", &login] };
         // The board's certificate is its own: the page shows its fingerprint, nobody else vouches for it.
-        curl::ask(&[&["--insecure", "--max-time", seconds], login, more].concat(), &self.base, path)
+        curl::ask(
+            &[&["--insecure", "--max-time", &seconds.to_string()], login, more].concat(),
+            &self.base,
+            path,
+        )
     }
 
     /// Ids of the cameras that record.
@@ -130,9 +134,9 @@ pub(crate) fn answers(bed: &dyn Bed, seconds: u64) -> Result<()> {
         if silent.is_some_and(|since| since.seconds() < LISTENED_TO) && !is_up() {
             return Ok(None);
         }
-        let patience = if watch.seconds() < SLOW_AFTER { SHORT.to_string() } else { PATIENCE.to_owned() };
+        let patience = if watch.seconds() < SLOW_AFTER { SHORT } else { PATIENCE };
         let question = clock::Stopwatch::start();
-        let answer = page.curl(&patience, &[], "/healthz");
+        let answer = page.curl(patience, &[], "/healthz");
         silent = (question.seconds() >= SHORT).then(clock::Stopwatch::start);
         Ok(answer.ok().filter(|text| text.trim() == "ok"))
     })?;

@@ -20,7 +20,7 @@ pub(super) fn all(lab: &mut Lab) -> Result<String> {
     running(lab, "")?;
     let other = if slot(lab.bed.as_ref())? == "A" { "rootfs-b" } else { "rootfs-a" };
     // The whole slot, and what decides which one boots.
-    let words = format!("cd /dev/disk/by-partlabel && cksum {other} uboot-env");
+    let words = format!("cd /dev/disk/by-partlabel && sha256sum {other} uboot-env");
     let sum = || Ok::<_, anyhow::Error>(lab.bed.ask(&words, 600)?.text);
     let before = sum()?;
     let mut figures = Vec::new();
