@@ -1,8 +1,9 @@
-//! The update agent on a board → what it does with a bundle, and what it wrote into its history.
+//! The update agent on a board → what it does with a bundle, and what it wrote into its history, by the board's page.
 
 use crate::bed::Bed;
 use crate::clock;
-use anyhow::{Context, Result, bail};
+use crate::page::Page;
+use anyhow::{Result, bail};
 use serde_json::Value;
 
 /// What the agent says on the serial line when it enters what became of an update.
@@ -19,38 +20,50 @@ pub(crate) struct Entry {
     pub(crate) gap_s: Option<u64>,
 }
 
-/// The newest line of the history, if there is one.
-pub(crate) fn newest(bed: &dyn Bed) -> Result<Option<Entry>> {
-    let text = bed.run("nightjar-ota history --json")?;
-    let history: Value =
-        serde_json::from_str(&text).with_context(|| format!("the history is no JSON: {text}"))?;
-    Ok(first(&history))
+/// How the agent is.
+#[derive(Debug)]
+pub(crate) struct Status {
+    /// `idle` when no update goes on.
+    pub(crate) step: String,
+    /// The slot that runs: A or B.
+    pub(crate) slot: String,
+    /// The version that runs.
+    pub(crate) version: String,
+    /// The newest line of the history, if there is one.
+    pub(crate) last: Option<Entry>,
 }
 
-fn first(history: &Value) -> Option<Entry> {
-    let newest = history["entries"].as_array()?.first()?;
-    let word = |key: &str| newest[key].as_str().unwrap_or_default().to_owned();
+/// Its own words, once it knows what runs.
+pub(crate) fn status(page: &Page) -> Result<Status> {
+    let status = page.json("/api/v1/update/status")?;
+    if status["step"] == "starting" {
+        bail!("the agent starts");
+    }
+    Ok(read(&status))
+}
+
+fn read(status: &Value) -> Status {
+    let word = |key: &str| status[key].as_str().unwrap_or_default().to_owned();
+    Status { step: word("step"), slot: word("slot"), version: word("version"), last: entry(&status["last"]) }
+}
+
+fn entry(line: &Value) -> Option<Entry> {
+    let word = |key: &str| line[key].as_str().map(str::to_owned);
     Some(Entry {
-        action: word("action"),
-        result: word("result"),
-        reason: word("reason"),
-        gap_s: newest["gap_s"].as_u64(),
+        action: word("action")?,
+        result: word("result")?,
+        reason: word("reason").unwrap_or_default(),
+        gap_s: line["gap_s"].as_u64(),
     })
 }
 
-/// Begins an update in the background of the board; what the agent does with it is in its status and history.
-pub(crate) fn begin(bed: &dyn Bed, url: &str) -> Result<()> {
-    idle(bed, 300)?;
-    bed.run(&format!("systemd-run --quiet --collect --unit=wish nightjar-ota install {url}")).map(|_| ())
-}
-
-/// An update from its wish to its line in the history.
-pub(crate) fn update(bed: &dyn Bed, url: &str, seconds: u64) -> Result<Entry> {
-    let before = newest(bed)?;
+/// Begins an update in the background of the board, as soon as none goes on, and listens to the serial line. Gives how the agent was
+/// before.
+pub(crate) fn begin(bed: &dyn Bed, page: &Page, url: &str) -> Result<Status> {
+    let before = idle(page, 300)?;
     listen(bed);
-    begin(bed, url)?;
-    heard(bed, seconds)?;
-    over(bed, before.as_ref(), seconds)
+    bed.run(&format!("systemd-run --quiet --collect --unit=wish nightjar-ota install {url}"))?;
+    Ok(before)
 }
 
 /// From here on the serial line is listened to, if somebody does, for [`heard`].
@@ -67,18 +80,16 @@ pub(crate) fn heard(bed: &dyn Bed, seconds: u64) -> Result<()> {
 }
 
 /// Waits until the agent has nothing to do, across restarts of the board.
-pub(crate) fn idle(bed: &dyn Bed, seconds: u64) -> Result<()> {
+pub(crate) fn idle(page: &Page, seconds: u64) -> Result<Status> {
     clock::until_told("the update agent is idle", seconds, || {
-        let Ok(answer) = bed.ask("nightjar-ota status --json", 60) else { return Ok(None) };
-        let status: Value = serde_json::from_str(&answer.text).unwrap_or_default();
-        Ok((status["step"] == "idle").then_some(()))
+        Ok(status(page).ok().filter(|status| status.step == "idle"))
     })
 }
 
 /// Waits for another newest line than `before`, across restarts of the board, and gives it.
-pub(crate) fn over(bed: &dyn Bed, before: Option<&Entry>, seconds: u64) -> Result<Entry> {
+pub(crate) fn over(page: &Page, before: Option<&Entry>, seconds: u64) -> Result<Entry> {
     clock::until_told("the agent enters what became of the update", seconds, || {
-        let Ok(Some(entry)) = newest(bed) else { return Ok(None) };
+        let Some(entry) = status(page).ok().and_then(|status| status.last) else { return Ok(None) };
         Ok((before.is_none_or(|before| before.action != entry.action)).then_some(entry))
     })
 }
@@ -99,12 +110,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_line_is_the_first() {
-        let text = r#"{"entries":[{"action":"b","result":"rolled-back","reason":"gate: camera yard","gap_s":41},{"action":"a","result":"kept"}]}"#;
-        let entry = first(&serde_json::from_str(text).unwrap()).unwrap();
-        assert_eq!((entry.action.as_str(), entry.gap_s), ("b", Some(41)));
+    fn the_last_line_is_read_with_what_runs() {
+        let text = r#"{"step":"idle","slot":"A","version":"0.1.0","last":{"action":"b","result":"rolled-back","reason":"gate: camera yard","gap_s":41}}"#;
+        let status = read(&serde_json::from_str(text).unwrap());
+        let entry = status.last.unwrap();
+        assert_eq!((status.slot.as_str(), entry.action.as_str(), entry.gap_s), ("A", "b", Some(41)));
         assert!(expect(&entry, "rolled-back", &["yard"]).is_ok());
         assert!(expect(&entry, "rolled-back", &["gate2"]).is_err() && expect(&entry, "kept", &[]).is_err());
-        assert_eq!(first(&serde_json::json!({"entries": []})), None);
+        assert_eq!(read(&serde_json::json!({ "step": "idle", "last": null })).last, None);
     }
 }

@@ -1,5 +1,6 @@
 //! What a test may do to a board, whichever it is.
 
+use crate::clock;
 use crate::console::Console;
 use crate::sides::Card;
 use anyhow::{Result, bail};
@@ -77,7 +78,12 @@ pub(crate) trait Bed: Send {
     fn ask(&self, words: &str, seconds: u64) -> Result<Answer>;
 
     /// Puts a file onto the board.
-    fn push(&self, bytes: &[u8], to: &str) -> Result<()>;
+    fn push(&self, bytes: &[u8], to: &str) -> Result<()> {
+        self.feed(bytes, &format!("cat > '{to}' && sync '{to}'"))
+    }
+
+    /// Runs shell words as root that must end well, with these bytes as their input.
+    fn feed(&self, bytes: &[u8], words: &str) -> Result<()>;
 
     /// Takes the card out, flashes it, gives it the tests' settings, each a file of `/etc/nightjar` and its text, and puts it back;
     /// the power is off after it.
@@ -85,8 +91,13 @@ pub(crate) trait Bed: Send {
         bail!(Need::Flash.mend())
     }
 
-    /// Lets the tests in again on a card whose keys were wiped; the power is off before and after it.
-    fn admit(&mut self) -> Result<()> {
+    /// What is on a partition of the card, copied into a folder that it gives; the power is off before and after it.
+    fn files(&mut self, _partition: &str) -> Result<PathBuf> {
+        bail!(Need::Flash.mend())
+    }
+
+    /// Puts a file onto the partition "state" of the card; the power is off before and after it.
+    fn leave(&mut self, _name: &str, _text: &str) -> Result<()> {
         bail!(Need::Flash.mend())
     }
 
@@ -133,8 +144,18 @@ pub(crate) trait Bed: Send {
     /// Where the board finds a port of this machine's loopback: `HOST:PORT`.
     fn lend(&self, port: u16) -> String;
 
+    /// Waits until a board that was started anew finds what it was lent.
+    fn lend_again(&self, _seconds: u64) -> Result<()> {
+        Ok(())
+    }
+
     /// Address of the board's page, as this machine sees it.
     fn page(&self) -> String;
+
+    /// Waits until the board can be asked something.
+    fn awake(&self, seconds: u64) -> Result<()> {
+        clock::until("the board answers over SSH", seconds, || Ok(self.ask("true", 30).ok().map(|_| ())))
+    }
 
     /// Runs words that must end well, and gives what they printed.
     fn run(&self, words: &str) -> Result<String> {

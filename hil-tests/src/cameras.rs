@@ -1,6 +1,7 @@
 //! A clip → two RTSP cameras on this machine: the RTSP server of the tests, which is GStreamer's and not our code.
 
 use crate::bed::Bed;
+use crate::program;
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -38,7 +39,7 @@ impl Cameras {
             bail!("{} is missing: run `cargo xtask hil`, which makes it", clip.display());
         }
         // Debian's Python, which has the `gi` package: another one in PATH has not.
-        let mut command = Command::new("/usr/bin/python3");
+        let mut command = program("/usr/bin/python3");
         command.arg(workspace.join("tests/rtsp/server.py")).args(["--cameras", "2", "--main"]).arg(clip);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut process = command.spawn().context("/usr/bin/python3 can't be started")?;

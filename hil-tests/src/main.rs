@@ -26,7 +26,7 @@ use shelf::Shelf;
 use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::{Arc, Mutex};
 use suite::{Common, Lab};
 
@@ -75,7 +75,7 @@ fn run() -> Result<bool> {
         fleet,
         seed,
         cuts: usize::try_from(cuts).context("so many cuts would take years")?,
-        kept: Mutex::default(),
+        aside: Mutex::default(),
         cards: Mutex::default(),
     });
     let lab = |bed| {
@@ -104,6 +104,13 @@ fn open(
         Some(address) => Ok(vec![Box::new(Real::new(address, plugged)?)]),
         None => bail!("`--bed {bed}`: known are qemu and ssh://USER@HOST"),
     }
+}
+
+/// A program that ends when we do, however that is: a board or a camera that stays would keep a processor from whatever comes next.
+fn program(name: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", name]);
+    command
 }
 
 /// `--key value` words.

@@ -4,12 +4,13 @@
 use crate::bed::{Answer, Bed, Kept, Need};
 use crate::clock;
 use crate::console::Console;
+use crate::program;
 use crate::shell::Shell;
 use crate::sides::{Card, Sides};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,8 @@ const FLASH_BYTES: u64 = 64 << 20;
 /// The card that the image is flashed to. Sparse: it takes what is written.
 const CARD_BYTES: u64 = 3 << 30;
 const CARD: &str = "card.img";
+/// The partition for what outlives an update.
+const STATE: &str = "state";
 const SECTOR: u64 = 512;
 /// What was in a board's memory when it was put aside.
 const MEMORY: &str = "memory";
@@ -43,7 +46,6 @@ pub(crate) struct Qemu {
     layers: u32,
     /// Whether nothing else needs the layer that is in the board.
     is_for_once: bool,
-    key: PathBuf,
     qmp: PathBuf,
     log: PathBuf,
     console: Console,
@@ -71,7 +73,6 @@ impl Qemu {
             disk: folder.join(CARD),
             layers: 0,
             is_for_once: false,
-            key: key.to_owned(),
             // Beneath a socket's 108 letters, wherever the work tree lies.
             qmp: std::env::temp_dir().join(format!("nightjar-hil-{}-{number}.qmp", std::process::id())),
             console: Console::new(&log),
@@ -93,7 +94,7 @@ impl Qemu {
         }
         self.console.skip();
         let (disk, log, qmp) = (self.disk.display(), self.log.display(), self.qmp.display());
-        let mut qemu = Command::new("qemu-system-aarch64");
+        let mut qemu = program("qemu-system-aarch64");
         // No seed for the kernel: one that lies where it was linked need not change address spaces at each call, a quarter of a start.
         qemu.args(["-M", "virt,acpi=off,dtb-randomness=off", "-cpu", "cortex-a53", "-m", "1024"]);
         // One core: each board has a processor of this machine, and two of them do more than one with two cores.
@@ -135,11 +136,10 @@ impl Qemu {
     fn put_layer_above(&mut self, card: &Path) -> Result<()> {
         self.take_card_out()?;
         let layer = self.next_layer();
-        let mut make = Command::new("qemu-img");
-        make.args(["create", "-q", "-f", "qcow2", "-F", format_of(card), "-b"]).arg(card).arg(&layer);
-        if !make.status().context("can't start qemu-img")?.success() {
-            bail!("qemu-img can't put a layer above {}", card.display());
-        }
+        run(Command::new("qemu-img")
+            .args(["create", "-q", "-f", "qcow2", "-F", format_of(card), "-b"])
+            .arg(card)
+            .arg(&layer))?;
         (self.disk, self.is_for_once) = (layer, true);
         Ok(())
     }
@@ -165,45 +165,52 @@ impl Qemu {
         self.folder.join(format!("card-{number}.qcow2"))
     }
 
-    /// What a power cut left in the journal of the partition "state" is done. On a copy: e2fsck loses its way on a file with an offset.
-    fn mend_state(&self) -> Result<()> {
-        let [first, sectors] = self.state()?;
-        let copy = self.folder.join("state.ext4");
-        let mut card =
-            File::options().read(true).write(true).open(&self.disk).context("the card can't be opened")?;
-        card.seek(SeekFrom::Start(first * SECTOR)).context("the card is too short")?;
-        let mut file = File::create(&copy).with_context(|| format!("can't write {}", copy.display()))?;
-        std::io::copy(&mut (&card).take(sectors * SECTOR), &mut file).context("\"state\" can't be copied")?;
+    /// A layer and what is beneath it become one file that other programs can read.
+    fn make_whole(&mut self) -> Result<()> {
+        if format_of(&self.disk) == "qcow2" {
+            let whole = self.folder.join(CARD);
+            run(Command::new("qemu-img").args(["convert", "-O", "raw"]).arg(&self.disk).arg(&whole))?;
+            self.take_card_out()?;
+            self.disk = whole;
+        }
+        Ok(())
+    }
+
+    /// A copy of a partition, with what a power cut left in its journal done: e2fsck loses its way on a file with an offset.
+    fn mended(&self, partition: &str) -> Result<PathBuf> {
+        let [first, bytes] = self.partition(partition)?;
+        let copy = self.folder.join(format!("{partition}.ext4"));
+        run(Command::new("dd")
+            .arg(format!("if={}", self.disk.display()))
+            .arg(format!("of={}", copy.display()))
+            .args(["bs=1M", "iflag=skip_bytes,count_bytes", "conv=sparse", "status=none"])
+            .args([format!("skip={first}"), format!("count={bytes}")]))?;
         let mut mend = Command::new("e2fsck");
         let status = mend.args(["-f", "-y"]).arg(&copy).stdout(Stdio::null()).stderr(Stdio::null()).status();
         // 1: something was mended.
         if status.context("can't start e2fsck")?.code().is_none_or(|code| code > 1) {
-            bail!("the file system of \"state\" can't be mended");
+            bail!("the file system of \"{partition}\" can't be mended");
         }
-        let mut file = File::open(&copy).context("the mended \"state\" can't be read")?;
-        card.seek(SeekFrom::Start(first * SECTOR)).context("the card is too short")?;
-        std::io::copy(&mut file, &mut card).context("\"state\" can't be put back")?;
-        std::fs::remove_file(&copy).context("the copy of \"state\" stays")
+        Ok(copy)
     }
 
-    /// First sector of the partition "state" of the card, and how many it has.
-    fn state(&self) -> Result<[u64; 2]> {
-        let table = Command::new("sgdisk")
-            .args(["-i", "5"])
-            .arg(&self.disk)
-            .output()
-            .context("can't start sgdisk")?;
+    /// First byte of a partition of the card, and how many it has.
+    fn partition(&self, label: &str) -> Result<[u64; 2]> {
+        let table =
+            Command::new("sgdisk").arg("-p").arg(&self.disk).output().context("can't start sgdisk")?;
         let table = String::from_utf8_lossy(&table.stdout).into_owned();
-        let number = |key: &str| -> Result<u64> {
-            let number = table.lines().find_map(|line| line.strip_prefix(key)?.split_whitespace().next());
-            number.and_then(|text| text.parse().ok()).context("the card has no partition \"state\"")
-        };
-        Ok([number("First sector: ")?, number("Partition size: ")?])
+        // Number, first and last sector, size in two words, code, name.
+        let row = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let row = row.into_iter().find(|words| words.len() == 7 && words[6] == label);
+        let row = row.with_context(|| format!("the card has no partition \"{label}\""))?;
+        let number = |text: &str| text.parse::<u64>().context("sgdisk's table has a place that is no number");
+        let (first, last) = (number(row[1])?, number(row[2])?);
+        Ok([first * SECTOR, (last + 1 - first) * SECTOR])
     }
 
     /// A file into a folder of the partition "state", while the power is off.
     fn put(&self, file: &Path, folder: &str, name: &str) -> Result<()> {
-        let state = format!("{}?offset={}", self.disk.display(), self.state()?[0] * SECTOR);
+        let state = format!("{}?offset={}", self.disk.display(), self.partition(STATE)?[0]);
         let ask = |words: &str| {
             let mut debugfs = Command::new("debugfs");
             debugfs.args(["-w", "-R", words, &state]).stdin(Stdio::null()).stderr(Stdio::null());
@@ -264,17 +271,14 @@ impl Bed for Qemu {
         self.shell.ask(words, seconds)
     }
 
-    fn push(&self, bytes: &[u8], to: &str) -> Result<()> {
-        self.shell.push(bytes, to)
+    fn feed(&self, bytes: &[u8], words: &str) -> Result<()> {
+        self.shell.feed(bytes, words)
     }
 
     fn flash(&mut self, settings: &[(&str, String)]) -> Result<()> {
         self.take_card_out()?;
         self.disk = self.folder.join(CARD);
-        let status = Command::new("cp").args(["--sparse=always"]).arg(&self.image).arg(&self.disk).status();
-        if !status.is_ok_and(|status| status.success()) {
-            bail!("can't copy {}", self.image.display());
-        }
+        run(Command::new("cp").args(["--sparse=always"]).arg(&self.image).arg(&self.disk))?;
         let disk = File::options().write(true).open(&self.disk).context("the copy can't be opened")?;
         disk.set_len(CARD_BYTES).context("the card can't be made as large")?;
         let file = self.folder.join("setting");
@@ -285,19 +289,33 @@ impl Bed for Qemu {
         Ok(())
     }
 
-    fn admit(&mut self) -> Result<()> {
-        if format_of(&self.disk) == "qcow2" {
-            let whole = self.folder.join(CARD);
-            let mut convert = Command::new("qemu-img");
-            convert.args(["convert", "-O", "raw"]).arg(&self.disk).arg(&whole);
-            if !convert.status().context("can't start qemu-img")?.success() {
-                bail!("qemu-img can't make one file of {}", self.disk.display());
-            }
-            self.take_card_out()?;
-            self.disk = whole;
+    fn files(&mut self, partition: &str) -> Result<PathBuf> {
+        self.make_whole()?;
+        let copy = self.mended(partition)?;
+        let folder = self.folder.join(partition);
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).with_context(|| format!("can't make {}", folder.display()))?;
+        // In it: this program's words know no quotes.
+        let mut debugfs = Command::new("debugfs");
+        debugfs.current_dir(&folder).args(["-R", "rdump / ."]).arg(&copy);
+        let output = debugfs.output().context("can't start debugfs")?;
+        std::fs::remove_file(&copy).with_context(|| format!("{} stays", copy.display()))?;
+        if !folder.join("lost+found").exists() {
+            bail!("debugfs can't read \"{partition}\": {}", String::from_utf8_lossy(&output.stderr).trim());
         }
-        self.mend_state()?;
-        self.put(&self.key.with_extension("pub"), "ssh", "authorized_keys")
+        Ok(folder)
+    }
+
+    fn leave(&mut self, name: &str, text: &str) -> Result<()> {
+        self.make_whole()?;
+        let copy = self.mended(STATE)?;
+        let mut card = File::options().write(true).open(&self.disk).context("the card can't be opened")?;
+        card.seek(SeekFrom::Start(self.partition(STATE)?[0])).context("the card is too short")?;
+        let mut mended = File::open(&copy).context("the mended \"state\" can't be read")?;
+        std::io::copy(&mut mended, &mut card).context("\"state\" can't be put back")?;
+        std::fs::write(&copy, text).with_context(|| format!("can't write {}", copy.display()))?;
+        self.put(&copy, ".", name)?;
+        std::fs::remove_file(&copy).with_context(|| format!("{} stays", copy.display()))
     }
 
     fn snapshot(&mut self) -> Result<PathBuf> {
@@ -415,15 +433,22 @@ impl Drop for Qemu {
 fn variables(folder: &Path) -> Result<PathBuf> {
     let (text, file) = (folder.join("variables.txt"), folder.join("variables.img"));
     std::fs::write(&text, VARIABLES).with_context(|| format!("can't write {}", text.display()))?;
-    let mut make = Command::new("mkenvimage");
-    if !make.args(["-s", VARIABLES_BYTES, "-o"]).arg(&file).arg(&text).status().is_ok_and(|end| end.success())
-    {
-        bail!("mkenvimage can't make {}: is u-boot-tools installed?", file.display());
-    }
+    run(Command::new("mkenvimage").args(["-s", VARIABLES_BYTES, "-o"]).arg(&file).arg(&text))
+        .context("is u-boot-tools installed?")?;
     let flash =
         File::options().write(true).open(&file).context("the boot loader's settings can't be opened")?;
     flash.set_len(FLASH_BYTES).context("the board's flash can't be made as large")?;
     Ok(file)
+}
+
+/// Runs a program of this machine that must end well.
+fn run(command: &mut Command) -> Result<()> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("can't start {name}"))?;
+    if !output.status.success() {
+        bail!("{name}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(())
 }
 
 /// QEMU's word for what a card's file is.
@@ -434,9 +459,4 @@ fn format_of(disk: &Path) -> &'static str {
 fn free_port() -> Result<u16> {
     let listener = TcpListener::bind("127.0.0.1:0").context("no port is free")?;
     Ok(listener.local_addr().context("a port has no number")?.port())
-}
-
-/// Waits until the board can be asked something.
-pub(crate) fn awake(bed: &dyn Bed, seconds: u64) -> Result<()> {
-    clock::until("the board answers over SSH", seconds, || Ok(bed.ask("true", 30).ok().map(|_| ())))
 }

@@ -78,8 +78,8 @@ impl Bed for Real {
         self.shell.ask(words, seconds)
     }
 
-    fn push(&self, bytes: &[u8], to: &str) -> Result<()> {
-        self.shell.push(bytes, to)
+    fn feed(&self, bytes: &[u8], words: &str) -> Result<()> {
+        self.shell.feed(bytes, words)
     }
 
     fn power_on(&mut self) -> Result<()> {
@@ -101,6 +101,10 @@ impl Bed for Real {
     fn lend(&self, port: u16) -> String {
         self.shell.lend(port);
         format!("127.0.0.1:{port}")
+    }
+
+    fn lend_again(&self, seconds: u64) -> Result<()> {
+        self.awake(seconds)
     }
 
     fn page(&self) -> String {

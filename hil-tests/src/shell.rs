@@ -50,10 +50,10 @@ impl Shell {
         Ok(Answer { code, text })
     }
 
-    pub(crate) fn push(&self, bytes: &[u8], to: &str) -> Result<()> {
-        let output = self.send(&format!("cat > '{to}' && sync '{to}'"), bytes, 300)?;
+    pub(crate) fn feed(&self, bytes: &[u8], words: &str) -> Result<()> {
+        let output = self.send(words, bytes, 300)?;
         if !output.status.success() {
-            bail!("{to} can't be put there: {}", String::from_utf8_lossy(&output.stderr).trim());
+            bail!("`{words}`: {}", String::from_utf8_lossy(&output.stderr).trim());
         }
         Ok(())
     }

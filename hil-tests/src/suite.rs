@@ -8,6 +8,7 @@ use crate::shelf::Shelf;
 use crate::tests::Cards;
 use anyhow::Result;
 use std::any::Any;
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -20,6 +21,8 @@ pub(crate) struct Lab {
     /// Of this board alone: one that is cut off from its network keeps its cameras waiting.
     pub(crate) cameras: Cameras,
     pub(crate) common: Arc<Common>,
+    /// What the page of this board takes, as long as its card remembers it.
+    pub(crate) token: RefCell<String>,
     /// The test that is run, and since when, for [`Lab::say`].
     test: (&'static str, Stopwatch),
 }
@@ -39,9 +42,15 @@ pub(crate) struct Common {
     /// How often it is.
     pub(crate) cuts: usize,
     /// A flashed board that is up, whose recorder is not, put aside by whoever needed it first.
-    pub(crate) kept: Mutex<Option<Kept>>,
+    pub(crate) aside: Mutex<Option<Aside>>,
     /// What was on the card at moments of an update, likewise.
     pub(crate) cards: Mutex<Option<Arc<Cards>>>,
+}
+
+/// A board that was put aside, and the token that its page takes.
+pub(crate) struct Aside {
+    pub(crate) board: Kept,
+    pub(crate) token: String,
 }
 
 impl Common {
@@ -53,7 +62,7 @@ impl Common {
 
 impl Lab {
     pub(crate) fn new(bed: Box<dyn Bed>, shelf: Shelf, cameras: Cameras, common: Arc<Common>) -> Self {
-        Self { bed, shelf, cameras, common, test: ("", Stopwatch::start()) }
+        Self { bed, shelf, cameras, common, token: RefCell::default(), test: ("", Stopwatch::start()) }
     }
 
     /// Prints a line of the test that is run, with the seconds that it has taken.

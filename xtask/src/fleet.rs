@@ -44,7 +44,7 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
         Some(path) => PathBuf::from(path),
         None => build(place, options.text("source").unwrap_or(SOURCE))?,
     };
-    let server = Server::start(place, &jar, options.number("port", 0)?)?;
+    let server = Server::start(place, &jar, options.number("port", 0)?)?.ready(place)?;
     if options.has("serve") {
         run::say(&format!("hawkBit {VERSION} at {}, login admin, admin; Ctrl-C ends it", server.url()));
         return server.serve();
@@ -124,10 +124,11 @@ fn find_jar(tree: &Path) -> Result<PathBuf> {
 pub(crate) struct Server {
     child: Child,
     port: u16,
+    since: Stopwatch,
 }
 
 impl Server {
-    /// The one that `--jar` names or that was built before, started; nothing when there is none.
+    /// The one that `--jar` names or that was built before, which [`Self::ready`] waits for; nothing when there is none.
     pub(crate) fn at_hand(place: &Place, options: &Options) -> Result<Option<Self>> {
         let jar = options.text("jar").map_or_else(|| jar(place), PathBuf::from);
         jar.exists().then(|| Self::start(place, &jar, 0)).transpose()
@@ -138,13 +139,13 @@ impl Server {
         self.port
     }
 
-    /// `port` 0 takes a free one.
+    /// Begins to start one. `port` 0 takes a free one.
     fn start(place: &Place, jar: &Path, port: u16) -> Result<Self> {
         let port = match port {
             0 => TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port(),
             port => port,
         };
-        let log = place.target("hawkbit/server.log");
+        let log = Self::log(place);
         make_dir(&place.target("hawkbit"))?;
         let out = File::create(&log).with_context(|| format!("can't write {}", log.display()))?;
         let artifacts = place.target("hawkbit/artifacts");
@@ -157,17 +158,25 @@ impl Server {
         java.arg(format!("--org.eclipse.hawkbit.artifact.fs.path={}", artifacts.display()));
         java.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
         let child = java.spawn().context("can't start java: install a JRE, 17 or newer")?;
-        let mut server = Self { child, port };
-        let watch = Stopwatch::start();
-        while !server.answers() {
-            if let Some(status) = server.child.try_wait()? {
+        Ok(Self { child, port, since: Stopwatch::start() })
+    }
+
+    /// Waits until it answers.
+    pub(crate) fn ready(mut self, place: &Place) -> Result<Self> {
+        let log = Self::log(place);
+        while !self.answers() {
+            if let Some(status) = self.child.try_wait()? {
                 bail!("hawkBit ended, {status}: its words are in {}", place.short(&log));
             }
-            ensure!(watch.elapsed() < PATIENCE, "hawkBit does not answer: see {}", place.short(&log));
+            ensure!(self.since.elapsed() < PATIENCE, "hawkBit does not answer: see {}", place.short(&log));
             std::thread::sleep(Duration::from_millis(500));
         }
-        run::done("hawkBit started", &watch.words());
-        Ok(server)
+        run::done("hawkBit started", &self.since.words());
+        Ok(self)
+    }
+
+    fn log(place: &Place) -> PathBuf {
+        place.target("hawkbit/server.log")
     }
 
     fn url(&self) -> String {

@@ -46,8 +46,13 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
     setup::for_verb(place, "hil")?;
     let dir = place.target("hil");
     make_dir(&dir.join("bundles"))?;
-    if bed == "qemu" && !options.has("as-built") {
+    let is_made = bed == "qemu" && !options.has("as-built");
+    if is_made {
         cross::ensure(place, &Options::default(), &cross::programs(place)?)?;
+    }
+    // It takes its time, which what is made next takes too.
+    let fleet = Server::at_hand(place, options)?;
+    if is_made {
         things(place, &dir)?;
     }
     run::say("build of the tests");
@@ -57,7 +62,7 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
         cargo.args(["build", "-p", "nightjar-hil"]),
         "the compiler's message above names the file",
     )?;
-    let fleet = Server::at_hand(place, options)?;
+    let fleet = fleet.map(|server| server.ready(place)).transpose()?;
     run::say(&format!("board tests on {bed}"));
     let mut tests = Command::new(place.target("debug/nightjar-hil"));
     tests.args(["--bed", bed]).arg("--folder").arg(&dir).arg("--workspace").arg(place.root());

@@ -2,22 +2,22 @@
 
 use super::setting::{self, CAMERAS, PATIENCE, configure, flash, put_aside, ready, recording, running};
 use crate::clock::Stopwatch;
-use crate::page::{self, CONFIG};
-use crate::qemu::awake;
+use crate::page;
 use crate::suite::{Lab, locked};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
 
 /// Seconds from power on to the page and to the first footage of both cameras: the first boot, and one after a power cut.
 pub(super) fn records(lab: &mut Lab) -> Result<String> {
     // Whoever needs a board that is up waits for this one.
     let common = lab.common.clone();
-    let mut kept = locked(&common.kept);
+    let mut aside = locked(&common.aside);
     flash(lab)?;
     let first = boots(lab)?;
     lab.bed.run("sync")?;
     lab.bed.power_cut()?;
     let second = boots(lab)?;
-    *kept = Some(put_aside(lab)?);
+    *aside = Some(put_aside(lab)?);
     Ok(format!("first boot: {first}; after a power cut: {second}"))
 }
 
@@ -92,33 +92,47 @@ pub(super) fn local_camera(lab: &mut Lab) -> Result<String> {
 /// Settings, users and keys go and footage stays; then footage goes too.
 pub(super) fn factory_reset(lab: &mut Lab) -> Result<String> {
     running(lab, "")?;
-    let recordings = |lab: &Lab| lab.bed.run("find /data/footage -name '*.mp4' | wc -l");
-    let mut figures = Vec::new();
-    for word in ["state", "all"] {
-        let before = recordings(lab)?;
-        lab.bed.run(&format!("echo {word} > /state/factory-reset && sync"))?;
-        lab.bed.power_cut()?;
-        lab.bed.power_on()?;
-        page::answers(lab.bed.as_ref(), PATIENCE)?;
-        if lab.bed.ask("true", 30).is_ok() {
-            bail!("reset \"{word}\": the key that was wiped still lets the tests in");
-        }
-        lab.bed.power_cut()?;
-        lab.bed.admit()?;
-        lab.bed.power_on()?;
-        awake(lab.bed.as_ref(), PATIENCE)?;
-        lab.bed.run(&format!("! grep -q board-test {CONFIG} && test ! -e /state/factory-reset"))?;
-        let after = recordings(lab)?;
-        // No camera is configured now, so nothing is recorded that was not there.
-        let is_right = if word == "all" { after == "0" } else { after == before && before != "0" };
-        if !is_right {
-            bail!("reset \"{word}\": {before} recordings before, {after} after");
-        }
-        figures.push(format!("\"{word}\": settings gone, {after} of {before} recordings left"));
-        if word == "state" {
-            configure(lab, "")?;
-            recording(lab)?;
+    let before: usize =
+        lab.bed.run("find /data/footage -name '*.mp4' | wc -l")?.parse().context("no number")?;
+    lab.bed.run("echo state > /state/factory-reset && sync")?;
+    let kept = wiped(lab)?;
+    lab.bed.leave("factory-reset", "all\n")?;
+    let after = wiped(lab)?;
+    // No camera is configured after the first, so nothing is recorded that was not there.
+    if before == 0 || kept != before || after != 0 {
+        bail!("{before} recordings, {kept} after a reset of \"state\", {after} after one of \"all\"");
+    }
+    Ok(format!("\"state\": settings gone, {kept} of {before} recordings left; \"all\": {after} left"))
+}
+
+/// Starts a board that was told to forget, and looks into its card: how many recordings are on it.
+fn wiped(lab: &mut Lab) -> Result<usize> {
+    lab.bed.power_cut()?;
+    lab.bed.power_on()?;
+    page::answers(lab.bed.as_ref(), PATIENCE)?;
+    lab.bed.power_cut()?;
+    let state = lab.bed.files("state")?;
+    let settings = std::fs::read_to_string(state.join("etc/nightjar.toml")).context("no settings at all")?;
+    if settings.contains("board-test") {
+        bail!("the settings are those of before");
+    }
+    for left in ["ssh/authorized_keys", "factory-reset"] {
+        if state.join(left).exists() {
+            bail!("{left} is left on \"state\"");
         }
     }
-    Ok(figures.join("; "))
+    Ok(recordings(&lab.bed.files("data")?.join("footage")))
+}
+
+/// Counts them in a folder and those in it.
+fn recordings(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let count = |path: PathBuf| {
+        if path.is_dir() {
+            recordings(&path)
+        } else {
+            usize::from(path.extension().is_some_and(|ending| ending == "mp4"))
+        }
+    };
+    entries.map(count).sum()
 }

@@ -1,7 +1,7 @@
 //! The plug is pulled at seeded moments of an update: while it is copied, while the new system boots, while it is judged.
 //! Whatever the moment, the board records again, and the update is kept or undone, never half there.
 
-use super::setting::{PATIENCE, recording, slot, version};
+use super::setting::{PATIENCE, recording};
 use crate::agent;
 use crate::bed::Need;
 use crate::clock::{self, Stopwatch};
@@ -31,15 +31,19 @@ pub(crate) struct Cards {
     copied: Vec<Card>,
     /// While the new system booted and was judged.
     tried: Vec<Card>,
+    /// What the page takes with any of them.
+    token: String,
 }
 
 pub(super) fn while_copied(lab: &mut Lab) -> Result<String> {
     let cards = cards(lab)?;
+    lab.token.replace(cards.token.clone());
     each(lab, &cards.copied, lab.common.cuts / 2)
 }
 
 pub(super) fn while_tried(lab: &mut Lab) -> Result<String> {
     let cards = cards(lab)?;
+    lab.token.replace(cards.token.clone());
     each(lab, &cards.tried, lab.common.cuts - lab.common.cuts / 2)
 }
 
@@ -55,7 +59,7 @@ fn cards(lab: &mut Lab) -> Result<Arc<Cards>> {
 /// Takes what is on the card at seeded moments until an update that has begun is over.
 pub(super) fn take(lab: &mut Lab, since: Stopwatch) -> Result<Cards> {
     let mut random = Random(lab.common.seed);
-    let mut cards = Cards { copied: Vec::new(), tried: Vec::new() };
+    let mut cards = Cards { copied: Vec::new(), tried: Vec::new(), token: lab.token.borrow().clone() };
     let has_said = |lab: &Lab, word| lab.bed.console().is_some_and(|console| console.has_said(word));
     while !has_said(lab, agent::OVER) {
         if since.seconds() > PATIENCE as f64 {
@@ -97,17 +101,16 @@ fn each(lab: &mut Lab, cards: &[Card], cuts: usize) -> Result<String> {
 
 /// Waits until the board records, and to the end of the update if `is_followed`; gives what became of that, the slot and the version.
 fn settled(lab: &Lab, is_followed: bool) -> Result<(String, String, String)> {
-    let bed = lab.bed.as_ref();
-    recording(lab)?;
+    let page = recording(lab)?;
     if is_followed {
-        agent::idle(bed, 3 * PATIENCE)?;
+        agent::idle(&page, 3 * PATIENCE)?;
         recording(lab)?;
     }
     // The recorder is up before the agent.
-    let entry = clock::until_told("the update agent answers", PATIENCE, || Ok(agent::newest(bed).ok()))?;
-    let (slot, version) = (slot(bed)?, version(bed)?);
+    let status = clock::until_told("the update agent answers", PATIENCE, || Ok(agent::status(&page).ok()))?;
+    let (slot, version) = (status.slot, status.version);
     let is_old = version == super::update_from();
-    match entry {
+    match status.last {
         Some(entry) if (entry.result == "kept") == is_old => {
             bail!("it is entered as {}, and {version} runs in {slot}", entry.result)
         }

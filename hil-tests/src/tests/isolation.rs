@@ -4,7 +4,6 @@ use super::setting::{PATIENCE, configure, flash, recording};
 use crate::bed::Bed;
 use crate::clock;
 use crate::page;
-use crate::qemu::awake;
 use crate::sides::{BOARD_FOR_CAMERAS, BOARD_FOR_PHONES, CAMERA, INTERNET, PHONE, ROUTER, Sides};
 use crate::suite::Lab;
 use anyhow::{Context, Result, bail};
@@ -21,7 +20,7 @@ pub(super) fn holds(lab: &mut Lab) -> Result<String> {
     flash(lab)?;
     let cards = lab.bed.power_on_with_sides()?;
     let sides = Sides::new(&cards)?;
-    awake(lab.bed.as_ref(), PATIENCE)?;
+    lab.bed.awake(PATIENCE)?;
     let bed = lab.bed.as_ref();
     let [camera_side, user_side] = [port(bed, &cards[0].mac)?, port(bed, &cards[1].mac)?];
     // The side of people: an address as their router would give it, and the way to the internet.

@@ -1,6 +1,7 @@
 //! Bundles that no board may take: refused with the reason, and not a byte of the other slot is another.
 
-use super::setting::{running, slot};
+use super::setting::{PATIENCE, running};
+use crate::agent;
 use crate::suite::Lab;
 use anyhow::{Context, Result, bail};
 
@@ -17,12 +18,14 @@ const BUNDLES: &[(&str, &[&str])] = &[
 ];
 
 pub(super) fn all(lab: &mut Lab) -> Result<String> {
-    running(lab, "")?;
-    let other = if slot(lab.bed.as_ref())? == "A" { "rootfs-b" } else { "rootfs-a" };
-    // The whole slot, and what decides which one boots.
-    let words = format!("cd /dev/disk/by-partlabel && sha256sum {other} uboot-env");
-    let sum = || Ok::<_, anyhow::Error>(lab.bed.ask(&words, 600)?.text);
-    let before = sum()?;
+    let page = running(lab, "")?;
+    let other = if agent::idle(&page, PATIENCE)?.slot == "A" { "rootfs-b" } else { "rootfs-a" };
+    // By the kernel's own count, so the same bytes written again are seen too; and what decides which slot boots.
+    let words = format!(
+        "cd /dev/disk/by-partlabel && sync; sha256sum uboot-env 2> /dev/null; awk '{{print $7}}' /sys/class/block/$(basename $(readlink {other}))/stat"
+    );
+    let written = || lab.bed.run(&words);
+    let before = written()?;
     let mut figures = Vec::new();
     for (bundle, reasons) in BUNDLES {
         if !lab.common.bundles.join(bundle).exists() {
@@ -40,9 +43,14 @@ pub(super) fn all(lab: &mut Lab) -> Result<String> {
         lab.say(&format!("{bundle}: {reason}"));
         figures.push((*bundle).trim_end_matches(".raucb"));
     }
-    let after = sum()?;
+    let after = written()?;
     if before != after {
-        bail!("a refused bundle changed the other slot or the boot order");
+        bail!(
+            "boot order and sectors written to {other} were {before} before the refused bundles, {after} after them"
+        );
     }
-    Ok(format!("{} refused with their reason, {other} and boot order unchanged", figures.join(", ")))
+    Ok(format!(
+        "{} refused with their reason, no sector of {other} written, boot order unchanged",
+        figures.join(", ")
+    ))
 }

@@ -1,10 +1,9 @@
 //! How a board stands before a test: flashed, running, with two cameras that it records.
 
-use crate::bed::{Bed, Kept, Need};
+use crate::bed::{Bed, Need};
 use crate::clock;
 use crate::page::{self, CONFIG, Page};
-use crate::qemu::awake;
-use crate::suite::{Lab, locked};
+use crate::suite::{Aside, Lab, locked};
 use anyhow::{Result, bail};
 
 /// Seconds within which a board must have come up, on a machine that has other things to do too.
@@ -13,7 +12,7 @@ pub(super) const CAMERAS: &[&str] = &["gate", "yard"];
 /// Settings of the update agent as the image has them.
 const AGENT: &str =
     include_str!("../../../yocto/meta-nightjar/recipes-nightjar/nightjar/files/nightjar-ota.image.toml");
-/// What is broken on purpose need not be waited for as long as on a roof.
+/// Shorter than on a roof.
 const GATE: &str = "\n[gate]\ndeadline = \"80s\"\n";
 
 /// Settings of the board for these tests. What is not said here is as the image has it.
@@ -33,25 +32,42 @@ pub(super) fn config(lab: &Lab, more: &str) -> String {
 
 /// Writes the settings and starts the recorder anew with them.
 pub(super) fn configure(lab: &Lab, more: &str) -> Result<()> {
-    lab.bed.push(config(lab, more).as_bytes(), CONFIG)?;
-    lab.bed.run(&format!(
-        "chown root:nightjar {CONFIG} && chmod 640 {CONFIG} && nightjar config check {CONFIG}"
-    ))?;
-    lab.bed.run("systemctl restart nightjar.service").map(|_| ())
+    let words = format!(
+        "cat > {CONFIG} && chown root:nightjar {CONFIG} && chmod 640 {CONFIG} && nightjar config check {CONFIG} >&2 && \
+         systemctl restart nightjar.service"
+    );
+    lab.bed.feed(config(lab, more).as_bytes(), &words)
 }
 
 /// A card as it is flashed, with the settings of these tests on it.
 pub(super) fn flash(lab: &mut Lab) -> Result<()> {
     let settings = [("nightjar.toml", config(lab, "")), ("ota.toml", format!("{AGENT}{GATE}"))];
+    lab.token.take();
     lab.bed.flash(&settings)
 }
 
 /// Waits until the cameras are recorded, whichever boot this is. Gives the page.
 pub(super) fn recording(lab: &Lab) -> Result<Page> {
     page::answers(lab.bed.as_ref(), PATIENCE)?;
-    awake(lab.bed.as_ref(), PATIENCE)?; // the page is there before the shell
-    let page = Page::of(lab.bed.as_ref())?;
+    lab.bed.lend_again(PATIENCE)?;
+    let page = page(lab)?;
     page::records(&page, CAMERAS, PATIENCE)?;
+    Ok(page)
+}
+
+/// The board's page, with a new token if it takes the one of before no more.
+fn page(lab: &Lab) -> Result<Page> {
+    let bed = lab.bed.as_ref();
+    let known = lab.token.borrow().clone();
+    if !known.is_empty()
+        && let Ok(page) = Page::with(bed, &known)
+    {
+        return Ok(page);
+    }
+    bed.awake(PATIENCE)?; // the page is there before the shell
+    let token = page::new_token(bed)?;
+    let page = Page::with(bed, &token)?;
+    lab.token.replace(token);
     Ok(page)
 }
 
@@ -60,28 +76,29 @@ pub(super) fn recording(lab: &Lab) -> Result<Page> {
 pub(super) fn ready(lab: &mut Lab) -> Result<()> {
     if lab.bed.has(Need::Flash) {
         let common = lab.common.clone();
-        let mut kept = locked(&common.kept);
-        if kept.is_none() {
+        let mut aside = locked(&common.aside);
+        if aside.is_none() {
             flash(lab)?;
             lab.bed.power_on()?;
             recording(lab)?;
-            *kept = Some(put_aside(lab)?);
+            *aside = Some(put_aside(lab)?);
         }
-        if let Some(kept) = kept.as_ref() {
-            lab.bed.go_on(kept)?;
+        if let Some(Aside { board, token }) = aside.as_ref() {
+            lab.token.replace(token.clone());
+            lab.bed.go_on(board)?;
         }
-        drop(kept);
-        awake(lab.bed.as_ref(), PATIENCE)?;
+        drop(aside);
+        lab.bed.awake(PATIENCE)?;
         // Its clock stood still too.
         return lab.bed.run(&format!("date --set @{}", clock::now()?)).map(drop);
     }
-    awake(lab.bed.as_ref(), PATIENCE)
+    lab.bed.awake(PATIENCE)
 }
 
 /// Puts a flashed board aside for other tests. Its recorder ends first: the cameras it speaks with will not know it any more.
-pub(super) fn put_aside(lab: &mut Lab) -> Result<Kept> {
+pub(super) fn put_aside(lab: &mut Lab) -> Result<Aside> {
     lab.bed.run("systemctl stop nightjar.service && sync")?;
-    lab.bed.keep()
+    Ok(Aside { board: lab.bed.keep()?, token: lab.token.borrow().clone() })
 }
 
 /// A board that records the two cameras, with more settings.
@@ -89,32 +106,6 @@ pub(super) fn running(lab: &mut Lab, more: &str) -> Result<Page> {
     ready(lab)?;
     configure(lab, more)?;
     recording(lab)
-}
-
-/// Waits for another boot than `before`.
-pub(super) fn other_boot(bed: &dyn Bed, before: &str) -> Result<()> {
-    clock::until("another boot answers", PATIENCE, || {
-        Ok(bed.ask("cat /proc/sys/kernel/random/boot_id", 30).ok().filter(|now| now.text.trim() != before))
-    })
-    .map(|_| ())
-}
-
-pub(super) fn boot_id(bed: &dyn Bed) -> Result<String> {
-    bed.run("cat /proc/sys/kernel/random/boot_id")
-}
-
-/// The slot that runs: A or B.
-pub(super) fn slot(bed: &dyn Bed) -> Result<String> {
-    let words = bed.run("cat /proc/cmdline")?;
-    match words.split_whitespace().find_map(|word| word.strip_prefix("rauc.slot=")) {
-        Some(slot) => Ok(slot.to_owned()),
-        None => bail!("no slot on the kernel's command line: {words}"),
-    }
-}
-
-/// The version that runs.
-pub(super) fn version(bed: &dyn Bed) -> Result<String> {
-    bed.run(". /etc/os-release && echo $IMAGE_VERSION")
 }
 
 /// A `[[camera]]` for the first camera on the board itself, by the name that the eye gives it.

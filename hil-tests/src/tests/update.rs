@@ -1,10 +1,10 @@
 //! A good update: what it fetches, what it costs in footage, and that nothing but this board decides about it.
 
 use super::cuts;
-use super::setting::{CAMERAS, PATIENCE, configure, ready, recording, running, slot, version};
+use super::setting::{CAMERAS, PATIENCE, configure, ready, recording, running};
 use crate::agent;
 use crate::clock::{self, Stopwatch};
-use crate::page::{self, Page};
+use crate::page::Page;
 use crate::suite::{Lab, locked};
 use anyhow::{Context, Result, bail};
 use std::sync::Arc;
@@ -16,24 +16,27 @@ const GOOD: &str = "good.raucb";
 pub(super) fn good(lab: &mut Lab) -> Result<String> {
     let page = running(lab, "")?;
     let bed = lab.bed.as_ref();
-    let (from, old) = (slot(bed)?, version(bed)?);
     let began = page.newest(CAMERAS[0])?;
     let size = lab.common.bundles.join(GOOD).metadata().context("good.raucb is missing")?.len();
     lab.shelf.reset();
-    lab.bed.console().context("this bed listens to no serial line")?.skip();
     let watch = Stopwatch::start();
-    agent::begin(bed, &lab.shelf.url(bed, GOOD))?;
+    let before = agent::begin(bed, &page, &lab.shelf.url(bed, GOOD))?;
     let cards = cuts::take(lab, watch)?;
     let whole = watch.seconds();
-    let bed = lab.bed.as_ref();
-    let entry = agent::over(bed, None, PATIENCE)?;
+    let entry = agent::over(&page, None, PATIENCE)?;
     agent::expect(&entry, "kept", &[])?;
     let (requests, bytes) = lab.shelf.fetched();
-    let (to, new) = (slot(bed)?, version(bed)?);
+    let page = recording(lab)?;
+    let after = agent::status(&page)?;
+    let (from, to, old, new) = (before.slot, after.slot, before.version, after.version);
     if to == from || new == old {
         bail!("it is entered as kept, and slot {to} with version {new} runs as before");
     }
-    let page = recording(lab)?;
+    // By the system itself.
+    lab.bed.awake(PATIENCE)?;
+    lab.bed.run(&format!(
+        "grep -qw rauc.slot={to} /proc/cmdline && grep -qx 'IMAGE_VERSION=\"*{new}\"*' /etc/os-release"
+    ))?;
     if bytes * 2 > size {
         bail!("{bytes} of {size} bytes were fetched: the index of blocks was of no use");
     }
@@ -51,7 +54,7 @@ pub(super) fn good(lab: &mut Lab) -> Result<String> {
 /// As its fleet's server says: fetched from there with the board's own token, and over for the server after the gate alone.
 pub(super) fn of_a_fleet(lab: &mut Lab) -> Result<String> {
     const BOARD: &str = "barn-1";
-    running(lab, "")?;
+    let page = running(lab, "")?;
     let fleet = lab.common.fleet.as_ref().context("no hawkBit server")?;
     let (bed, token, new) = (lab.bed.as_ref(), "d0c4f5a1b2e3", lab.common.next.as_str());
     fleet.add_board(BOARD, token)?;
@@ -69,7 +72,7 @@ pub(super) fn of_a_fleet(lab: &mut Lab) -> Result<String> {
     agent::listen(bed);
     fleet.assign(BOARD, set)?;
     agent::heard(bed, 2 * PATIENCE)?;
-    let entry = agent::over(bed, None, 2 * PATIENCE)?;
+    let entry = agent::over(&page, None, 2 * PATIENCE)?;
     agent::expect(&entry, "kept", &[])?;
     let told = || fleet.action(BOARD);
     let lines = clock::until("hawkBit hears that it is over", PATIENCE, || {
@@ -79,8 +82,9 @@ pub(super) fn of_a_fleet(lab: &mut Lab) -> Result<String> {
     .with_context(|| format!("{:?}", told()))?;
     let place = |words: &str| lines.iter().position(|line| line.contains(words));
     let (written, over) = (place("is written to slot"), place("finished: "));
-    if written.is_none() || over.is_none() || written > over || version(bed)? != new {
-        bail!("hawkBit heard this, and {} runs: {lines:#?}", version(bed)?);
+    let version = agent::status(&page)?.version;
+    if written.is_none() || over.is_none() || written > over || version != new {
+        bail!("hawkBit heard this, and {version} runs: {lines:#?}");
     }
     recording(lab)?;
     Ok(format!(
@@ -102,9 +106,8 @@ pub(super) fn alone(lab: &mut Lab) -> Result<String> {
     ready(lab)?;
     lab.bed.push(&std::fs::read(lab.common.clip()).context("the clip is missing")?, "/data/own.mp4")?;
     configure(lab, &dead)?;
-    recording(lab)?;
+    let page = recording(lab)?;
     lab.shelf.put(lab.bed.as_ref(), GOOD, "/data/good.raucb")?;
-    let before = super::setting::boot_id(lab.bed.as_ref())?;
     // The cameras on the network are dead with it, from before the update on.
     lab.bed.run(
         "systemd-run --quiet --collect --on-active=20s --unit=wish nightjar-ota install /data/good.raucb",
@@ -116,9 +119,7 @@ pub(super) fn alone(lab: &mut Lab) -> Result<String> {
     // The gate judges, still without a network.
     console.expect(&[agent::OVER], PATIENCE)?;
     lab.bed.network(true)?;
-    page::answers(lab.bed.as_ref(), PATIENCE)?;
-    super::setting::other_boot(lab.bed.as_ref(), &before)?;
-    let entry = agent::over(lab.bed.as_ref(), None, PATIENCE)?;
+    let entry = agent::over(&page, None, PATIENCE)?;
     agent::expect(&entry, "kept", &[])?;
     Ok(format!("kept while no network was there and camera \"dead\" was dead before: {}", entry.reason))
 }

@@ -1,8 +1,7 @@
 //! A recorder that hangs is ended by systemd, a system that hangs by the board.
 
-use super::setting::{PATIENCE, boot_id, other_boot, recording, running};
+use super::setting::{PATIENCE, recording, running};
 use crate::clock::{self, Stopwatch};
-use crate::page;
 use crate::suite::Lab;
 use anyhow::{Context, Result, bail};
 
@@ -25,17 +24,14 @@ pub(super) fn of_the_recorder(lab: &mut Lab) -> Result<String> {
 pub(super) fn of_the_board(lab: &mut Lab) -> Result<String> {
     running(lab, "")?;
     let console = lab.bed.console().context("this bed listens to no serial line")?;
-    let before = boot_id(lab.bed.as_ref())?;
     console.skip();
     let watch = Stopwatch::start();
     let _ = lab.bed.ask("sync; kill -SEGV 1", 30);
     console.expect(&["U-Boot 20"], 200)?;
     let bitten = watch.seconds();
-    page::answers(lab.bed.as_ref(), PATIENCE)?;
-    other_boot(lab.bed.as_ref(), &before)?;
     recording(lab)?;
 
-    let before = boot_id(lab.bed.as_ref())?;
+    lab.bed.awake(PATIENCE)?;
     let console = lab.bed.console().context("this bed listens to no serial line")?;
     console.skip();
     let watch = Stopwatch::start();
@@ -48,8 +44,6 @@ pub(super) fn of_the_board(lab: &mut Lab) -> Result<String> {
     if bitten < 1.0 {
         bail!("the board was reset before its watchdog could have seen anything");
     }
-    page::answers(lab.bed.as_ref(), PATIENCE)?;
-    other_boot(lab.bed.as_ref(), &before)?;
     recording(lab)?;
     Ok(format!(
         "reset {bitten:.0} s after process 1 froze, {panicked:.0} s after a kernel panic; recording after both"
