@@ -42,6 +42,13 @@ impl Console {
         self.since().is_ok_and(|text| find(&text, word.as_bytes()).is_some())
     }
 
+    /// Which of `words` was said last since the mark.
+    pub(crate) fn said_last<'a>(&self, words: &[&'a str]) -> Option<&'a str> {
+        let text = self.since().ok()?;
+        let last = |word: &'a str| Some((find_last(&text, word.as_bytes())?, word));
+        words.iter().filter_map(|word| last(word)).max().map(|(_, word)| word)
+    }
+
     /// The last lines, for a person.
     pub(crate) fn last_words(&self) -> String {
         let bytes = std::fs::read(&self.log).unwrap_or_default();
@@ -56,6 +63,10 @@ impl Console {
         file.read_to_end(&mut bytes).context("can't read the serial line's log")?;
         Ok(bytes)
     }
+}
+
+fn find_last(text: &[u8], word: &[u8]) -> Option<usize> {
+    text.windows(word.len()).rposition(|window| window == word)
 }
 
 fn find(text: &[u8], word: &[u8]) -> Option<usize> {
@@ -73,6 +84,7 @@ mod tests {
         let mut log = File::create(&path).unwrap();
         log.write_all(b"slot A\r\nbooting\r\nslot B\r\n").unwrap();
         let console = Console::new(&path);
+        assert_eq!(console.said_last(&["slot B", "slot A", "slot C"]), Some("slot B"));
         assert_eq!(console.expect(&["slot B", "slot A"], 1).unwrap(), "slot A");
         assert_eq!(console.expect(&["slot A", "slot B"], 1).unwrap(), "slot B");
         assert!(console.expect(&["slot"], 0).is_err());

@@ -365,7 +365,7 @@ impl Running {
                     self.agent.discard(&self.bundle);
                 }
                 Action::RaiseFloor => {
-                    state.raise_floor(self.agent.config.floor.as_deref())?;
+                    state.raise_floor(self.floor.as_deref())?;
                     self.remember()?;
                 }
                 Action::Enter(entry) => {
@@ -449,7 +449,10 @@ impl Running {
     /// What the disk has now.
     fn remember(&mut self) -> Result<(), OtaError> {
         self.last = self.agent.state.history()?.pop();
-        self.floor = version::higher(self.agent.state.floor()?, self.agent.config.floor.clone());
+        let config = &self.agent.config;
+        // No such file: a system that was not made by us, whose floor is ours alone.
+        let of_image = std::fs::read_to_string(&config.rauc).ok().as_deref().and_then(version::floor_of_image);
+        self.floor = version::highest([self.agent.state.floor()?, config.floor.clone(), of_image]);
         Ok(())
     }
 

@@ -19,6 +19,8 @@ pub struct Config {
     pub state: PathBuf,
     /// os-release(5) of the running system.
     pub os_release: PathBuf,
+    /// RAUC's settings of the running system.
+    pub rauc: PathBuf,
     /// The kernel's id of this boot.
     pub boot_id: PathBuf,
     /// D-Bus address; `None`: the system bus.
@@ -102,6 +104,7 @@ macro_rules! section {
 section!(TypedState { folder: PathBuf = "/var/lib/nightjar-ota".into() });
 section!(TypedSystem {
     os_release: PathBuf = "/etc/os-release".into(),
+    rauc: PathBuf = "/etc/rauc/system.conf".into(),
     boot_id: PathBuf = "/proc/sys/kernel/random/boot_id".into(),
     bus: Option<String> = None,
 });
@@ -196,6 +199,7 @@ fn resolve(typed: Typed) -> Result<Config, String> {
     Ok(Config {
         state: state.folder,
         os_release: system.os_release,
+        rauc: system.rauc,
         boot_id: system.boot_id,
         bus: system.bus,
         reboots: install.reboot,

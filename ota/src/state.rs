@@ -105,8 +105,8 @@ impl State {
     /// Raises it. It never sinks.
     pub fn raise_floor(&self, to: Option<&str>) -> Result<(), OtaError> {
         let now = self.floor()?;
-        match version::higher(now.clone(), to.map(str::to_owned)) {
-            Some(higher) if Some(&higher) != now.as_ref() => self.replace("floor", higher.as_bytes()),
+        match version::highest([now.clone(), to.map(str::to_owned)]) {
+            Some(highest) if Some(&highest) != now.as_ref() => self.replace("floor", highest.as_bytes()),
             _ => Ok(()),
         }
     }

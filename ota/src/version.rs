@@ -64,13 +64,16 @@ pub fn below_floor(version: &str, floor: Option<&str>) -> Option<String> {
     }
 }
 
-/// The higher of two floors; what is no version counts for nothing.
-pub fn higher(a: Option<String>, b: Option<String>) -> Option<String> {
-    let known = |words: Option<String>| words.and_then(|w| Version::parse(&w).map(|v| (v, w)));
-    match (known(a), known(b)) {
-        (Some(a), Some(b)) => Some(if a.0 < b.0 { b.1 } else { a.1 }),
-        (a, b) => a.or(b).map(|(_, words)| words),
-    }
+/// The highest of some floors; what is no version counts for nothing.
+pub fn highest(floors: impl IntoIterator<Item = Option<String>>) -> Option<String> {
+    let known = floors.into_iter().flatten().filter_map(|words| Some((Version::parse(&words)?, words)));
+    known.max_by(|a, b| a.0.cmp(&b.0)).map(|(_, words)| words)
+}
+
+/// The floor that an image brings in RAUC's settings, which RAUC itself keeps to.
+pub fn floor_of_image(rauc: &str) -> Option<String> {
+    let words = rauc.lines().find_map(|line| line.trim().strip_prefix("min-bundle-version")?.trim_start().strip_prefix('='));
+    words.map(|words| words.trim().to_owned())
 }
 
 #[cfg(test)]
@@ -96,8 +99,12 @@ mod tests {
         assert_eq!(below_floor("1.2", Some("1.2.0")), None);
         assert_eq!(below_floor("1.1", Some("1.2")).unwrap(), "its version 1.1 is older than the floor 1.2");
         assert!(below_floor("new", Some("1.2")).unwrap().contains("cannot be compared"));
-        assert_eq!(higher(Some("1.9".into()), Some("1.10".into())).as_deref(), Some("1.10"));
-        assert_eq!(higher(None, Some("x".into())), None);
+        let words = |text: &str| Some(text.to_owned());
+        assert_eq!(highest([words("1.9"), words("1.10"), None]), words("1.10"));
+        assert_eq!(highest([None, words("x")]), None);
+        let rauc = include_str!("../../yocto/meta-nightjar/recipes-nightjar/nightjar/files/rauc.conf.in");
+        assert_eq!(floor_of_image(&rauc.replace("@FLOOR@", "1.2")), words("1.2"));
+        assert_eq!(floor_of_image("# min-bundle-version=9\n[system]\ncompatible=x\n"), None);
     }
 
     proptest! {

@@ -26,9 +26,11 @@ async fn a_good_update_is_kept_and_the_next_one_goes_back_into_the_first_slot() 
         assert_eq!(board.status().await["step"], "installed");
         assert_eq!(board.next_slot(), to);
         board.boot(to).await;
+        fs::write(board.path("rauc.conf"), format!("[system]\nmin-bundle-version={version}\n")).unwrap();
         board.start_agent().await;
         let entry = board.entry(n).await;
         assert_eq!(entry["result"], "kept", "{entry:#}");
+        assert_eq!(board.read("state/floor"), version, "the floor of an image that was kept stays");
         assert_eq!((&entry["slot"], &entry["version"]), (&to.to_string().into(), &version.into()));
         assert_eq!((&entry["gap_s"], &entry["clock_sure"]), (&32.into(), &true.into()));
         assert_eq!(board.read(&format!("state.{to}")), "good");
@@ -90,7 +92,9 @@ async fn a_system_that_the_boot_loader_gave_up_is_known_as_such() {
 async fn what_does_not_fit_is_refused_before_a_byte_is_written() {
     let mut board = board_or_skip!("ota refusals");
     board.install = "floor = \"1.5\"".into();
+    fs::write(board.path("rauc.conf"), "[system]\nmin-bundle-version=1.2\n").unwrap();
     board.start_agent().await;
+    assert_eq!(board.status().await["floor"], "1.5");
     let good = board.bundle("good.raucb", "2.0");
     let mut bytes = fs::read(&good).unwrap();
     bytes.truncate(bytes.len() - 700);

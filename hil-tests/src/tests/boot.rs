@@ -7,21 +7,12 @@ use crate::suite::{Lab, locked};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 
-/// Seconds from power on to the page and to the first footage of both cameras: the first boot, and one after a power cut.
+/// Seconds from power on of a flashed card to the page and to the first footage of both cameras.
 pub(super) fn records(lab: &mut Lab) -> Result<String> {
     // Whoever needs a board that is up waits for this one.
     let common = lab.common.clone();
     let mut aside = locked(&common.aside);
     flash(lab)?;
-    let first = boots(lab)?;
-    lab.bed.run("sync")?;
-    lab.bed.power_cut()?;
-    let second = boots(lab)?;
-    *aside = Some(put_aside(lab)?);
-    Ok(format!("first boot: {first}; after a power cut: {second}"))
-}
-
-fn boots(lab: &mut Lab) -> Result<String> {
     let watch = Stopwatch::start();
     lab.bed.power_on()?;
     page::answers(lab.bed.as_ref(), PATIENCE)?;
@@ -31,6 +22,7 @@ fn boots(lab: &mut Lab) -> Result<String> {
     for camera in CAMERAS {
         footage = footage.max(page.footage_after(watch.seconds(), camera)?);
     }
+    *aside = Some(put_aside(lab)?);
     Ok(format!("page after {answers:.0} s, footage of both from {footage:.0} s on"))
 }
 

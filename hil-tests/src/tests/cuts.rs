@@ -2,9 +2,10 @@
 //! Whatever the moment, the board records again, and the update is kept or undone, never half there.
 
 use super::setting::{PATIENCE, recording};
-use crate::agent;
+use crate::agent::{self, Status};
 use crate::bed::Need;
 use crate::clock::{self, Stopwatch};
+use crate::page::Page;
 use crate::suite::{Lab, locked};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
@@ -17,6 +18,8 @@ pub(super) const NEEDS: &[Need] = &[Need::Flash, Need::Slots, Need::Power, Need:
 const STEP: (f64, f64) = (1.0, 4.0);
 /// What U-Boot says first.
 const RESTART: &str = "U-Boot 20";
+/// What it says of the slot that it starts.
+const SLOTS: &[&str] = &["nightjar: slot A", "nightjar: slot B"];
 /// One cut in so many is followed until the agent has made up its mind, which takes the rest of an update; the others until the
 /// board records.
 const FOLLOWED: usize = 10;
@@ -81,44 +84,49 @@ fn each(lab: &mut Lab, cards: &[Card], cuts: usize) -> Result<String> {
     }
     let cards: Vec<&Card> = (0..cuts).filter_map(|n| cards.get(n * cards.len() / cuts)).collect();
     let (Some((first, _)), Some((last, _))) = (cards.first(), cards.last()) else { bail!("no cut was made") };
-    let mut ends = BTreeMap::<String, u32>::new();
+    let (mut ends, mut starts) = (BTreeMap::<String, u32>::new(), Vec::new());
     for (n, (at, card)) in cards.iter().enumerate() {
         lab.bed.insert(card)?;
+        let watch = Stopwatch::start();
         lab.bed.power_on()?;
-        let is_followed = n % FOLLOWED == FOLLOWED - 1;
-        let (end, slot, version) =
-            settled(lab, is_followed).with_context(|| format!("cut {} at {at:.1} s (seed {seed})", n + 1))?;
-        lab.say(&format!("cut {} after {at:.1} s: {version} in {slot} records, the update is {end}", n + 1));
-        *ends.entry(end).or_default() += 1;
+        let what = || format!("cut {} at {at:.1} s (seed {seed})", n + 1);
+        let page = recording(lab).with_context(what)?;
+        starts.push(watch.seconds());
+        let console = lab.bed.console().context("this bed listens to no serial line")?;
+        let slot = console.said_last(SLOTS).with_context(|| format!("{}: no slot was named", what()))?;
+        let slot = slot.trim_start_matches("nightjar: ");
+        let end = match n % FOLLOWED == FOLLOWED - 1 {
+            true => followed(lab, &page).with_context(what)?,
+            false => "not followed".to_owned(),
+        };
+        lab.say(&format!("cut {} after {at:.1} s, {slot}: records, the update is {end}", n + 1));
+        *ends.entry(format!("{end} ({slot} first)")).or_default() += 1;
     }
     let ends = ends.iter().map(|(end, count)| format!("{count} {end}")).collect::<Vec<_>>();
+    starts.sort_by(f64::total_cmp);
     Ok(format!(
-        "{} cuts from {first:.0} to {last:.0} s of an update (seed {seed}), recording after each; the update was then {}",
+        "{} cuts from {first:.0} to {last:.0} s of an update (seed {seed}), recording after each, {:.0} to {:.0} s after power on; the \
+         update was then {}",
         cards.len(),
+        starts.first().unwrap_or(&0.0),
+        starts.last().unwrap_or(&0.0),
         ends.join(", ")
     ))
 }
 
-/// Waits until the board records, and to the end of the update if `is_followed`; gives what became of that, the slot and the version.
-fn settled(lab: &Lab, is_followed: bool) -> Result<(String, String, String)> {
-    let page = recording(lab)?;
-    if is_followed {
-        agent::idle(&page, 3 * PATIENCE)?;
-        recording(lab)?;
-    }
-    // The recorder is up before the agent.
-    let status = clock::until_told("the update agent answers", PATIENCE, || Ok(agent::status(&page).ok()))?;
-    let (slot, version) = (status.slot, status.version);
+/// Waits until the agent has made up its mind, and gives what became of the update.
+fn followed(lab: &Lab, page: &Page) -> Result<String> {
+    let Status { version, slot, last, .. } = agent::idle(page, 3 * PATIENCE)?;
+    recording(lab)?;
     let is_old = version == super::update_from();
-    match status.last {
+    match last {
         Some(entry) if (entry.result == "kept") == is_old => {
             bail!("it is entered as {}, and {version} runs in {slot}", entry.result)
         }
-        Some(entry) => Ok((entry.result, slot, version)),
+        Some(entry) => Ok(entry.result),
         // A wish that the cut came before is nobody's any more.
-        None if is_followed && is_old => Ok(("never begun".to_owned(), slot, version)),
-        None if is_followed => bail!("{version} runs in {slot}, and no update is entered"),
-        None => Ok((format!("open, with {version} running"), slot, version)),
+        None if is_old => Ok("never begun".to_owned()),
+        None => bail!("{version} runs in {slot}, and no update is entered"),
     }
 }
 

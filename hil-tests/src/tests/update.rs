@@ -4,7 +4,7 @@ use super::cuts;
 use super::setting::{CAMERAS, PATIENCE, configure, ready, recording, running};
 use crate::agent;
 use crate::clock::{self, Stopwatch};
-use crate::page::Page;
+use crate::page::{self, Page};
 use crate::suite::{Lab, locked};
 use anyhow::{Context, Result, bail};
 use std::sync::Arc;
@@ -97,9 +97,9 @@ pub(super) fn of_a_fleet(lab: &mut Lab) -> Result<String> {
 
 /// From a file on the board, with no network at all and a camera that was dead before.
 pub(super) fn alone(lab: &mut Lab) -> Result<String> {
-    // Its own is a clip: pictures made on the board would keep an emulated one from everything else.
+    // Its own is a clip: pictures made on the board would keep an emulated one from everything else, as a detector would.
     let dead = format!(
-        "[[camera]]\nid = \"dead\"\nmain = \"rtsp://{}/nobody\"\n[[camera]]\nid = \"own\"\nmain = \"file:/data/own.mp4\"\n\
+        "[[camera]]\nid = \"dead\"\nmain = \"rtsp://{}/nobody\"\ndetect = false\n[[camera]]\nid = \"own\"\nmain = \"file:/data/own.mp4\"\n\
          detect = false\ntamper = false\n",
         lab.bed.lend(9)
     );
@@ -119,6 +119,7 @@ pub(super) fn alone(lab: &mut Lab) -> Result<String> {
     // The gate judges, still without a network.
     console.expect(&[agent::OVER], PATIENCE)?;
     lab.bed.network(true)?;
+    page::answers(lab.bed.as_ref(), PATIENCE)?;
     let entry = agent::over(&page, None, PATIENCE)?;
     agent::expect(&entry, "kept", &[])?;
     Ok(format!("kept while no network was there and camera \"dead\" was dead before: {}", entry.reason))

@@ -273,7 +273,7 @@ impl Board {
 
     pub fn config(&self) -> Config {
         let text = format!(
-            "[state]\nfolder = \"DIR/state\"\n[system]\nos_release = \"DIR/os-release\"\nboot_id = \"DIR/boot_id\"\n\
+            "[state]\nfolder = \"DIR/state\"\n[system]\nos_release = \"DIR/os-release\"\nrauc = \"DIR/rauc.conf\"\nboot_id = \"DIR/boot_id\"\n\
              bus = \"{}\"\n[install]\n{}\n[upload]\nfolder = \"DIR/uploads\"\nmost = \"64MiB\"\n\
              [gate]\ndeadline = \"{}s\"\nhold = \"1s\"\nrecorder = \"DIR/board.sock\"\n[socket]\nlisten = \"DIR/agent.sock\"\n{}",
             self.address(),
