@@ -66,15 +66,8 @@ const PLAIN: &[&str] =
 
 pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
     let target = target(options)?;
-    setup::for_verb(place, "web")?;
-    setup::for_verb(place, target.verb())?;
-    let sysroot = sysroot(place, target)?;
-    run::say("page");
-    web::build(place)?;
-    run::say(&format!("release build for {} (many minutes the first time)", target.name));
     let programs = programs(place)?;
-    build(place, target, &sysroot, &programs)?;
-
+    let sysroot = make(place, options, &programs)?;
     run::say("result");
     for program in &programs {
         let path = built(place, target, program);
@@ -96,11 +89,17 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Builds these programs unless all are there; a later change of sources is built by `cargo xtask cross`.
-pub(crate) fn ensure(place: &Place, options: &Options, programs: &[String]) -> Result<()> {
+/// Builds these programs from what the sources are now, and the page in them; gives the folder of the processor's libraries.
+pub(crate) fn make(place: &Place, options: &Options, programs: &[String]) -> Result<PathBuf> {
     let target = target(options)?;
-    let are_there = programs.iter().all(|name| built(place, target, name).exists());
-    if are_there { Ok(()) } else { run(place, options) }
+    setup::for_verb(place, "web")?;
+    setup::for_verb(place, target.verb())?;
+    let sysroot = sysroot(place, target)?;
+    run::say("page");
+    web::build(place)?;
+    run::say(&format!("release build for {} (many minutes the first time)", target.name));
+    build(place, target, &sysroot, programs)?;
+    Ok(sysroot)
 }
 
 /// Built programs and prepared models → their places below `root`.

@@ -80,7 +80,7 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
     let target = cross::target(options)?;
     let programs: Vec<String> =
         cross::programs(place)?.into_iter().filter(|name| !LEFT_OUT.contains(&name.as_str())).collect();
-    cross::ensure(place, options, &programs)?;
+    cross::make(place, options, &programs)?;
     let name = format!("nightjar_{}_{}", version(), target.debian);
     let root = place.target(&format!("deb/{name}"));
     if root.exists() {

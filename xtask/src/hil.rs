@@ -48,7 +48,7 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
     make_dir(&dir.join("bundles"))?;
     let is_made = bed == "qemu" && !options.has("as-built");
     if is_made {
-        cross::ensure(place, &Options::default(), &cross::programs(place)?)?;
+        cross::make(place, &Options::default(), &cross::programs(place)?)?;
     }
     // It takes its time, which what is made next takes too.
     let fleet = Server::at_hand(place, options)?;

@@ -40,6 +40,8 @@ pub(super) fn is_as_designed(lab: &mut Lab) -> Result<String> {
     }
     bed.run("test \"$(cat /sys/module/block/parameters/events_dfl_poll_msecs)\" = 2000")?;
     bed.run("udevadm verify /usr/lib/udev/rules.d/60-nightjar*.rules")?;
+    // The image's own floor, which RAUC keeps to, is the agent's too.
+    bed.run("nightjar-ota status | grep -q 'floor: [0-9]'")?;
     let failed = bed.run("systemctl list-units --failed --plain --no-legend | awk '{print $1}'")?;
     if !failed.is_empty() {
         bail!("units have failed: {failed}");

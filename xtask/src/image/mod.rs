@@ -32,7 +32,7 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
     check_board(options)?;
     setup::for_verb(place, "image")?;
     let parts = Parts::gather(place)?;
-    cross::ensure(place, &Options::default(), &cross::programs(place)?)?;
+    cross::make(place, &Options::default(), &cross::programs(place)?)?;
     let watch = Stopwatch::start();
     let image = parts.image(place, &Variant::default(), "")?;
     let hash = sha256(&image)?;
