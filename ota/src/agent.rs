@@ -451,7 +451,8 @@ impl Running {
         self.last = self.agent.state.history()?.pop();
         let config = &self.agent.config;
         // No such file: a system that was not made by us, whose floor is ours alone.
-        let of_image = std::fs::read_to_string(&config.rauc).ok().as_deref().and_then(version::floor_of_image);
+        let of_image =
+            std::fs::read_to_string(&config.rauc).ok().as_deref().and_then(version::floor_of_image);
         self.floor = version::highest([self.agent.state.floor()?, config.floor.clone(), of_image]);
         Ok(())
     }

@@ -72,7 +72,9 @@ pub fn highest(floors: impl IntoIterator<Item = Option<String>>) -> Option<Strin
 
 /// The floor that an image brings in RAUC's settings, which RAUC itself keeps to.
 pub fn floor_of_image(rauc: &str) -> Option<String> {
-    let words = rauc.lines().find_map(|line| line.trim().strip_prefix("min-bundle-version")?.trim_start().strip_prefix('='));
+    let words = rauc
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("min-bundle-version")?.trim_start().strip_prefix('='));
     words.map(|words| words.trim().to_owned())
 }
 
