@@ -31,7 +31,9 @@ const FLASH_BYTES: u64 = 64 << 20;
 const CARD_BYTES: u64 = 3 << 30;
 const CARD: &str = "card.img";
 /// The partition for what outlives an update.
-const STATE: &str = "state";
+pub(crate) const STATE: &str = "state";
+/// The one for footage.
+pub(crate) const DATA: &str = "data";
 const SECTOR: u64 = 512;
 /// What was in a board's memory when it was put aside.
 const MEMORY: &str = "memory";
@@ -424,6 +426,9 @@ impl Drop for Qemu {
         }
         for file in ["kept.raw", "kept.qcow2", MEMORY] {
             let _ = std::fs::remove_file(self.folder.join(file));
+        }
+        for partition in [STATE, DATA] {
+            let _ = std::fs::remove_dir_all(self.folder.join(partition));
         }
         let _ = std::fs::remove_file(&self.qmp);
     }

@@ -3,6 +3,7 @@
 use super::setting::{self, CAMERAS, PATIENCE, configure, flash, put_aside, ready, recording, running};
 use crate::clock::Stopwatch;
 use crate::page;
+use crate::qemu::{DATA, STATE};
 use crate::suite::{Lab, locked};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -105,7 +106,7 @@ fn wiped(lab: &mut Lab) -> Result<usize> {
     lab.bed.power_on()?;
     page::answers(lab.bed.as_ref(), PATIENCE)?;
     lab.bed.power_cut()?;
-    let state = lab.bed.files("state")?;
+    let state = lab.bed.files(STATE)?;
     let settings = std::fs::read_to_string(state.join("etc/nightjar.toml")).context("no settings at all")?;
     if settings.contains("board-test") {
         bail!("the settings are those of before");
@@ -115,7 +116,7 @@ fn wiped(lab: &mut Lab) -> Result<usize> {
             bail!("{left} is left on \"state\"");
         }
     }
-    Ok(recordings(&lab.bed.files("data")?.join("footage")))
+    Ok(recordings(&lab.bed.files(DATA)?.join("footage")))
 }
 
 /// Counts them in a folder and those in it.
