@@ -136,6 +136,10 @@ impl Agent {
             id,
             version: version.unwrap_or_else(|| "unknown".into()),
         };
+        // No such file: a system that was not made by us, whose floor is ours alone.
+        let of_image = std::fs::read_to_string(&self.config.rauc).ok();
+        let of_image = of_image.as_deref().and_then(version::floor_of_image);
+        let floor_of_system = version::highest([self.config.floor.clone(), of_image]);
         tracing::info!(slot = boot.slot.label, version = boot.version, compatible, "this system");
         let (machine, actions) = Slots::start(boot, journal, self.config.reboots);
         let mut running = Running {
@@ -148,6 +152,7 @@ impl Agent {
             work: None,
             last: None,
             floor: None,
+            floor_of_system,
         };
         running.remember()?;
         upload::sweep(
@@ -214,6 +219,8 @@ struct Running {
     /// Newest of the history, and what no bundle may be older than: as on the disk, which is not read for every bit of progress.
     last: Option<Entry>,
     floor: Option<String>,
+    /// That of the configuration and of the image: neither changes while this system runs.
+    floor_of_system: Option<String>,
 }
 
 impl Running {
@@ -449,11 +456,7 @@ impl Running {
     /// What the disk has now.
     fn remember(&mut self) -> Result<(), OtaError> {
         self.last = self.agent.state.history()?.pop();
-        let config = &self.agent.config;
-        // No such file: a system that was not made by us, whose floor is ours alone.
-        let of_image =
-            std::fs::read_to_string(&config.rauc).ok().as_deref().and_then(version::floor_of_image);
-        self.floor = version::highest([self.agent.state.floor()?, config.floor.clone(), of_image]);
+        self.floor = version::highest([self.agent.state.floor()?, self.floor_of_system.clone()]);
         Ok(())
     }
 

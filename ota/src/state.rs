@@ -232,6 +232,7 @@ mod tests {
             (None, None),
             (Some("1.2"), Some("1.2")),
             (Some("1.1"), Some("1.2")),
+            (Some("1.2.0"), Some("1.2")),
             (Some("1.10"), Some("1.10")),
         ] {
             state.raise_floor(to).unwrap();

@@ -64,10 +64,10 @@ pub fn below_floor(version: &str, floor: Option<&str>) -> Option<String> {
     }
 }
 
-/// The highest of some floors; what is no version counts for nothing.
+/// The highest of some floors, the first of equal ones; what is no version counts for nothing.
 pub fn highest(floors: impl IntoIterator<Item = Option<String>>) -> Option<String> {
     let known = floors.into_iter().flatten().filter_map(|words| Some((Version::parse(&words)?, words)));
-    known.max_by(|a, b| a.0.cmp(&b.0)).map(|(_, words)| words)
+    known.reduce(|high, next| if high.0 < next.0 { next } else { high }).map(|(_, words)| words)
 }
 
 /// The floor that an image brings in RAUC's settings, which RAUC itself keeps to.
@@ -103,6 +103,7 @@ mod tests {
         assert!(below_floor("new", Some("1.2")).unwrap().contains("cannot be compared"));
         let words = |text: &str| Some(text.to_owned());
         assert_eq!(highest([words("1.9"), words("1.10"), None]), words("1.10"));
+        assert_eq!(highest([words("1.2"), words("1.2.0")]), words("1.2"));
         assert_eq!(highest([None, words("x")]), None);
         let rauc = include_str!("../../yocto/meta-nightjar/recipes-nightjar/nightjar/files/rauc.conf.in");
         assert_eq!(floor_of_image(&rauc.replace("@FLOOR@", "1.2")), words("1.2"));
