@@ -1,7 +1,7 @@
 //! A clip → two RTSP cameras on this machine: the RTSP server of the tests, which is GStreamer's and not our code.
 
 use crate::bed::Bed;
-use crate::program;
+use crate::program::{lasting, run};
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -20,10 +20,7 @@ pub(crate) fn at_a_door(workspace: &Path, clip: &Path) -> Result<()> {
         .args(SLOWLY)
         .args(["-an", "-c:v", "libx264", "-profile:v", "main", "-pix_fmt", "yuv420p"])
         .arg(clip);
-    if !ffmpeg.status().context("can't start ffmpeg")?.success() {
-        bail!("ffmpeg can't make {}", clip.display());
-    }
-    Ok(())
+    run(&mut ffmpeg).with_context(|| format!("{} can't be made", clip.display()))
 }
 
 /// Cameras that serve until this is dropped.
@@ -39,7 +36,7 @@ impl Cameras {
             bail!("{} is missing: run `cargo xtask hil`, which makes it", clip.display());
         }
         // Debian's Python, which has the `gi` package: another one in PATH has not.
-        let mut command = program("/usr/bin/python3");
+        let mut command = lasting("/usr/bin/python3");
         command.arg(workspace.join("tests/rtsp/server.py")).args(["--cameras", "2", "--main"]).arg(clip);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut process = command.spawn().context("/usr/bin/python3 can't be started")?;

@@ -8,6 +8,7 @@ mod console;
 mod curl;
 mod fleet;
 mod page;
+mod program;
 mod qemu;
 mod real;
 mod shelf;
@@ -26,7 +27,7 @@ use shelf::Shelf;
 use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use suite::{Common, Lab};
 
@@ -104,13 +105,6 @@ fn open(
         Some(address) => Ok(vec![Box::new(Real::new(address, plugged)?)]),
         None => bail!("`--bed {bed}`: known are qemu and ssh://USER@HOST"),
     }
-}
-
-/// A program that ends when we do, however that is: a board or a camera that stays would keep a processor from whatever comes next.
-fn program(name: &str) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", name]);
-    command
 }
 
 /// `--key value` words.

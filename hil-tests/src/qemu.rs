@@ -4,7 +4,7 @@
 use crate::bed::{Answer, Bed, Kept, Need};
 use crate::clock;
 use crate::console::Console;
-use crate::program;
+use crate::program::{lasting, run};
 use crate::shell::Shell;
 use crate::sides::{Card, Sides};
 use anyhow::{Context, Result, bail};
@@ -96,7 +96,7 @@ impl Qemu {
         }
         self.console.skip();
         let (disk, log, qmp) = (self.disk.display(), self.log.display(), self.qmp.display());
-        let mut qemu = program("qemu-system-aarch64");
+        let mut qemu = lasting("qemu-system-aarch64");
         // No seed for the kernel: one that lies where it was linked need not change address spaces at each call, a quarter of a start.
         qemu.args(["-M", "virt,acpi=off,dtb-randomness=off", "-cpu", "cortex-a53", "-m", "1024"]);
         // One core: each board has a processor of this machine, and two of them do more than one with two cores.
@@ -444,16 +444,6 @@ fn variables(folder: &Path) -> Result<PathBuf> {
         File::options().write(true).open(&file).context("the boot loader's settings can't be opened")?;
     flash.set_len(FLASH_BYTES).context("the board's flash can't be made as large")?;
     Ok(file)
-}
-
-/// Runs a program of this machine that must end well.
-fn run(command: &mut Command) -> Result<()> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("can't start {name}"))?;
-    if !output.status.success() {
-        bail!("{name}: {}", String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(())
 }
 
 /// QEMU's word for what a card's file is.

@@ -124,7 +124,6 @@ fn find_jar(tree: &Path) -> Result<PathBuf> {
 pub(crate) struct Server {
     child: Child,
     port: u16,
-    since: Stopwatch,
 }
 
 impl Server {
@@ -158,20 +157,20 @@ impl Server {
         java.arg(format!("--org.eclipse.hawkbit.artifact.fs.path={}", artifacts.display()));
         java.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
         let child = java.spawn().context("can't start java: install a JRE, 17 or newer")?;
-        Ok(Self { child, port, since: Stopwatch::start() })
+        Ok(Self { child, port })
     }
 
     /// Waits until it answers.
     pub(crate) fn ready(mut self, place: &Place) -> Result<Self> {
-        let log = Self::log(place);
+        let (log, watch) = (Self::log(place), Stopwatch::start());
         while !self.answers() {
             if let Some(status) = self.child.try_wait()? {
                 bail!("hawkBit ended, {status}: its words are in {}", place.short(&log));
             }
-            ensure!(self.since.elapsed() < PATIENCE, "hawkBit does not answer: see {}", place.short(&log));
+            ensure!(watch.elapsed() < PATIENCE, "hawkBit does not answer: see {}", place.short(&log));
             std::thread::sleep(Duration::from_millis(500));
         }
-        run::done("hawkBit started", &self.since.words());
+        run::done("wait for hawkBit", &watch.words());
         Ok(self)
     }
 

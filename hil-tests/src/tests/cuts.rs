@@ -40,23 +40,23 @@ pub(crate) struct Cards {
 
 pub(super) fn while_copied(lab: &mut Lab) -> Result<String> {
     let cards = cards(lab)?;
-    lab.token.replace(cards.token.clone());
     each(lab, &cards.copied, lab.common.cuts / 2)
 }
 
 pub(super) fn while_tried(lab: &mut Lab) -> Result<String> {
     let cards = cards(lab)?;
-    lab.token.replace(cards.token.clone());
     each(lab, &cards.tried, lab.common.cuts - lab.common.cuts / 2)
 }
 
-/// Those that the test of a good update took.
+/// Those that the test of a good update took; the page is asked with what it takes with them.
 fn cards(lab: &mut Lab) -> Result<Arc<Cards>> {
     let cards = |lab: &Lab| locked(&lab.common.cards).clone();
     if cards(lab).is_none() {
         super::update::good(lab).context("the update whose cards are taken")?;
     }
-    cards(lab).context("no cards")
+    let cards = cards(lab).context("no cards")?;
+    lab.token.replace(cards.token.clone());
+    Ok(cards)
 }
 
 /// Takes what is on the card at seeded moments until an update that has begun is over.
