@@ -1,7 +1,6 @@
 //! A root slot → what RAUC would have noted about it had it written it: which it is, and an index of its blocks. A board that has
 //! this need not read both slots before its first update. RAUC checks each block that it takes by an index.
 
-use super::slot::SLOT_MIB;
 use crate::place::{make_dir, set_mode, write};
 use anyhow::{Context, Result};
 use ring::digest::{SHA256, digest};
@@ -19,7 +18,7 @@ pub(super) fn write_notes(root_slot: &Path, hash: &str, folder: &Path) -> Result
     make_dir(folder)?;
     set_mode(folder, 0o700)?;
     // RAUC keeps the indexes of slots that it knows or that wait for something.
-    let size = SLOT_MIB << 20;
+    let size = root_slot.metadata().with_context(|| format!("no {}", root_slot.display()))?.len();
     let status =
         format!("[slot.{full}]\nstatus=ok\nsha256={hash}\nsize={size}\n\n[slot.{empty}]\nstatus=pending\n");
     write(&folder.join("central.raucs"), &status)?;

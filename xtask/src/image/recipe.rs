@@ -37,8 +37,8 @@ pub(super) const PACKAGES: &[&str] = &[
     "fdisk",
     "dosfstools",
     "libubootenv-tool",
-    // network: firewall, the camera side, a shell for whoever has the key
-    "iproute2",
+    // network: firewall, the camera side, a shell for whoever has the key; BusyBox for its `ip`, see tree.rs
+    "busybox-static",
     "nftables",
     "dnsmasq-base",
     "chrony",
@@ -124,8 +124,9 @@ pub(super) const MODULES: &[&str] = &[
     "af_packet",
 ];
 
-/// Of these, what the first stage needs to find and mount the root.
-pub(super) const FIRST_MODULES: &[&str] = &["virtio_blk", "ext4"];
+/// Of these, what the first stage needs to find and mount the root; and two that RAUC opens by nodes of theirs, which no program has
+/// to make so.
+pub(super) const FIRST_MODULES: &[&str] = &["virtio_blk", "ext4", "loop", "dm-mod"];
 
 /// Left out of every package.
 pub(super) const LEFT_OUT: &[&str] = &[

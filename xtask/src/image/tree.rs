@@ -40,9 +40,52 @@ const DROPPED: &[&str] = &[
     "usr/lib/udev/hwdb.bin",
     // a list of modules by hand, empty, for which a program would be started
     "etc/modules-load.d/modules.conf",
+    // character sets other than Unicode's, names of languages, and Perl, which nothing on the board is written in
+    "usr/lib/aarch64-linux-gnu/gconv",
+    "usr/share/iso-codes",
+    "usr/share/xml/iso-codes",
+    "usr/lib/aarch64-linux-gnu/perl-base",
+    // two of iproute2's programs that are linked to libbpf as its `ip` is, for which the image has BusyBox's: where systemd finds that
+    // library it tries what the kernel can do with it, which is a second of each start, emulated
+    "usr/bin/ss",
+    "usr/sbin/tc",
     "var/lib/apt",
     "var/lib/dpkg",
     "var/cache",
+];
+
+/// How the names of units begin that a board has no use for: a first stage by systemd, a TPM, sleep, passwords asked on a console,
+/// nodes of modules that nothing loads. systemd would read them all before it starts anything.
+const UNITS_LEFT_OUT: &[&str] = &[
+    "getty-static",
+    "hibernate",
+    "hybrid-sleep",
+    "initrd",
+    "kexec",
+    "kmod-static-nodes",
+    "sleep",
+    "soft-reboot",
+    "suspend",
+    "systemd-ask-password",
+    "systemd-battery-check",
+    "systemd-bsod",
+    "systemd-confext",
+    "systemd-creds",
+    "systemd-fsck-root",
+    "systemd-hibernate",
+    "systemd-hybrid-sleep",
+    "systemd-initctl",
+    "systemd-journald-audit",
+    "systemd-kexec",
+    "systemd-machine-id-commit",
+    "systemd-pcr",
+    "systemd-soft-reboot",
+    "systemd-suspend",
+    "systemd-sysext",
+    "systemd-sysusers",
+    "systemd-tmpfiles-setup-dev-early",
+    "systemd-tpm2",
+    "tpm2",
 ];
 
 pub(super) fn make(place: &Place, parts: &Parts, variant: &Variant, root: &Path) -> Result<()> {
@@ -74,6 +117,9 @@ pub(super) fn make(place: &Place, parts: &Parts, variant: &Variant, root: &Path)
     settings(root, variant)?;
     users(root)?;
     trim_udev(root)?;
+    trim(&root.join("usr/lib/systemd/system"), UNITS_LEFT_OUT)?;
+    trim(&root.join("usr/bin"), &["perl"])?;
+    trim(&root.join("usr/lib/aarch64-linux-gnu"), &["libbpf.so", "libelf"])?;
     presets(root)?;
     // After the presets, which would take masks of instances away.
     firmware::mask(&entries, root)?;
@@ -98,7 +144,7 @@ fn boot(parts: &Parts, root: &Path) -> Result<()> {
 }
 
 fn settings(root: &Path, variant: &Variant) -> Result<()> {
-    for folder in ["state", "data", "etc/nightjar", "mnt", "media", "srv", "opt", "root", "etc/ssl/certs"] {
+    for folder in ["state", "data", "mnt", "media", "srv", "opt", "root", "etc/ssl/certs"] {
         make_dir(&root.join(folder))?;
     }
     for folder in ["var/run", "var/lock"] {
@@ -117,10 +163,12 @@ fn settings(root: &Path, variant: &Variant) -> Result<()> {
     write(&root.join("etc/machine-id"), "")?;
     write(&root.join("etc/nsswitch.conf"), "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n")?;
     write(&root.join("etc/shells"), "/bin/sh\n/bin/bash\n")?;
+    link("../state/etc", &root.join("etc/nightjar"))?;
     link("../run/systemd/resolve/stub-resolv.conf", &root.join("etc/resolv.conf"))?;
     link("../usr/share/zoneinfo/Etc/UTC", &root.join("etc/localtime"))?;
     link("dash", &root.join("usr/bin/sh"))?;
     link("gawk", &root.join("usr/bin/awk"))?;
+    link("busybox", &root.join("usr/bin/ip"))?;
     let chrony = root.join("etc/chrony/chrony.conf");
     std::fs::copy(root.join("usr/share/chrony/chrony.conf"), &chrony)
         .context("can't give chrony its settings")?;
@@ -173,6 +221,20 @@ fn trim_udev(root: &Path) -> Result<()> {
         let entry = entry?;
         if !UDEV_RULES.contains(&entry.file_name().to_str().unwrap_or_default()) {
             remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes from a folder, and from those in it, what has a name that begins so.
+fn trim(folder: &Path, starts: &[&str]) -> Result<()> {
+    for entry in std::fs::read_dir(folder).with_context(|| format!("can't list {}", folder.display()))? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if starts.iter().any(|start| name.starts_with(start)) {
+            remove(&path)?;
+        } else if path.is_dir() && !path.is_symlink() {
+            trim(&path, starts)?;
         }
     }
     Ok(())
