@@ -48,6 +48,8 @@ do_install() {
             ;;
         esac
     done
+    # Settings are on the partition "state".
+    ln -s ../state/etc ${D}${sysconfdir}/nightjar
     # Whom updates are believed from.
     [ -f "${NIGHTJAR_KEYRING}" ] || bbfatal "${NIGHTJAR_KEYRING} is missing: ota/KEYS.md says how keys are made"
     install -D -m 0644 ${NIGHTJAR_KEYRING} ${D}${sysconfdir}/rauc/keyring.pem

@@ -43,8 +43,9 @@ test -n "${chosen}" || reset
 echo "nightjar: slot ${chosen}"
 part number virtio 0 ${label} slot_number
 # Landlock holds the eye in; the other security modules have no rules here, and systemd would load a program for one of them at each
-# start. The kernel's ciphers were tested where it was built. Both are a sixth of a start.
-setenv bootargs "root=PARTLABEL=${label} ro rauc.slot=${chosen} console=ttyAMA0 panic=5 loglevel=5 lsm=landlock,yama cryptomgr.notests ${nightjar_args}"
+# start. The kernel's ciphers were tested where it was built. Both are a sixth of a start. Nobody here asks for an audit's trail or for
+# the time that programs wait.
+setenv bootargs "root=PARTLABEL=${label} ro rauc.slot=${chosen} console=ttyAMA0 panic=5 loglevel=5 lsm=landlock,yama cryptomgr.notests audit=0 psi=0 ${nightjar_args}"
 # One line in place of nested ifs: with those a slot that holds no file system was a syntax error for U-Boot's shell (2023.01),
 # which stopped at its prompt for ever. Without them the board is reset, and the next start takes another try.
 load virtio 0:${slot_number} ${kernel_addr_r} /boot/Image && load virtio 0:${slot_number} ${ramdisk_addr_r} /boot/initrd.img && booti ${kernel_addr_r} ${ramdisk_addr_r}:${filesize} ${fdt_addr}
