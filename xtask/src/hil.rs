@@ -20,13 +20,15 @@ const NEXT: &str = "0.1.1";
 /// All images of the tests have the kernel's made-up camera as one that is plugged in, where a test has asked for it.
 const CAMERA: &str = "mkdir -p usr/lib/modprobe.d; echo 'options vivid n_devs=1 node_types=0x1' > usr/lib/modprobe.d/board-tests.conf; \
                       unit=usr/lib/systemd/system/board-tests-camera.service; \
-                      printf '[Unit]\\nRequiresMountsFor=/etc/nightjar\\nConditionPathExists=/etc/nightjar/board-tests-camera\\nBefore=nightjar.service\\n\
+                      printf '[Unit]\\nRequiresMountsFor=/state\\nConditionPathExists=/etc/nightjar/board-tests-camera\\nBefore=nightjar.service\\n\
                       [Service]\\nType=oneshot\\nExecStart=-/sbin/modprobe vivid\\n' > $unit; \
                       ln -s ../board-tests-camera.service usr/lib/systemd/system/multi-user.target.wants/;";
 
 /// Programs lie at the same addresses at each start: QEMU 7.2 keeps what it has translated by address, and would translate them
-/// anew each time, which was a fifth of a start. Memory is not wiped when it is handed out, which was another seventh.
-const STEADY: &str = "setenv nightjar_args norandmaps init_on_alloc=0\n";
+/// anew each time, which was a fifth of a start. Memory is not wiped when it is handed out, which was another seventh. The last two are
+/// a twentieth: a kernel's memory in large pages, and its stack at the same place in each call.
+const STEADY: &str =
+    "setenv nightjar_args norandmaps init_on_alloc=0 rodata=on randomize_kstack_offset=off\n";
 
 /// Updates that are signed and bad: the bundle's name and what is done to its system.
 const BROKEN: &[(&str, &str)] = &[

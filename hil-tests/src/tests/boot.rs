@@ -32,7 +32,11 @@ pub(super) fn is_as_designed(lab: &mut Lab) -> Result<String> {
     running(lab, "")?;
     let bed = lab.bed.as_ref();
     bed.run("grep -q ' / ext4 ro' /proc/mounts && ! touch /usr/x 2>/dev/null")?;
-    bed.run("mountpoint -q /state && mountpoint -q /data && mountpoint -q /etc/nightjar")?;
+    bed.run("mountpoint -q /state && mountpoint -q /data")?;
+    let settings = bed.run("readlink -f /etc/nightjar /var/lib/nightjar /var/lib/nightjar-ota")?;
+    if settings != "/state/etc\n/state/nightjar\n/state/ota" {
+        bail!("what must outlive an update is not on \"state\": {settings}");
+    }
     bed.run("test \"$(systemctl show --property=User --value nightjar)\" = nightjar")?;
     bed.run("test \"$(cat /proc/sys/kernel/panic)\" = 5")?;
     let watchdog = bed.run("systemctl show --property=RuntimeWatchdogUSec --property=WatchdogDevice")?;

@@ -9,25 +9,32 @@ use crate::suite::Lab;
 use anyhow::{Result, bail};
 
 pub(super) const NEEDS: &[Need] = &[Need::Flash, Need::Slots];
-/// What is broken on purpose need not be waited for as long as what is good. The gate reads it when the new system has started.
-const HURRY: &str = "sed -i 's/^deadline = .*/deadline = \"60s\"/' /etc/nightjar/ota.toml && grep -q '\"60s\"' /etc/nightjar/ota.toml";
+/// What is broken on purpose need not be waited for as long as what is good: s since the new system's start. The page of a recorder
+/// that runs must be there by then, or it is the page that is missed.
+const HURRY: u64 = 60;
+/// A recorder that never runs will not be there later either.
+const HURRY_WITHOUT_PAGE: u64 = 40;
 
-/// Its first stage finds no root.
+/// Its first stage finds no root. From a file on the board, as from a stick.
 pub(super) fn kernel(lab: &mut Lab) -> Result<String> {
+    const FILE: &str = "/data/kernel-panics.raucb";
     let page = running(lab, "")?;
-    goes_back(lab, &page, "kernel-panics.raucb", &["boot loader went back"])
+    lab.shelf.put(lab.bed.as_ref(), "kernel-panics.raucb", FILE)?;
+    goes_back(lab, &page, FILE, HURRY_WITHOUT_PAGE, &["boot loader went back"])
 }
 
 /// It dies as soon as it starts.
 pub(super) fn recorder(lab: &mut Lab) -> Result<String> {
     let page = running(lab, "")?;
-    goes_back(lab, &page, "recorder-crashes.raucb", &["recorder", "page", "camera", "boot loader went back"])
+    let url = lab.shelf.url(lab.bed.as_ref(), "recorder-crashes.raucb");
+    goes_back(lab, &page, &url, HURRY_WITHOUT_PAGE, &["recorder", "page", "camera", "boot loader went back"])
 }
 
 /// It answers and writes nothing.
 pub(super) fn footage(lab: &mut Lab) -> Result<String> {
     let page = running(lab, "")?;
-    goes_back(lab, &page, "nothing-recorded.raucb", &["does not record", "read back"])
+    let url = lab.shelf.url(lab.bed.as_ref(), "nothing-recorded.raucb");
+    goes_back(lab, &page, &url, HURRY, &["does not record", "read back"])
 }
 
 /// Its kernel has lost the driver of the camera on the board.
@@ -37,14 +44,20 @@ pub(super) fn camera(lab: &mut Lab) -> Result<String> {
     configure(lab, &camera)?;
     let page = recording(lab)?;
     page::records(&page, &["local"], PATIENCE)?;
-    goes_back(lab, &page, "camera-lost.raucb", &["local"])
+    let url = lab.shelf.url(lab.bed.as_ref(), "camera-lost.raucb");
+    goes_back(lab, &page, &url, HURRY, &["local"])
 }
 
-fn goes_back(lab: &Lab, page: &Page, bundle: &str, reasons: &[&str]) -> Result<String> {
+/// Installs what lies at an address or in a file of the board, which is judged for so many seconds.
+fn goes_back(lab: &Lab, page: &Page, bundle: &str, seconds: u64, reasons: &[&str]) -> Result<String> {
     let bed = lab.bed.as_ref();
-    bed.run(HURRY)?;
+    // The gate reads it when the new system has started.
+    let deadline = format!("deadline = \"{seconds}s\"");
+    bed.run(&format!(
+        "sed -i 's/^deadline = .*/{deadline}/' /etc/nightjar/ota.toml && grep -qx '{deadline}' /etc/nightjar/ota.toml"
+    ))?;
     let watch = Stopwatch::start();
-    let agent::Status { version: old, last, .. } = agent::begin(bed, page, &lab.shelf.url(bed, bundle))?;
+    let agent::Status { version: old, last, .. } = agent::begin(bed, page, bundle)?;
     agent::heard(bed, 3 * PATIENCE)?;
     let entry = agent::over(page, last.as_ref(), PATIENCE)?;
     agent::expect(&entry, "rolled-back", reasons)?;

@@ -15,13 +15,14 @@ const AGENT: &str =
 /// Shorter than on a roof.
 const GATE: &str = "\n[gate]\ndeadline = \"80s\"\n";
 
-/// Settings of the board for these tests. What is not said here is as the image has it.
+/// Of the board itself, for all tests. What is not said here is as the image has it.
+const BOARD: &str = "[device]\nname = \"board-test\"\nstate_dir = \"/var/lib/nightjar/state\"\n\
+                     [storage]\npath = \"/data/footage\"\nquota = \"256MiB\"\n\
+                     [web]\nlisten = \"0.0.0.0:8443\"\n[night]\nenabled = false\n";
+
+/// Settings of a board that records the two cameras.
 pub(super) fn config(lab: &Lab, more: &str) -> String {
-    let mut text = String::from(
-        "[device]\nname = \"board-test\"\nstate_dir = \"/var/lib/nightjar/state\"\n\
-         [storage]\npath = \"/data/footage\"\nquota = \"256MiB\"\n\
-         [web]\nlisten = \"0.0.0.0:8443\"\n[night]\nenabled = false\n",
-    );
+    let mut text = BOARD.to_owned();
     for (id, number) in CAMERAS.iter().zip(1..) {
         let url = lab.cameras.url(lab.bed.as_ref(), number);
         // An emulated board has better things to do than to look at pictures.
@@ -30,13 +31,22 @@ pub(super) fn config(lab: &Lab, more: &str) -> String {
     text + more
 }
 
-/// Writes the settings and starts the recorder anew with them.
+/// Starts the recorder anew with the two cameras and more settings.
 pub(super) fn configure(lab: &Lab, more: &str) -> Result<()> {
+    write(lab, &config(lab, more))
+}
+
+/// Starts the recorder anew with these cameras in place of the two.
+pub(super) fn configure_only(lab: &Lab, cameras: &str) -> Result<()> {
+    write(lab, &format!("{BOARD}{cameras}"))
+}
+
+fn write(lab: &Lab, text: &str) -> Result<()> {
     let words = format!(
         "cat > {CONFIG} && chown root:nightjar {CONFIG} && chmod 640 {CONFIG} && nightjar config check {CONFIG} >&2 && \
          systemctl restart nightjar.service"
     );
-    lab.bed.feed(config(lab, more).as_bytes(), &words)
+    lab.bed.feed(text.as_bytes(), &words)
 }
 
 /// A card as it is flashed, with the settings of these tests on it.
@@ -46,12 +56,16 @@ pub(super) fn flash(lab: &mut Lab) -> Result<()> {
     lab.bed.flash(&settings)
 }
 
-/// Waits until the cameras are recorded, whichever boot this is. Gives the page.
+/// Waits until the two cameras are recorded, whichever boot this is. Gives the page.
 pub(super) fn recording(lab: &Lab) -> Result<Page> {
+    recording_of(lab, CAMERAS)
+}
+
+pub(super) fn recording_of(lab: &Lab, cameras: &[&str]) -> Result<Page> {
     page::answers(lab.bed.as_ref(), PATIENCE)?;
     lab.bed.lend_again(PATIENCE)?;
     let page = page(lab)?;
-    page::records(&page, CAMERAS, PATIENCE)?;
+    page::records(&page, cameras, PATIENCE)?;
     Ok(page)
 }
 

@@ -1,7 +1,7 @@
 //! A good update: what it fetches, what it costs in footage, and that nothing but this board decides about it.
 
 use super::cuts;
-use super::setting::{CAMERAS, PATIENCE, configure, ready, recording, running};
+use super::setting::{CAMERAS, PATIENCE, configure_only, ready, recording, recording_of, running};
 use crate::agent;
 use crate::clock::{self, Stopwatch};
 use crate::page::{self, Page};
@@ -51,29 +51,56 @@ pub(super) fn good(lab: &mut Lab) -> Result<String> {
     ))
 }
 
-/// As its fleet's server says: fetched from there with the board's own token, and over for the server after the gate alone.
+/// As its fleet's server says: fetched from there with the board's own token; judged with no network at all, on a board one of whose
+/// cameras was dead before; and over for the server after the gate alone, once it can be reached again.
 pub(super) fn of_a_fleet(lab: &mut Lab) -> Result<String> {
     const BOARD: &str = "barn-1";
-    let page = running(lab, "")?;
-    let fleet = lab.common.fleet.as_ref().context("no hawkBit server")?;
-    let (bed, token, new) = (lab.bed.as_ref(), "d0c4f5a1b2e3", lab.common.next.as_str());
+    const OWN: &[&str] = &["own"];
+    ready(lab)?;
+    // Its own is a clip: pictures made on the board would keep an emulated one from everything else, as a detector would.
+    let cameras = format!(
+        "[[camera]]\nid = \"dead\"\nmain = \"rtsp://{}/nobody\"\ndetect = false\n[[camera]]\nid = \"own\"\nmain = \"file:/data/own.mp4\"\n\
+         detect = false\ntamper = false\n",
+        lab.bed.lend(9)
+    );
+    lab.bed.push(&std::fs::read(lab.common.clip()).context("the clip is missing")?, "/data/own.mp4")?;
+    configure_only(lab, &cameras)?;
+    let page = recording_of(lab, OWN)?;
+
+    let common = lab.common.clone();
+    let fleet = common.fleet.as_ref().context("no hawkBit server")?;
+    let (token, new) = ("d0c4f5a1b2e3", common.next.as_str());
     fleet.add_board(BOARD, token)?;
-    let set = fleet.add_version(new, &lab.common.bundles.join(GOOD))?;
+    let set = fleet.add_version(new, &common.bundles.join(GOOD))?;
     let settings = format!(
         "\n[fleet]\nserver = \"http://{}\"\nboard = \"{BOARD}\"\ntoken_file = \"/etc/nightjar/fleet.token\"\nplain = true\n",
-        bed.lend(fleet.port())
+        lab.bed.lend(fleet.port())
     );
-    bed.push(settings.as_bytes(), "/tmp/fleet")?;
-    bed.run(&format!(
+    lab.bed.push(settings.as_bytes(), "/tmp/fleet")?;
+    lab.bed.run(&format!(
         "umask 077 && echo {token} > /etc/nightjar/fleet.token && cat /tmp/fleet >> /etc/nightjar/ota.toml && \
          nightjar-ota check /etc/nightjar/ota.toml && systemctl restart nightjar-ota.service && sync"
     ))?;
     let watch = Stopwatch::start();
-    agent::listen(bed);
+    agent::listen(lab.bed.as_ref());
     fleet.assign(BOARD, set)?;
-    agent::heard(bed, 2 * PATIENCE)?;
-    let entry = agent::over(&page, None, 2 * PATIENCE)?;
+
+    let heard = |lab: &Lab, word, seconds| {
+        let console = lab.bed.console().context("this bed listens to no serial line")?;
+        console.expect(&[word], seconds).map(drop)
+    };
+    heard(lab, "nightjar: slot", 2 * PATIENCE)?;
+    lab.bed.network(false)?;
+    heard(lab, agent::OVER, PATIENCE)?;
+    let judged = watch.seconds();
+    if fleet.action(BOARD)?.0 == "finished" {
+        bail!("the update is over for hawkBit while the board has no network");
+    }
+    lab.bed.network(true)?;
+    page::answers(lab.bed.as_ref(), PATIENCE)?;
+    let entry = agent::over(&page, None, PATIENCE)?;
     agent::expect(&entry, "kept", &[])?;
+
     let told = || fleet.action(BOARD);
     let lines = clock::until("hawkBit hears that it is over", PATIENCE, || {
         let (state, lines) = told()?;
@@ -86,43 +113,15 @@ pub(super) fn of_a_fleet(lab: &mut Lab) -> Result<String> {
     if written.is_none() || over.is_none() || written > over || version != new {
         bail!("hawkBit heard this, and {version} runs: {lines:#?}");
     }
-    recording(lab)?;
+    recording_of(lab, OWN)?;
     Ok(format!(
-        "{new} kept and closed {:.0} s after it was assigned; {} words to hawkBit, the last: {}",
+        "{new} kept {judged:.0} s after it was assigned, without a network and with camera \"dead\" dead before ({}); closed after {:.0} s; \
+         {} words to hawkBit, the last: {}",
+        entry.reason,
         watch.seconds(),
         lines.len(),
         lines.last().map_or("none", String::as_str)
     ))
-}
-
-/// From a file on the board, with no network at all and a camera that was dead before.
-pub(super) fn alone(lab: &mut Lab) -> Result<String> {
-    // Its own is a clip: pictures made on the board would keep an emulated one from everything else, as a detector would.
-    let dead = format!(
-        "[[camera]]\nid = \"dead\"\nmain = \"rtsp://{}/nobody\"\ndetect = false\n[[camera]]\nid = \"own\"\nmain = \"file:/data/own.mp4\"\n\
-         detect = false\ntamper = false\n",
-        lab.bed.lend(9)
-    );
-    ready(lab)?;
-    lab.bed.push(&std::fs::read(lab.common.clip()).context("the clip is missing")?, "/data/own.mp4")?;
-    configure(lab, &dead)?;
-    let page = recording(lab)?;
-    lab.shelf.put(lab.bed.as_ref(), GOOD, "/data/good.raucb")?;
-    // The cameras on the network are dead with it, from before the update on.
-    lab.bed.run(
-        "systemd-run --quiet --collect --on-active=20s --unit=wish nightjar-ota install /data/good.raucb",
-    )?;
-    lab.bed.network(false)?;
-    let console = lab.bed.console().context("this bed listens to no serial line")?;
-    console.skip();
-    console.expect(&["nightjar: slot"], 2 * PATIENCE)?;
-    // The gate judges, still without a network.
-    console.expect(&[agent::OVER], PATIENCE)?;
-    lab.bed.network(true)?;
-    page::answers(lab.bed.as_ref(), PATIENCE)?;
-    let entry = agent::over(&page, None, PATIENCE)?;
-    agent::expect(&entry, "kept", &[])?;
-    Ok(format!("kept while no network was there and camera \"dead\" was dead before: {}", entry.reason))
 }
 
 /// Seconds that each camera lacks.
