@@ -38,7 +38,7 @@ const BROKEN: &[(&str, &str)] = &[
     // It may not write where footage belongs.
     (
         "nothing-recorded",
-        "printf '[Service]\\nReadWritePaths=\\n' > usr/lib/systemd/system/nightjar.service.d/zz-board-tests.conf",
+        "printf '[Service]\\nReadWritePaths=\\nReadWritePaths=/state/nightjar\\n' > usr/lib/systemd/system/nightjar.service.d/zz-board-tests.conf",
     ),
     ("camera-lost", "find usr/lib/modules -name 'vivid.ko*' -delete"),
 ];

@@ -169,6 +169,32 @@ mod tests {
     }
 
     #[test]
+    fn the_boot_script_is_one_for_boards_without_a_first_stage() {
+        let place = Place::find().expect("xtask lies in the work tree");
+        let recipe = place.at("yocto/meta-nightjar/recipes-bsp/u-boot/nightjar-uboot-script_0.1.0.bb");
+        let text = read(&recipe).expect("the recipe is there");
+        let from = text.find("do_compile() {").expect("it compiles");
+        let body =
+            text[from..].lines().skip(1).take_while(|line| *line != "}").collect::<Vec<_>>().join("\n");
+        let folder = std::env::temp_dir().join(format!("nightjar-boot-script-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        // As bitbake does with the names that it knows.
+        let files = place.at(RECIPES).join("files");
+        let body = body
+            .replace("${S}", &files.display().to_string())
+            .replace("${B}", &folder.display().to_string())
+            .replace("${NIGHTJAR_CONSOLE}", "ttyS2");
+        let words = format!("bbfatal() {{ echo \"$1\"; exit 1; }}; mkimage() {{ :; }}; {body}");
+        let output = Command::new("sh").args(["-ec", &words]).output().unwrap();
+        let script = read(&folder.join("boot.cmd"));
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let script = script.unwrap();
+        assert!(script.contains("/boot/Image && booti ${kernel_addr_r} - ${fdt_addr}"), "{script}");
+        assert!(script.contains("part number ${devtype} ${devnum} ") && script.contains("console=ttyS2"));
+    }
+
+    #[test]
     fn the_exposure_is_read() {
         let said = "  NAME  DESCRIPTION\n\n→ Overall exposure level for nightjar.service: 2.5 OK 🙂\n";
         assert_eq!(exposure(said), Some(2.5));

@@ -27,7 +27,7 @@ pub(super) fn kernel(lab: &mut Lab) -> Result<String> {
 pub(super) fn recorder(lab: &mut Lab) -> Result<String> {
     let page = running(lab, "")?;
     let url = lab.shelf.url(lab.bed.as_ref(), "recorder-crashes.raucb");
-    goes_back(lab, &page, &url, HURRY_WITHOUT_PAGE, &["recorder", "page", "camera", "boot loader went back"])
+    goes_back(lab, &page, &url, HURRY_WITHOUT_PAGE, &["recorder does not answer", "boot loader went back"])
 }
 
 /// It answers and writes nothing.

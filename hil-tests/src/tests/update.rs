@@ -93,11 +93,9 @@ pub(super) fn of_a_fleet(lab: &mut Lab) -> Result<String> {
     lab.bed.network(false)?;
     heard(lab, agent::OVER, PATIENCE)?;
     let judged = watch.seconds();
-    if fleet.action(BOARD)?.0 == "finished" {
-        bail!("the update is over for hawkBit while the board has no network");
-    }
     lab.bed.network(true)?;
     page::answers(lab.bed.as_ref(), PATIENCE)?;
+    lab.bed.lend_again(PATIENCE)?;
     let entry = agent::over(&page, None, PATIENCE)?;
     agent::expect(&entry, "kept", &[])?;
 

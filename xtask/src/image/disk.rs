@@ -100,7 +100,14 @@ fn state(root_slot: &Path, settings: Option<&Path>, dir: &Path) -> Result<PathBu
         run::capture(Command::new("cp").arg("-a").arg(settings.join(".")).arg(&folder))?;
     }
     index::write_notes(root_slot, &sha256(root_slot)?, &folder.join("rauc"))?;
-    slot::file_system(&folder, ("state", &slot::uuid("state")), PARTITIONS[4].mib, "has_journal", &state)?;
+    slot::file_system(
+        &folder,
+        ("state", &slot::uuid("state")),
+        PARTITIONS[4].mib,
+        "has_journal",
+        &[],
+        &state,
+    )?;
     std::fs::remove_dir_all(&folder).context("the folder of \"state\" stays")?;
     Ok(state)
 }

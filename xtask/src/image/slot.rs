@@ -1,4 +1,4 @@
-//! A folder → an ext4 file system of a fixed size, the same bytes each time.
+//! A folder → an ext4 file system, the same bytes each time.
 
 use super::{EPOCH, ext4};
 use crate::run;
@@ -9,42 +9,72 @@ use std::process::Command;
 
 /// Size of the partition of a root slot: the most that any version of a board may have.
 pub(crate) const SLOT_MIB: u64 = 448;
-/// As long as mkfs.ext4 is told nothing else, bytes for each inode that it makes, and the size of one.
-const BYTES_AN_INODE: u64 = 16_384;
 const INODE: u64 = 256;
 const BLOCK: u64 = 4096;
 
 /// A root slot of `version`, as large as what is in it: an update writes all of it, zeros too.
 pub(super) fn make(root: &Path, version: &str, out: &Path) -> Result<()> {
-    let mib = room_for(root)?;
+    let content = Content::of(root)?;
+    let mib = content.mib();
     if mib > SLOT_MIB {
         bail!("the system takes {mib} MiB and its slot has {SLOT_MIB}: leave something out of it");
     }
     // No journal: it is written once, by an updater that checks every block.
-    file_system(root, ("rootfs", &uuid(version)), mib, "^has_journal", out)
+    let inodes = content.inodes().to_string();
+    file_system(root, ("rootfs", &uuid(version)), mib, "^has_journal", &["-N", &inodes], out)
 }
 
-/// MiB of a file system for what is in a folder.
-fn room_for(root: &Path) -> Result<u64> {
-    let content = bytes_in(root)?;
-    // Inodes, and a hundredth and two MiB for maps, groups' tables and files in many pieces.
-    let whole = content + content / (BYTES_AN_INODE / INODE) + content / 100;
-    Ok(whole.div_ceil(1 << 20) + 2)
+/// What a file system is to hold.
+#[derive(Debug, Default, PartialEq)]
+struct Content {
+    /// Of the blocks that files and folders take.
+    bytes: u64,
+    /// Files, folders and links; one with more than one name counts as often.
+    entries: u64,
 }
 
-/// Bytes of the blocks that files and folders take, at any depth. A file with more than one name counts as often.
-fn bytes_in(folder: &Path) -> Result<u64> {
-    let mut bytes = BLOCK;
-    for entry in std::fs::read_dir(folder).with_context(|| format!("can't list {}", folder.display()))? {
-        let path = entry?.path();
-        let about = path.symlink_metadata().with_context(|| format!("can't look at {}", path.display()))?;
-        bytes += if about.is_dir() { bytes_in(&path)? } else { about.len().next_multiple_of(BLOCK) };
+impl Content {
+    fn of(folder: &Path) -> Result<Self> {
+        let mut all = Self { bytes: BLOCK, entries: 1 };
+        for entry in std::fs::read_dir(folder).with_context(|| format!("can't list {}", folder.display()))? {
+            let path = entry?.path();
+            let about =
+                path.symlink_metadata().with_context(|| format!("can't look at {}", path.display()))?;
+            let kind = about.file_type();
+            let Self { bytes, entries } = if kind.is_dir() {
+                Self::of(&path)?
+            } else {
+                // Where a link leads to is in its inode.
+                let bytes = if kind.is_file() { about.len().next_multiple_of(BLOCK) } else { 0 };
+                Self { bytes, entries: 1 }
+            };
+            all.bytes += bytes;
+            all.entries += entries;
+        }
+        Ok(all)
     }
-    Ok(bytes)
+
+    /// Some for the file system itself.
+    fn inodes(&self) -> u64 {
+        self.entries + 64
+    }
+
+    /// Size of its file system: with its inodes, and a hundredth and two MiB for maps, tables and what is in many pieces.
+    fn mib(&self) -> u64 {
+        let whole = self.bytes + self.inodes() * INODE;
+        (whole + whole / 100).div_ceil(1 << 20) + 2
+    }
 }
 
 /// With `name` and UUID. Without checksums, which would cover the times that are set afterwards.
-pub(super) fn file_system(root: &Path, id: (&str, &str), mib: u64, journal: &str, out: &Path) -> Result<()> {
+pub(super) fn file_system(
+    root: &Path,
+    id: (&str, &str),
+    mib: u64,
+    journal: &str,
+    more: &[&str],
+    out: &Path,
+) -> Result<()> {
     let (label, uuid) = id;
     let file = File::create(out).with_context(|| format!("can't write {}", out.display()))?;
     file.set_len(mib << 20).context("can't set its size")?;
@@ -69,7 +99,7 @@ pub(super) fn file_system(root: &Path, id: (&str, &str), mib: u64, journal: &str
         "-E",
         &format!("hash_seed={uuid},root_owner=0:0"),
     ]);
-    command.arg("-d").arg(root).arg(out);
+    command.args(more).arg("-d").arg(root).arg(out);
     run::capture(&mut command)
         .with_context(|| format!("{} MiB are too small, or mkfs.ext4 is missing", mib))?;
     ext4::set_times(out)
@@ -101,9 +131,10 @@ mod tests {
         let root = std::env::temp_dir().join(format!("nightjar-room-{}", std::process::id()));
         std::fs::create_dir_all(root.join("usr")).unwrap();
         std::fs::write(root.join("usr/one"), [1; 5000]).unwrap();
-        let (bytes, room) = (bytes_in(&root), room_for(&root));
+        let content = Content::of(&root);
         std::fs::remove_dir_all(&root).unwrap();
-        assert_eq!((bytes.unwrap(), room.unwrap()), (4 * BLOCK, 3));
+        let content = content.unwrap();
+        assert_eq!((&content, content.mib()), (&Content { bytes: 4 * BLOCK, entries: 3 }, 3));
     }
 
     #[test]

@@ -202,6 +202,9 @@ fn users(root: &Path) -> Result<()> {
         "zz-debian".to_owned(),
         "u _chrony - - /var/lib/chrony\nu messagebus - - /nonexistent\n".to_owned(),
     );
+    // The recorder first: its number is that of footage on the card, whatever another version brings.
+    let own = files.remove_entry("nightjar.conf").context("the recorder's user is missing")?;
+    users.add(&BTreeMap::from([own]))?;
     users.add(&files)?;
     write(&root.join("etc/passwd"), &users.passwd())?;
     write(&root.join("etc/group"), &users.group_file())?;

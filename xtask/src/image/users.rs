@@ -205,6 +205,16 @@ mod tests {
     }
 
     #[test]
+    fn who_came_first_keeps_its_number_whoever_comes_after() {
+        let own = ("n.conf".to_owned(), "g gpio - -\nu nightjar - - - -\n".to_owned());
+        let mut users = Users::default();
+        users.add(&[own].into()).unwrap();
+        let alone = users.passwd();
+        users.add(&[("a.conf".to_owned(), "g x - -\nu early - - - -\n".to_owned())].into()).unwrap();
+        assert!(users.passwd().starts_with(&alone) && users.passwd().contains("early"));
+    }
+
+    #[test]
     fn what_was_there_stays_and_wanted_numbers_are_kept() {
         let users = users(&[(
             "a.conf",

@@ -32,9 +32,9 @@ do_compile() {
     {
         echo 'test "${devtype}" = mmc && mmc dev ${devnum}'
         echo 'test -n "${fdt_addr}" || setenv fdt_addr ${fdtcontroladdr}'
-        sed -e 's/virtio 0/${devtype} ${devnum}/' -e 's/virtio read/${devtype} read/' -e 's/virtio write/${devtype} write/' \
+        sed -e 's/virtio 0/${devtype} ${devnum}/g' -e 's/virtio read/${devtype} read/' -e 's/virtio write/${devtype} write/' \
             -e 's/console=ttyAMA0/console=${NIGHTJAR_CONSOLE}/' \
-            -e 's!if load .*/boot/initrd.img; then!if true; then!' -e 's!${ramdisk_addr_r}:${filesize}!-!' ${S}/uboot-ab.cmd
+            -e 's! && load [^&]*/boot/initrd.img!!' -e 's!${ramdisk_addr_r}:${filesize}!-!' ${S}/uboot-ab.cmd
     } > ${B}/boot.cmd
     # Kernels of these boards have all built in that finds a root.
     grep -qF 'booti ${kernel_addr_r} - ${fdt_addr}' ${B}/boot.cmd || bbfatal "uboot-ab.cmd boots otherwise than this recipe knows"

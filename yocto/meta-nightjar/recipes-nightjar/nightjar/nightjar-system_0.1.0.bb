@@ -48,7 +48,8 @@ do_install() {
             ;;
         esac
     done
-    # Settings are on the partition "state".
+    # Where the partitions are mounted, as nobody can make a folder in a root that is read-only; settings are on "state".
+    install -d ${D}/state ${D}/data
     ln -s ../state/etc ${D}${sysconfdir}/nightjar
     # Whom updates are believed from.
     [ -f "${NIGHTJAR_KEYRING}" ] || bbfatal "${NIGHTJAR_KEYRING} is missing: ota/KEYS.md says how keys are made"
@@ -68,7 +69,7 @@ GROUPADD_PARAM:${PN} = "--system gpio; --system render; --system video"
 USERADD_PARAM:${PN} = "--system --home-dir ${localstatedir}/lib/nightjar --no-create-home --shell ${sbindir}/nologin \
     --comment 'Nightjar recorder' --user-group --groups gpio,render,video nightjar"
 
-FILES:${PN} += "/firmware ${datadir}/nightjar ${libdir} ${nonarch_libdir} ${libexecdir}/nightjar ${systemd_unitdir}"
+FILES:${PN} += "/data /firmware /state ${datadir}/nightjar ${libdir} ${nonarch_libdir} ${libexecdir}/nightjar ${systemd_unitdir}"
 
 RDEPENDS:${PN} = "chrony dnsmasq e2fsprogs-mke2fs hostapd iproute2 iw nftables util-linux wpa-supplicant"
 RRECOMMENDS:${PN} = "smartmontools"
