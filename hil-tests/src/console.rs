@@ -49,6 +49,11 @@ impl Console {
         words.iter().filter_map(|word| last(word)).max().map(|(_, word)| word)
     }
 
+    /// Whether this was said at any time.
+    pub(crate) fn has_ever_said(&self, word: &str) -> bool {
+        std::fs::read(&self.log).is_ok_and(|text| find(&text, word.as_bytes()).is_some())
+    }
+
     /// The last lines, for a person.
     pub(crate) fn last_words(&self) -> String {
         let bytes = std::fs::read(&self.log).unwrap_or_default();
