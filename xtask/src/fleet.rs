@@ -33,6 +33,10 @@ const CHANGES: &[(&str, &str, &str)] = &[
 const OF_TESTS: &str = "            <classifier>tests</classifier>\n            <scope>test</scope>\n";
 /// The Spring Cloud that goes with that Spring Boot.
 const CLOUD: &str = "2025.0.0";
+/// How many simulated boards a fleet has.
+pub(crate) const BOARDS: u32 = 50;
+/// What to look at when a scene is not as it must be.
+pub(crate) const WRONG: &str = "a row that is WRONG above says what was and what must be";
 /// The server starts within this, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(1200);
 /// Boards are asked to poll this often; hawkBit's own least is half a minute.
@@ -49,16 +53,26 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
         run::say(&format!("hawkBit {VERSION} at {}, login admin, admin; Ctrl-C ends it", server.url()));
         return server.serve();
     }
-    let count: u32 = options.number("boards", 50)?;
+    let count = options.number("boards", BOARDS)?;
+    let mut boards = boards(place, &server, count)?;
+    run::say(&format!("{count} boards and hawkBit {VERSION}"));
+    run::loud("fleet", &mut boards, WRONG)
+}
+
+/// So many simulated boards at a server that answers, built: prints what became of each scene, and fails when one is not as it must be.
+pub(crate) fn boards(place: &Place, server: &Server, count: u32) -> Result<Command> {
     let folder = place.target("hawkbit/boards");
     if folder.exists() {
         std::fs::remove_dir_all(&folder).context("can't clear the boards of the last run")?;
     }
-    let mut boards = run::cargo(place);
-    boards.args(["run", "--quiet", "-p", "nightjar-ddi", "--example", "fleet", "--", &server.url()]);
-    boards.arg(&folder).arg(count.to_string());
-    run::say(&format!("{count} boards and hawkBit {VERSION}"));
-    run::loud("fleet", &mut boards, "a row that is WRONG above says what was and what must be")
+    run::loud(
+        "simulated boards",
+        run::cargo(place).args(["build", "--quiet", "-p", "nightjar-ddi", "--example", "fleet"]),
+        "the compiler's message above names the file",
+    )?;
+    let mut boards = Command::new(place.target("debug/examples/fleet"));
+    boards.arg(server.url()).arg(&folder).arg(count.to_string());
+    Ok(boards)
 }
 
 /// Where the built server lies.

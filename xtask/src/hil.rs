@@ -2,7 +2,7 @@
 //! updates, bundles that must be refused.
 
 use crate::bundle::{self, Manifest};
-use crate::fleet::Server;
+use crate::fleet::{self, Server};
 use crate::image::{self, Parts, QEMU, Variant, disk};
 use crate::options::Options;
 use crate::pki::{Keys, Signer};
@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 
 /// Versions of the updates are later than the workspace's by as much.
 const NEXT: &str = "0.1.1";
@@ -29,6 +29,9 @@ const CAMERA: &str = "mkdir -p usr/lib/modprobe.d; echo 'options vivid n_devs=1 
 /// a twentieth: a kernel's memory in large pages, and its stack at the same place in each call.
 const STEADY: &str =
     "setenv nightjar_args norandmaps init_on_alloc=0 rodata=on randomize_kstack_offset=off\n";
+
+/// For `--only`: what needs no board.
+const ROLLOUTS: &str = "rollouts to simulated boards";
 
 /// Updates that are signed and bad: the bundle's name and what is done to its system.
 const BROKEN: &[(&str, &str)] = &[
@@ -65,6 +68,12 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
         "the compiler's message above names the file",
     )?;
     let fleet = fleet.map(|server| server.ready(place)).transpose()?;
+    let is_wanted =
+        options.text("only").is_none_or(|only| only.split(',').any(|word| ROLLOUTS.contains(word)));
+    let rollout = match &fleet {
+        Some(server) if bed == "qemu" && is_wanted => Some(fleet::boards(place, server, fleet::BOARDS)?),
+        _ => None,
+    };
     run::say(&format!("board tests on {bed}"));
     let mut tests = Command::new(place.target("debug/nightjar-hil"));
     tests.args(["--bed", bed]).arg("--folder").arg(&dir).arg("--workspace").arg(place.root());
@@ -80,7 +89,13 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
     if options.has("slow") {
         tests.args(["--slow", "yes"]);
     }
-    let is_good = tests.status().context("can't start nightjar-hil")?.success();
+    let (is_good, rollout) = beside(tests, rollout)?;
+    if let Some(output) = rollout {
+        print!("\n{ROLLOUTS}, {}:{}", fleet::BOARDS, String::from_utf8_lossy(&output.stdout));
+        if !output.status.success() {
+            bail!("{}\n  mend: {}", String::from_utf8_lossy(&output.stderr).trim(), fleet::WRONG);
+        }
+    }
     if !is_good {
         bail!(
             "a test failed: its reason is in the table above, what the boards said is in {}",
@@ -88,6 +103,20 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Runs the board tests, and a fleet of simulated boards with what they leave of the processors. Gives whether the tests were good, and
+/// what the fleet printed.
+fn beside(mut tests: Command, rollout: Option<Command>) -> Result<(bool, Option<Output>)> {
+    let Some(boards) = rollout else {
+        return Ok((tests.status().context("can't start nightjar-hil")?.success(), None));
+    };
+    let mut patient = Command::new("nice");
+    patient.args(["-n", "19"]).arg(boards.get_program()).args(boards.get_args());
+    patient.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let boards = patient.spawn().context("can't start the simulated boards")?;
+    let is_good = tests.status().context("can't start nightjar-hil")?.success();
+    Ok((is_good, Some(boards.wait_with_output().context("lost sight of the simulated boards")?)))
 }
 
 /// The image and all bundles.
