@@ -21,7 +21,12 @@ impl Console {
 
     /// Forgets what was said so far.
     pub(crate) fn skip(&self) {
-        self.mark.set(self.log.metadata().map(|data| data.len()).unwrap_or(0));
+        self.mark.set(self.end());
+    }
+
+    /// Where what is said next will begin, for [`Self::has_said_from`].
+    pub(crate) fn end(&self) -> u64 {
+        self.log.metadata().map(|data| data.len()).unwrap_or(0)
     }
 
     /// Waits until one of `words` is said, goes on from behind it, and gives which it was.
@@ -39,7 +44,7 @@ impl Console {
 
     /// Whether this was said since the mark.
     pub(crate) fn has_said(&self, word: &str) -> bool {
-        self.since().is_ok_and(|text| find(&text, word.as_bytes()).is_some())
+        self.has_said_from(self.mark.get(), word)
     }
 
     /// Which of `words` was said last since the mark.
@@ -49,9 +54,9 @@ impl Console {
         words.iter().filter_map(|word| last(word)).max().map(|(_, word)| word)
     }
 
-    /// Whether this was said at any time.
-    pub(crate) fn has_ever_said(&self, word: &str) -> bool {
-        std::fs::read(&self.log).is_ok_and(|text| find(&text, word.as_bytes()).is_some())
+    /// Whether this was said from a place on, whatever was skipped since.
+    pub(crate) fn has_said_from(&self, place: u64, word: &str) -> bool {
+        self.from(place).is_ok_and(|text| find(&text, word.as_bytes()).is_some())
     }
 
     /// The last lines, for a person.
@@ -62,9 +67,13 @@ impl Console {
     }
 
     fn since(&self) -> Result<Vec<u8>> {
+        self.from(self.mark.get())
+    }
+
+    fn from(&self, place: u64) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let Ok(mut file) = File::open(&self.log) else { return Ok(bytes) };
-        file.seek(SeekFrom::Start(self.mark.get())).context("can't read on in the serial line's log")?;
+        file.seek(SeekFrom::Start(place)).context("can't read on in the serial line's log")?;
         file.read_to_end(&mut bytes).context("can't read the serial line's log")?;
         Ok(bytes)
     }
@@ -94,8 +103,11 @@ mod tests {
         assert_eq!(console.expect(&["slot A", "slot B"], 1).unwrap(), "slot B");
         assert!(console.expect(&["slot"], 0).is_err());
         log.write_all(b"slot A").unwrap();
+        let place = console.end();
+        log.write_all(b"cycle").unwrap();
         console.skip();
         assert!(console.expect(&["slot"], 0).is_err());
+        assert!(console.has_said_from(place, "cycle") && !console.has_said_from(place, "slot"));
         std::fs::remove_file(&path).unwrap();
     }
 }

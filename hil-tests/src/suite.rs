@@ -3,10 +3,11 @@
 use crate::bed::{Bed, Kept, Need};
 use crate::cameras::Cameras;
 use crate::clock::Stopwatch;
+use crate::console::Console;
 use crate::fleet::Fleet;
 use crate::shelf::Shelf;
 use crate::tests::Cards;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use std::any::Any;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -69,6 +70,11 @@ impl Lab {
     pub(crate) fn say(&self, words: &str) {
         let (test, since) = self.test;
         println!("{test}, {:.0} s: {words}", since.seconds());
+    }
+
+    /// The serial line, where somebody listens to it.
+    pub(crate) fn console(&self) -> Result<&Console> {
+        self.bed.console().context("this bed listens to no serial line")
     }
 
     fn has(&self, need: Need) -> bool {
@@ -137,6 +143,7 @@ fn row(lab: &mut Lab, test: &Test) -> Row {
     let watch = Stopwatch::start();
     lab.test = (test.name, watch);
     lab.say("begins");
+    let begin = lab.bed.console().map_or(0, Console::end);
     let missing = test.needs.iter().find(|need| !lab.has(**need));
     let outcome = match missing {
         Some(need) => Outcome::Skipped(need.mend().to_owned()),
@@ -145,7 +152,7 @@ fn row(lab: &mut Lab, test: &Test) -> Row {
             .unwrap_or_else(|panic| Err(told(&*panic)))
         {
             // systemd leaves a unit out of a start or a stop, as a recorder that is not ended in good order.
-            Ok(_) if lab.bed.console().is_some_and(|console| console.has_ever_said(CYCLE)) => {
+            Ok(_) if lab.bed.console().is_some_and(|console| console.has_said_from(begin, CYCLE)) => {
                 Outcome::Failed(format!("units wait for each other: the serial line says \"{CYCLE}\""))
             }
             Ok(figures) => Outcome::Passed(figures),

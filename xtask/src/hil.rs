@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// Versions of the updates are later than the workspace's by as much.
 const NEXT: &str = "0.1.1";
@@ -89,8 +89,10 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
     if options.has("slow") {
         tests.args(["--slow", "yes"]);
     }
-    let (is_good, rollout) = beside(tests, rollout)?;
-    if let Some(output) = rollout {
+    let rollout = rollout.as_ref().map(beside).transpose()?;
+    let is_good = tests.status().context("can't start nightjar-hil")?.success();
+    if let Some(boards) = rollout {
+        let output = boards.wait_with_output().context("lost sight of the simulated boards")?;
         print!("\n{ROLLOUTS}, {}:{}", fleet::BOARDS, String::from_utf8_lossy(&output.stdout));
         if !output.status.success() {
             bail!("{}\n  mend: {}", String::from_utf8_lossy(&output.stderr).trim(), fleet::WRONG);
@@ -105,18 +107,12 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Runs the board tests, and a fleet of simulated boards with what they leave of the processors. Gives whether the tests were good, and
-/// what the fleet printed.
-fn beside(mut tests: Command, rollout: Option<Command>) -> Result<(bool, Option<Output>)> {
-    let Some(boards) = rollout else {
-        return Ok((tests.status().context("can't start nightjar-hil")?.success(), None));
-    };
+/// Starts simulated boards with what the emulated ones leave of the processors.
+fn beside(boards: &Command) -> Result<Child> {
     let mut patient = Command::new("nice");
     patient.args(["-n", "19"]).arg(boards.get_program()).args(boards.get_args());
     patient.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let boards = patient.spawn().context("can't start the simulated boards")?;
-    let is_good = tests.status().context("can't start nightjar-hil")?.success();
-    Ok((is_good, Some(boards.wait_with_output().context("lost sight of the simulated boards")?)))
+    patient.spawn().context("can't start the simulated boards")
 }
 
 /// The image and all bundles.

@@ -26,15 +26,19 @@ pub(super) fn kernel(lab: &mut Lab) -> Result<String> {
 /// It dies as soon as it starts.
 pub(super) fn recorder(lab: &mut Lab) -> Result<String> {
     let page = running(lab, "")?;
-    let url = lab.shelf.url(lab.bed.as_ref(), "recorder-crashes.raucb");
-    goes_back(lab, &page, &url, HURRY_WITHOUT_PAGE, &["recorder does not answer", "boot loader went back"])
+    streamed(
+        lab,
+        &page,
+        "recorder-crashes.raucb",
+        HURRY_WITHOUT_PAGE,
+        &["recorder does not answer", "boot loader went back"],
+    )
 }
 
 /// It answers and writes nothing.
 pub(super) fn footage(lab: &mut Lab) -> Result<String> {
     let page = running(lab, "")?;
-    let url = lab.shelf.url(lab.bed.as_ref(), "nothing-recorded.raucb");
-    goes_back(lab, &page, &url, HURRY, &["does not record", "read back"])
+    streamed(lab, &page, "nothing-recorded.raucb", HURRY, &["does not record", "read back"])
 }
 
 /// Its kernel has lost the driver of the camera on the board.
@@ -44,8 +48,11 @@ pub(super) fn camera(lab: &mut Lab) -> Result<String> {
     configure(lab, &camera)?;
     let page = recording(lab)?;
     page::records(&page, &["local"], PATIENCE)?;
-    let url = lab.shelf.url(lab.bed.as_ref(), "camera-lost.raucb");
-    goes_back(lab, &page, &url, HURRY, &["local"])
+    streamed(lab, &page, "camera-lost.raucb", HURRY, &["local"])
+}
+
+fn streamed(lab: &Lab, page: &Page, bundle: &str, seconds: u64, reasons: &[&str]) -> Result<String> {
+    goes_back(lab, page, &lab.shelf.url(lab.bed.as_ref(), bundle), seconds, reasons)
 }
 
 /// Installs what lies at an address or in a file of the board, which is judged for so many seconds.

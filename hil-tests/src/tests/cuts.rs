@@ -92,7 +92,7 @@ fn each(lab: &mut Lab, cards: &[Card], cuts: usize) -> Result<String> {
         let what = || format!("cut {} at {at:.1} s (seed {seed})", n + 1);
         let page = recording(lab).with_context(what)?;
         starts.push(watch.seconds());
-        let console = lab.bed.console().context("this bed listens to no serial line")?;
+        let console = lab.console()?;
         let slot = console.said_last(SLOTS).with_context(|| format!("{}: no slot was named", what()))?;
         let slot = slot.trim_start_matches("nightjar: ");
         let end = match n % FOLLOWED == FOLLOWED - 1 {

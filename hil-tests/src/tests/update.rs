@@ -85,13 +85,9 @@ pub(super) fn of_a_fleet(lab: &mut Lab) -> Result<String> {
     agent::listen(lab.bed.as_ref());
     fleet.assign(BOARD, set)?;
 
-    let heard = |lab: &Lab, word, seconds| {
-        let console = lab.bed.console().context("this bed listens to no serial line")?;
-        console.expect(&[word], seconds).map(drop)
-    };
-    heard(lab, "nightjar: slot", 2 * PATIENCE)?;
+    lab.console()?.expect(&["nightjar: slot"], 2 * PATIENCE)?;
     lab.bed.network(false)?;
-    heard(lab, agent::OVER, PATIENCE)?;
+    lab.console()?.expect(&[agent::OVER], PATIENCE)?;
     let judged = watch.seconds();
     lab.bed.network(true)?;
     page::answers(lab.bed.as_ref(), PATIENCE)?;

@@ -3,7 +3,7 @@
 use super::setting::{recording, running};
 use crate::clock::{self, Stopwatch};
 use crate::suite::Lab;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 /// The recorder is stopped in the middle of its work: no thread of it gets to say that it lives.
 pub(super) fn of_the_recorder(lab: &mut Lab) -> Result<String> {
@@ -23,7 +23,7 @@ pub(super) fn of_the_recorder(lab: &mut Lab) -> Result<String> {
 /// Process 1 crashes and freezes: nobody is left to pet the watchdog.
 pub(super) fn of_the_board(lab: &mut Lab) -> Result<String> {
     running(lab, "")?;
-    let console = lab.bed.console().context("this bed listens to no serial line")?;
+    let console = lab.console()?;
     console.skip();
     let watch = Stopwatch::start();
     let _ = lab.bed.ask("sync; kill -SEGV 1", 30);

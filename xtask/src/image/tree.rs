@@ -116,10 +116,12 @@ pub(super) fn make(place: &Place, parts: &Parts, variant: &Variant, root: &Path)
     std::fs::copy(keyring, root.join("etc/rauc/keyring.pem")).context("can't copy the keyring")?;
     settings(root, variant)?;
     users(root)?;
-    trim_udev(root)?;
-    trim(&root.join("usr/lib/systemd/system"), UNITS_LEFT_OUT)?;
-    trim(&root.join("usr/bin"), &["perl"])?;
-    trim(&root.join("usr/lib/aarch64-linux-gnu"), &["libbpf.so", "libelf"])?;
+    let begins_so =
+        |starts: &'static [&str]| move |name: &str| starts.iter().any(|start| name.starts_with(start));
+    trim(&root.join("usr/lib/udev/rules.d"), &|name| !UDEV_RULES.contains(&name))?;
+    trim(&root.join("usr/lib/systemd/system"), &begins_so(UNITS_LEFT_OUT))?;
+    trim(&root.join("usr/bin"), &begins_so(&["perl"]))?;
+    trim(&root.join("usr/lib/aarch64-linux-gnu"), &begins_so(&["libbpf.so", "libelf"]))?;
     presets(root)?;
     // After the presets, which would take masks of instances away.
     firmware::mask(&entries, root)?;
@@ -218,26 +220,14 @@ fn users(root: &Path) -> Result<()> {
     set_mode(&helper, 0o4754)
 }
 
-fn trim_udev(root: &Path) -> Result<()> {
-    let dir = root.join("usr/lib/udev/rules.d");
-    for entry in std::fs::read_dir(&dir).with_context(|| format!("can't list {}", dir.display()))? {
-        let entry = entry?;
-        if !UDEV_RULES.contains(&entry.file_name().to_str().unwrap_or_default()) {
-            remove(&entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// Removes from a folder, and from those in it, what has a name that begins so.
-fn trim(folder: &Path, starts: &[&str]) -> Result<()> {
+/// Removes from a folder, and from those in it, what has a name that is left out.
+fn trim(folder: &Path, is_left_out: &dyn Fn(&str) -> bool) -> Result<()> {
     for entry in std::fs::read_dir(folder).with_context(|| format!("can't list {}", folder.display()))? {
         let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if starts.iter().any(|start| name.starts_with(start)) {
+        if is_left_out(path.file_name().and_then(|name| name.to_str()).unwrap_or_default()) {
             remove(&path)?;
         } else if path.is_dir() && !path.is_symlink() {
-            trim(&path, starts)?;
+            trim(&path, is_left_out)?;
         }
     }
     Ok(())
