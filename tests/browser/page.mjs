@@ -110,6 +110,15 @@ export async function until(what, seconds, ask) {
   }
 }
 
+/** Waits for a promise; throws with `what` when the seconds are over. */
+async function within(what, seconds, promise) {
+  let timer;
+  const late = new Promise((_, fail) => {
+    timer = setTimeout(() => fail(new Error(`after ${seconds} s still not: ${what}`)), seconds * 1000);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
 /** What a video element shows: its time, its size, mean and spread of its brightness (0..255). */
 export async function picture(video) {
   return video.evaluate((element) => {
@@ -147,16 +156,24 @@ export async function ask(page, path) {
   return page.evaluate(async (path) => (await fetch(path)).json(), path);
 }
 
-/** Hands a push message to the page's service worker, as the browser does when its maker's push service sends one. */
+/** Hands a push message to the page's service worker, as the browser does when its maker's push service sends one → the notification that
+ *  the browser then shows. `getNotifications()` is not asked: while it looks, Chromium forgets one that is just about to be shown. */
 export async function deliver(page, origin, data) {
   const devtools = await page.context().newCDPSession(page);
-  const known = new Promise((done) => {
-    devtools.on("ServiceWorker.workerRegistrationUpdated", ({ registrations }) => registrations[0] && done(registrations[0]));
+  const once = (event, pick) => new Promise((done) => devtools.on(event, (told) => pick(told) && done(pick(told))));
+  const known = once("ServiceWorker.workerRegistrationUpdated", ({ registrations }) => registrations[0]);
+  const shown = once("BackgroundService.backgroundServiceEventReceived", ({ backgroundServiceEvent: event }) => {
+    return event.eventName === "Notification displayed" && event;
   });
+  await devtools.send("BackgroundService.setRecording", { shouldRecord: true, service: "notifications" });
+  await devtools.send("BackgroundService.startObserving", { service: "notifications" });
   await devtools.send("ServiceWorker.enable");
   const { registrationId } = await known;
   await devtools.send("ServiceWorker.deliverPushMessage", { origin, registrationId, data });
+  const { instanceId, eventMetadata } = await within("the notification is shown", 10, shown);
   await devtools.detach();
+  const told = Object.fromEntries(eventMetadata.map(({ key, value }) => [key, value]));
+  return { tag: instanceId, title: told.Title, body: told.Body };
 }
 
 /** Whether anything sticks out of the page's width: a phone must not scroll sideways. */

@@ -284,14 +284,8 @@ const steps = {
     console.log(`  ${await trouble.innerText()}`);
     await shoot("push");
     const text = { id: "barn-7", title: "Barn", text: "Somebody is there", at: new Date().toISOString(), event: null };
-    await deliver(page, base, JSON.stringify(text));
-    const shown = await until("it is shown", 10, async () => {
-      const all = await page.evaluate(async () =>
-        (await (await navigator.serviceWorker.ready).getNotifications()).map((n) => [n.tag, n.title, n.body]),
-      );
-      return all.length > 0 && all;
-    });
-    claim(JSON.stringify(shown) === '[["barn-7","Barn","Somebody is there"]]', `as it was sent: ${JSON.stringify(shown)}`);
+    const { tag, title, body } = await deliver(page, base, JSON.stringify(text));
+    claim(tag === text.id && title === text.title && body === text.text, `as it was sent: ${JSON.stringify({ tag, title, body })}`);
   },
 
   async "a part that is gone is told, and comes when the page is loaded anew"() {
