@@ -3,6 +3,7 @@
 mod agent;
 mod bed;
 mod cameras;
+mod card;
 mod clock;
 mod console;
 mod curl;

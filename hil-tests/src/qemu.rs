@@ -2,15 +2,16 @@
 //! 10.0.2.2.
 
 use crate::bed::{Answer, Bed, Kept, Need};
+use crate::card::Card;
 use crate::clock;
 use crate::console::Console;
 use crate::program::{lasting, run};
 use crate::shell::Shell;
-use crate::sides::{Card, Sides};
+use crate::sides::{self, Sides};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -27,14 +28,6 @@ const VARIABLES: &str = "bootdelay=0\nfdt_addr=0x40000000\nscriptaddr=0x40200000
 const VARIABLES_BYTES: &str = "0x40000";
 /// QEMU's flash is as large, whatever is in it.
 const FLASH_BYTES: u64 = 64 << 20;
-/// The card that the image is flashed to. Sparse: it takes what is written.
-const CARD_BYTES: u64 = 3 << 30;
-const CARD: &str = "card.img";
-/// The partition for what outlives an update.
-pub(crate) const STATE: &str = "state";
-/// The one for footage.
-pub(crate) const DATA: &str = "data";
-const SECTOR: u64 = 512;
 /// What was in a board's memory when it was put aside.
 const MEMORY: &str = "memory";
 
@@ -42,12 +35,7 @@ pub(crate) struct Qemu {
     image: PathBuf,
     /// Of this board alone.
     folder: PathBuf,
-    /// What is in the board: a flashed card, or a layer above one that is as it was at some moment.
-    disk: PathBuf,
-    /// Layers that were made.
-    layers: u32,
-    /// Whether nothing else needs the layer that is in the board.
-    is_for_once: bool,
+    card: Card,
     qmp: PathBuf,
     log: PathBuf,
     console: Console,
@@ -72,9 +60,7 @@ impl Qemu {
         File::create(&log).with_context(|| format!("can't write {}", log.display()))?;
         Ok(Self {
             image: image.to_owned(),
-            disk: folder.join(CARD),
-            layers: 0,
-            is_for_once: false,
+            card: Card::new(&folder),
             // Beneath a socket's 108 letters, wherever the work tree lies.
             qmp: std::env::temp_dir().join(format!("nightjar-hil-{}-{number}.qmp", std::process::id())),
             console: Console::new(&log),
@@ -90,12 +76,12 @@ impl Qemu {
     }
 
     /// Power on, with these network cards beside the usual one; `memory` is where a board that was put aside goes on from.
-    fn start(&mut self, cards: &[Card], memory: Option<&Path>) -> Result<()> {
+    fn start(&mut self, cards: &[sides::Card], memory: Option<&Path>) -> Result<()> {
         if self.process.is_some() {
             bail!("the power is on already");
         }
         self.console.skip();
-        let (disk, log, qmp) = (self.disk.display(), self.log.display(), self.qmp.display());
+        let (disk, log, qmp) = (self.card.file().display(), self.log.display(), self.qmp.display());
         let mut qemu = lasting("qemu-system-aarch64");
         // No seed for the kernel: one that lies where it was linked need not change address spaces at each call, a quarter of a start.
         qemu.args(["-M", "virt,acpi=off,dtb-randomness=off", "-cpu", "cortex-a53", "-m", "1024"]);
@@ -114,7 +100,7 @@ impl Qemu {
             .args(["-serial", "chardev:line"]);
         qemu.arg("-qmp").arg(format!("unix:{qmp},server=on,wait=off"));
         // What the board has flushed is on this machine's disk cache when QEMU is killed; what it has not may be lost.
-        let format = format_of(&self.disk);
+        let format = self.card.format();
         qemu.arg("-drive").arg(format!("if=none,id=card,format={format},file={disk},cache=writeback"));
         qemu.args(["-device", "virtio-blk-pci,drive=card"]);
         qemu.arg("-netdev").arg(format!(
@@ -122,7 +108,7 @@ impl Qemu {
             self.ssh, self.page
         ));
         qemu.args(["-device", "virtio-net-pci,netdev=net,romfile=", "-name", "nightjar-board"]);
-        for Card { tap, mac } in cards {
+        for sides::Card { tap, mac } in cards {
             qemu.arg("-netdev").arg(format!("tap,id={tap},ifname={tap},script=no,downscript=no"));
             qemu.arg("-device").arg(format!("virtio-net-pci,netdev={tap},romfile=,mac={mac}"));
         }
@@ -131,100 +117,6 @@ impl Qemu {
         }
         qemu.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
         self.process = Some(qemu.spawn().context("can't start qemu-system-aarch64")?);
-        Ok(())
-    }
-
-    /// A layer above a card, put in.
-    fn put_layer_above(&mut self, card: &Path) -> Result<()> {
-        self.take_card_out()?;
-        let layer = self.next_layer();
-        run(Command::new("qemu-img")
-            .args(["create", "-q", "-f", "qcow2", "-F", format_of(card), "-b"])
-            .arg(card)
-            .arg(&layer))?;
-        (self.disk, self.is_for_once) = (layer, true);
-        Ok(())
-    }
-
-    /// Cuts the power, and throws away a layer that nothing else needs.
-    fn take_card_out(&mut self) -> Result<()> {
-        self.power_cut()?;
-        if std::mem::take(&mut self.is_for_once) {
-            std::fs::remove_file(&self.disk).context("a layer of the card stays")?;
-        }
-        Ok(())
-    }
-
-    /// A file for the next layer of the card, with none there.
-    fn next_layer(&mut self) -> PathBuf {
-        self.layers += 1;
-        let layer = self.layer(self.layers);
-        let _ = std::fs::remove_file(&layer);
-        layer
-    }
-
-    fn layer(&self, number: u32) -> PathBuf {
-        self.folder.join(format!("card-{number}.qcow2"))
-    }
-
-    /// A layer and what is beneath it become one file that other programs can read.
-    fn make_whole(&mut self) -> Result<()> {
-        if format_of(&self.disk) == "qcow2" {
-            let whole = self.folder.join(CARD);
-            run(Command::new("qemu-img").args(["convert", "-O", "raw"]).arg(&self.disk).arg(&whole))?;
-            self.take_card_out()?;
-            self.disk = whole;
-        }
-        Ok(())
-    }
-
-    /// A copy of a partition, with what a power cut left in its journal done: e2fsck loses its way on a file with an offset.
-    fn mended(&self, partition: &str) -> Result<PathBuf> {
-        let [first, bytes] = self.partition(partition)?;
-        let copy = self.folder.join(format!("{partition}.ext4"));
-        run(Command::new("dd")
-            .arg(format!("if={}", self.disk.display()))
-            .arg(format!("of={}", copy.display()))
-            .args(["bs=1M", "iflag=skip_bytes,count_bytes", "conv=sparse", "status=none"])
-            .args([format!("skip={first}"), format!("count={bytes}")]))?;
-        let mut mend = Command::new("e2fsck");
-        let status = mend.args(["-f", "-y"]).arg(&copy).stdout(Stdio::null()).stderr(Stdio::null()).status();
-        // 1: something was mended.
-        if status.context("can't start e2fsck")?.code().is_none_or(|code| code > 1) {
-            bail!("the file system of \"{partition}\" can't be mended");
-        }
-        Ok(copy)
-    }
-
-    /// First byte of a partition of the card, and how many it has.
-    fn partition(&self, label: &str) -> Result<[u64; 2]> {
-        let table =
-            Command::new("sgdisk").arg("-p").arg(&self.disk).output().context("can't start sgdisk")?;
-        let table = String::from_utf8_lossy(&table.stdout).into_owned();
-        // Number, first and last sector, size in two words, code, name.
-        let row = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-        let row = row.into_iter().find(|words| words.len() == 7 && words[6] == label);
-        let row = row.with_context(|| format!("the card has no partition \"{label}\""))?;
-        let number = |text: &str| text.parse::<u64>().context("sgdisk's table has a place that is no number");
-        let (first, last) = (number(row[1])?, number(row[2])?);
-        Ok([first * SECTOR, (last + 1 - first) * SECTOR])
-    }
-
-    /// A file into a folder of the partition "state", while the power is off.
-    fn put(&self, file: &Path, folder: &str, name: &str) -> Result<()> {
-        let state = format!("{}?offset={}", self.disk.display(), self.partition(STATE)?[0]);
-        let ask = |words: &str| {
-            let mut debugfs = Command::new("debugfs");
-            debugfs.args(["-w", "-R", words, &state]).stdin(Stdio::null()).stderr(Stdio::null());
-            let output = debugfs.output().context("can't start debugfs")?;
-            Ok::<_, anyhow::Error>(String::from_utf8_lossy(&output.stdout).into_owned())
-        };
-        // debugfs ends well whatever it did.
-        let _ = ask(&format!("mkdir {folder}"))?; // it may be there
-        ask(&format!("write {} {folder}/{name}", file.display()))?;
-        if !ask(&format!("stat {folder}/{name}"))?.contains("Type: regular") {
-            bail!("{name} can't be put into {folder} of the card");
-        }
         Ok(())
     }
 
@@ -278,61 +170,31 @@ impl Bed for Qemu {
     }
 
     fn flash(&mut self, settings: &[(&str, String)]) -> Result<()> {
-        self.take_card_out()?;
-        self.disk = self.folder.join(CARD);
-        run(Command::new("cp").args(["--sparse=always"]).arg(&self.image).arg(&self.disk))?;
-        let disk = File::options().write(true).open(&self.disk).context("the copy can't be opened")?;
-        disk.set_len(CARD_BYTES).context("the card can't be made as large")?;
-        let file = self.folder.join("setting");
-        for (name, text) in settings {
-            std::fs::write(&file, text).with_context(|| format!("can't write {}", file.display()))?;
-            self.put(&file, "etc", name)?;
-        }
-        Ok(())
+        self.power_cut()?;
+        self.card.flash(&self.image, settings)
     }
 
     fn files(&mut self, partition: &str) -> Result<PathBuf> {
-        self.make_whole()?;
-        let copy = self.mended(partition)?;
-        let folder = self.folder.join(partition);
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(&folder).with_context(|| format!("can't make {}", folder.display()))?;
-        // In it: this program's words know no quotes.
-        let mut debugfs = Command::new("debugfs");
-        debugfs.current_dir(&folder).args(["-R", "rdump / ."]).arg(&copy);
-        let output = debugfs.output().context("can't start debugfs")?;
-        std::fs::remove_file(&copy).with_context(|| format!("{} stays", copy.display()))?;
-        if !folder.join("lost+found").exists() {
-            bail!("debugfs can't read \"{partition}\": {}", String::from_utf8_lossy(&output.stderr).trim());
-        }
-        Ok(folder)
+        self.card.files(partition)
     }
 
     fn leave(&mut self, name: &str, text: &str) -> Result<()> {
-        self.make_whole()?;
-        let copy = self.mended(STATE)?;
-        let mut card = File::options().write(true).open(&self.disk).context("the card can't be opened")?;
-        card.seek(SeekFrom::Start(self.partition(STATE)?[0])).context("the card is too short")?;
-        let mut mended = File::open(&copy).context("the mended \"state\" can't be read")?;
-        std::io::copy(&mut mended, &mut card).context("\"state\" can't be put back")?;
-        std::fs::write(&copy, text).with_context(|| format!("can't write {}", copy.display()))?;
-        self.put(&copy, ".", name)?;
-        std::fs::remove_file(&copy).with_context(|| format!("{} stays", copy.display()))
+        self.card.leave(name, text)
     }
 
     fn snapshot(&mut self) -> Result<PathBuf> {
-        let next = self.next_layer();
+        let next = self.card.next_layer();
         // What is in the board's write cache is in it, too: it has left the board.
         self.monitor(&json!({
             "execute": "blockdev-snapshot-sync",
             "arguments": { "device": "card", "format": "qcow2", "snapshot-file": next },
         }))?;
-        self.is_for_once = false;
-        Ok(std::mem::replace(&mut self.disk, next))
+        Ok(self.card.goes_on_in(next))
     }
 
     fn insert(&mut self, snapshot: &Path) -> Result<()> {
-        self.put_layer_above(snapshot)
+        self.power_cut()?;
+        self.card.put_layer_above(snapshot)
     }
 
     fn keep(&mut self) -> Result<Kept> {
@@ -351,14 +213,13 @@ impl Bed for Qemu {
             Ok((status == "completed").then_some(()))
         })?;
         self.power_cut()?;
-        let card = self.folder.join(format!("kept.{}", format_of(&self.disk)));
-        std::fs::rename(&self.disk, &card).context("the card can't be put aside")?;
-        self.is_for_once = false;
+        let card = self.card.put_aside()?;
         Ok(Kept { card, memory })
     }
 
     fn go_on(&mut self, kept: &Kept) -> Result<()> {
-        self.put_layer_above(&kept.card)?;
+        self.power_cut()?;
+        self.card.put_layer_above(&kept.card)?;
         self.start(&[], Some(&kept.memory))?;
         clock::until("the board's memory is read", 120, || {
             let status = self.monitor(&json!({ "execute": "query-status" })).ok();
@@ -375,8 +236,8 @@ impl Bed for Qemu {
         self.start(&[], None)
     }
 
-    fn power_on_with_sides(&mut self) -> Result<[Card; 2]> {
-        let card = |letter: char, last: u8| Card {
+    fn power_on_with_sides(&mut self) -> Result<[sides::Card; 2]> {
+        let card = |letter: char, last: u8| sides::Card {
             // Of this process alone, and within an interface's 15 letters.
             tap: format!("nj{}{letter}", std::process::id()),
             mac: format!("52:54:00:4e:4a:{last:02x}"),
@@ -421,15 +282,7 @@ impl Bed for Qemu {
 impl Drop for Qemu {
     fn drop(&mut self) {
         let _ = self.power_cut();
-        for layer in 1..=self.layers {
-            let _ = std::fs::remove_file(self.layer(layer));
-        }
-        for file in ["kept.raw", "kept.qcow2", MEMORY] {
-            let _ = std::fs::remove_file(self.folder.join(file));
-        }
-        for partition in [STATE, DATA] {
-            let _ = std::fs::remove_dir_all(self.folder.join(partition));
-        }
+        let _ = std::fs::remove_file(self.folder.join(MEMORY));
         let _ = std::fs::remove_file(&self.qmp);
     }
 }
@@ -444,11 +297,6 @@ fn variables(folder: &Path) -> Result<PathBuf> {
         File::options().write(true).open(&file).context("the boot loader's settings can't be opened")?;
     flash.set_len(FLASH_BYTES).context("the board's flash can't be made as large")?;
     Ok(file)
-}
-
-/// QEMU's word for what a card's file is.
-fn format_of(disk: &Path) -> &'static str {
-    if disk.extension().is_some_and(|ending| ending == "qcow2") { "qcow2" } else { "raw" }
 }
 
 fn free_port() -> Result<u16> {

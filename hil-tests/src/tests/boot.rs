@@ -1,9 +1,9 @@
 //! From a flashed card to footage; what is on the board; a camera on it; a factory reset.
 
 use super::setting::{self, CAMERAS, PATIENCE, configure, flash, put_aside, ready, recording, running};
+use crate::card::{DATA, STATE};
 use crate::clock::Stopwatch;
 use crate::page;
-use crate::qemu::{DATA, STATE};
 use crate::suite::{Lab, locked};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
