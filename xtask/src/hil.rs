@@ -13,6 +13,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 /// Versions of the updates are later than the workspace's by as much.
 const NEXT: &str = "0.1.1";
@@ -125,17 +126,25 @@ fn things(place: &Place, dir: &Path) -> Result<()> {
     };
     let work = dir.join("work");
 
-    let slot = parts.slot(place, &version(image::version(), ""), &work)?;
-    disk::make_with(place, &slot, Some(&settings(dir)?), STEADY, &dir.join("board.img"))?;
-
     let bundles = dir.join("bundles");
     let at = |name: &str| bundles.join(format!("{name}.raucb"));
-    let slot = parts.slot(place, &version(NEXT, ""), &work)?;
-    bundle::make(place, &Manifest::of(QEMU, NEXT), &slot, &keys.signer(), &at("good"))?;
-    for (name, spoil) in BROKEN {
-        let slot = parts.slot(place, &version(NEXT, spoil), &work)?;
-        bundle::make(place, &Manifest::of(QEMU, NEXT), &slot, &keys.signer(), &at(name))?;
-    }
+    let flashed = || {
+        let slot = parts.slot(place, &version(image::version(), ""), &work.join("board"))?;
+        disk::make_with(place, &slot, Some(&settings(dir)?), STEADY, &dir.join("board.img"))
+    };
+    let update = |name: &str, spoil: &str| {
+        let slot = parts.slot(place, &version(NEXT, spoil), &work.join(name))?;
+        bundle::make(place, &Manifest::of(QEMU, NEXT), &slot, &keys.signer(), &at(name))
+    };
+    // Two at a time: one keeps one processor.
+    let left = Mutex::new(BROKEN.iter());
+    let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let broken = || std::iter::from_fn(next).try_for_each(|(name, spoil)| update(name, spoil));
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| flashed().and_then(|()| broken()));
+        update("good", "").and_then(|()| broken())?;
+        other.join().unwrap_or_else(|_| bail!("a thread broke off"))
+    })?;
     refused(place, &keys, &work, &at)?;
     std::fs::remove_dir_all(&work).context("can't remove target/hil/work")
 }

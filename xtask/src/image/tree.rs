@@ -97,7 +97,7 @@ pub(super) fn make(place: &Place, parts: &Parts, variant: &Variant, root: &Path)
     unpack.arg("xpf").arg(&parts.base).args(["--numeric-owner", "--exclude=./dev/*", "-C"]).arg(root);
     run::quiet(
         place,
-        "unpack the system",
+        &format!("unpack into {}", place.short(root)),
         &mut unpack,
         "run this as root: the system's files belong to its users",
     )?;
