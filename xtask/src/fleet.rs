@@ -44,10 +44,10 @@ const POLLING: &str = "00:00:05";
 
 pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
     setup::for_verb(place, "fleet")?;
-    let jar = match options.text("jar") {
-        Some(path) => PathBuf::from(path),
-        None => build(place, options.text("source").unwrap_or(SOURCE))?,
-    };
+    if options.text("jar").is_none() {
+        build(place, options)?;
+    }
+    let jar = jar_of(place, options);
     let server = Server::start(place, &jar, options.number("port", 0)?)?.ready(place)?;
     if options.has("serve") {
         run::say(&format!("hawkBit {VERSION} at {}, login admin, admin; Ctrl-C ends it", server.url()));
@@ -75,18 +75,20 @@ pub(crate) fn boards(place: &Place, server: &Server, count: u32) -> Result<Comma
     Ok(boards)
 }
 
-/// Where the built server lies.
-fn jar(place: &Place) -> PathBuf {
-    place.target(&format!("hawkbit/hawkbit-update-server-{VERSION}.jar"))
+/// The server's jar: the one that `--jar` names, or where the built one lies.
+fn jar_of(place: &Place, options: &Options) -> PathBuf {
+    let built = || place.target(&format!("hawkbit/hawkbit-update-server-{VERSION}.jar"));
+    options.text("jar").map_or_else(built, PathBuf::from)
 }
 
-/// The server's jar, made from `source`, an address or a folder of git's.
-fn build(place: &Place, source: &str) -> Result<PathBuf> {
-    let jar = jar(place);
+/// Makes the server's jar if it is not there, from `--source`, an address or a folder of git's.
+fn build(place: &Place, options: &Options) -> Result<()> {
+    let jar = jar_of(place, options);
     if jar.exists() {
         run::done("hawkBit", "there");
-        return Ok(jar);
+        return Ok(());
     }
+    let source = options.text("source").unwrap_or(SOURCE);
     let tree = place.target("hawkbit/source");
     let git = |words: &[&str]| {
         let mut git = Command::new("git");
@@ -121,7 +123,7 @@ fn build(place: &Place, source: &str) -> Result<PathBuf> {
     )?;
     let made = find_jar(&tree)?;
     std::fs::copy(&made, &jar).with_context(|| format!("can't copy {}", made.display()))?;
-    Ok(jar)
+    Ok(())
 }
 
 /// Maven puts it into the module or below it, by release.
@@ -141,9 +143,17 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// The one that `--jar` names or that was built before, which [`Self::ready`] waits for; nothing when there is none.
-    pub(crate) fn at_hand(place: &Place, options: &Options) -> Result<Option<Self>> {
-        let jar = options.text("jar").map_or_else(|| jar(place), PathBuf::from);
+    /// The one that `--jar` names or that was built before, which [`Self::ready`] waits for. `is_wanted`: it is built if it was not.
+    /// Nothing when there is none, with the reason: the board tests have others.
+    pub(crate) fn at_hand(place: &Place, options: &Options, is_wanted: bool) -> Result<Option<Self>> {
+        let jar = jar_of(place, options);
+        if options.text("jar").is_some() {
+            ensure!(jar.exists(), "`--jar {}`: there is no such file", jar.display());
+        } else if is_wanted
+            && let Err(error) = setup::for_verb(place, "fleet").and_then(|()| build(place, options))
+        {
+            println!("   no hawkBit: {error:#}");
+        }
         jar.exists().then(|| Self::start(place, &jar, 0)).transpose()
     }
 

@@ -56,8 +56,10 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
     if is_made {
         cross::make(place, &Options::default(), &cross::programs(place)?)?;
     }
-    // It takes its time, which what is made next takes too.
-    let fleet = Server::at_hand(place, options)?;
+    let only = options.text("only");
+    let is_wanted = |name: &str| only.is_none_or(|only| only.split(',').any(|word| name.contains(word)));
+    // Its start takes its time, which what is made next takes too.
+    let fleet = Server::at_hand(place, options, is_wanted("fleet") || is_wanted(ROLLOUTS))?;
     if is_made {
         things(place, &dir)?;
     }
@@ -69,10 +71,10 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
         "the compiler's message above names the file",
     )?;
     let fleet = fleet.map(|server| server.ready(place)).transpose()?;
-    let is_wanted =
-        options.text("only").is_none_or(|only| only.split(',').any(|word| ROLLOUTS.contains(word)));
     let rollout = match &fleet {
-        Some(server) if bed == "qemu" && is_wanted => Some(fleet::boards(place, server, fleet::BOARDS)?),
+        Some(server) if bed == "qemu" && is_wanted(ROLLOUTS) => {
+            Some(fleet::boards(place, server, fleet::BOARDS)?)
+        }
         _ => None,
     };
     run::say(&format!("board tests on {bed}"));
