@@ -42,7 +42,9 @@ impl Need {
             Self::Sides => {
                 "two network cards into namespaces: the QEMU bed has them where root finds /dev/net/tun and nftables"
             }
-            Self::Fleet => "a hawkBit server: `cargo xtask fleet` builds one and says what it lacks, or --jar names it",
+            Self::Fleet => {
+                "a hawkBit server: `cargo xtask fleet` builds one and says what it lacks, or --jar names it"
+            }
             Self::Line => "a wire from the relay's line to an input: WIRING.md",
             Self::LocalCamera => "a USB camera, or the kernel's module vivid",
             Self::Slots => {
