@@ -88,29 +88,9 @@ fn build(place: &Place, options: &Options) -> Result<()> {
         run::done("hawkBit", "there");
         return Ok(());
     }
-    let source = options.text("source").unwrap_or(SOURCE);
     let tree = place.target("hawkbit/source");
-    let git = |words: &[&str]| {
-        let mut git = Command::new("git");
-        git.arg("-C").arg(&tree).args(words);
-        git
-    };
-    if !tree.join(".git").exists() {
-        make_dir(&tree)?;
-        let mend =
-            "is this a repository of hawkBit? `--source` names another, `--jar` a server that is built";
-        run::capture(&mut git(&["init", "--quiet"]))?;
-        let tag = format!("refs/tags/{VERSION}");
-        run::quiet(place, "fetch hawkBit", &mut git(&["fetch", "--quiet", "--depth=1", source, &tag]), mend)?;
-        let found = run::capture(&mut git(&["rev-parse", "FETCH_HEAD^{commit}"]))?;
-        ensure!(found == COMMIT, "tag {VERSION} of {source} is {found}, not {COMMIT}: somebody moved it");
-        run::capture(&mut git(&["checkout", "--quiet", COMMIT]))?;
-        for (file, was, is) in CHANGES {
-            let pom = tree.join(file);
-            let text = read(&pom)?;
-            ensure!(text.contains(was), "{} has no `{was}`: is it release {VERSION}?", place.short(&pom));
-            write(&pom, &text.replacen(was, is, 1))?;
-        }
+    if !tree.exists() {
+        fetch(place, options.text("source").unwrap_or(SOURCE), &tree)?;
     }
     let mut maven = Command::new("mvn");
     maven.current_dir(&tree).args(["-B", "-ntp", "-Dmaven.test.skip=true", "-pl", MODULE, "-am", "package"]);
@@ -124,6 +104,34 @@ fn build(place: &Place, options: &Options) -> Result<()> {
     let made = find_jar(&tree)?;
     std::fs::copy(&made, &jar).with_context(|| format!("can't copy {}", made.display()))?;
     Ok(())
+}
+
+/// The server's source at its commit, with what is changed in it. The tree is there when all of it went well.
+fn fetch(place: &Place, source: &str, tree: &Path) -> Result<()> {
+    let begun = tree.with_extension("begun");
+    if begun.exists() {
+        std::fs::remove_dir_all(&begun).context("can't clear what a fetch that broke off left")?;
+    }
+    make_dir(&begun)?;
+    let git = |words: &[&str]| {
+        let mut git = Command::new("git");
+        git.arg("-C").arg(&begun).args(words);
+        git
+    };
+    let mend = "is this a repository of hawkBit? `--source` names another, `--jar` a server that is built";
+    run::capture(&mut git(&["init", "--quiet"]))?;
+    let tag = format!("refs/tags/{VERSION}");
+    run::quiet(place, "fetch hawkBit", &mut git(&["fetch", "--quiet", "--depth=1", source, &tag]), mend)?;
+    let found = run::capture(&mut git(&["rev-parse", "FETCH_HEAD^{commit}"]))?;
+    ensure!(found == COMMIT, "tag {VERSION} of {source} is {found}, not {COMMIT}: somebody moved it");
+    run::capture(&mut git(&["checkout", "--quiet", COMMIT]))?;
+    for (file, was, is) in CHANGES {
+        let pom = begun.join(file);
+        let text = read(&pom)?;
+        ensure!(text.contains(was), "{} has no `{was}`: is it release {VERSION}?", place.short(&pom));
+        write(&pom, &text.replacen(was, is, 1))?;
+    }
+    std::fs::rename(&begun, tree).context("can't put hawkBit's source where it belongs")
 }
 
 /// Maven puts it into the module or below it, by release.
