@@ -147,7 +147,8 @@ impl World {
             let order = [self.primary, 1 - self.primary];
             let chosen = order.into_iter().find(|n| self.systems[*n].bootable && self.systems[*n].left > 0);
             let Some(n) = chosen else {
-                self.systems.iter_mut().for_each(|s| (s.bootable, s.left) = (true, LEFT));
+                // As `uboot-ab.cmd`: tries begin again, and what RAUC took out of BOOT_ORDER before it wrote to it stays out.
+                self.systems.iter_mut().for_each(|s| s.left = LEFT);
                 continue;
             };
             self.systems[n].left -= 1;
@@ -500,6 +501,21 @@ fn what_an_older_or_newer_agent_wrote_is_understood() {
     text["invented_later"] = 1.into();
     text["step"]["as_well"] = true.into();
     assert_eq!(serde_json::from_value::<Journal>(text).unwrap(), journal);
+}
+
+/// The copy is asked for again after one that was whole and first in order; then the power goes until no slot has a try left.
+#[test]
+fn half_a_system_is_not_started_when_all_tries_are_used_up() {
+    let plan = Plan { boots: false, healthy: false, confirms: false, reboots: false, ..GOOD };
+    let cuts = [
+        (3, Cut::Agent),
+        (5, Cut::Agent),
+        (10, Cut::Power),
+        (10, Cut::Power),
+        (10, Cut::Power),
+        (10, Cut::Power),
+    ];
+    assert_eq!(update(plan, 0, &cuts, &[]).assert_over(), Outcome::RolledBack);
 }
 
 proptest! {
