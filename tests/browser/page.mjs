@@ -160,15 +160,18 @@ export async function ask(page, path) {
  *  the browser then shows. `getNotifications()` is not asked: while it looks, Chromium forgets one that is just about to be shown. */
 export async function deliver(page, origin, data) {
   const devtools = await page.context().newCDPSession(page);
-  const once = (event, pick) => new Promise((done) => devtools.on(event, (told) => pick(told) && done(pick(told))));
-  const known = once("ServiceWorker.workerRegistrationUpdated", ({ registrations }) => registrations[0]);
-  const shown = once("BackgroundService.backgroundServiceEventReceived", ({ backgroundServiceEvent: event }) => {
-    return event.eventName === "Notification displayed" && event;
+  const known = new Promise((done) => {
+    devtools.on("ServiceWorker.workerRegistrationUpdated", ({ registrations }) => registrations[0] && done(registrations[0]));
+  });
+  const shown = new Promise((done) => {
+    devtools.on("BackgroundService.backgroundServiceEventReceived", ({ backgroundServiceEvent: event }) => {
+      if (event.eventName === "Notification displayed") done(event);
+    });
   });
   await devtools.send("BackgroundService.setRecording", { shouldRecord: true, service: "notifications" });
   await devtools.send("BackgroundService.startObserving", { service: "notifications" });
   await devtools.send("ServiceWorker.enable");
-  const { registrationId } = await known;
+  const { registrationId } = await within("the worker is known", 10, known);
   await devtools.send("ServiceWorker.deliverPushMessage", { origin, registrationId, data });
   const { instanceId, eventMetadata } = await within("the notification is shown", 10, shown);
   await devtools.detach();

@@ -5,6 +5,7 @@ use crate::bundle::{self, Manifest};
 use crate::fleet::{self, Server};
 use crate::image::{self, Parts, QEMU, Variant, disk};
 use crate::options::Options;
+use crate::pair;
 use crate::pki::{Keys, Signer};
 use crate::place::{Place, make_dir, read, set_mode, write};
 use crate::{cross, run, setup};
@@ -13,7 +14,6 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
 
 /// Versions of the updates are later than the workspace's by as much.
 const NEXT: &str = "0.1.1";
@@ -33,6 +33,9 @@ const STEADY: &str =
 
 /// For `--only`: what needs no board.
 const ROLLOUTS: &str = "rollouts to simulated boards";
+
+/// What is no update but on the card from the beginning.
+const FLASHED: &str = "board";
 
 /// Updates that are signed and bad: the bundle's name and what is done to its system.
 const BROKEN: &[(&str, &str)] = &[
@@ -130,23 +133,19 @@ fn things(place: &Place, dir: &Path) -> Result<()> {
 
     let bundles = dir.join("bundles");
     let at = |name: &str| bundles.join(format!("{name}.raucb"));
-    let flashed = || {
-        let slot = parts.slot(place, &version(image::version(), ""), &work.join("board"))?;
-        disk::make_with(place, &slot, Some(&settings(dir)?), STEADY, &dir.join("board.img"))
+    let make = |(name, spoil): (&str, &str)| match name {
+        FLASHED => {
+            let slot = parts.slot(place, &version(image::version(), spoil), &work.join(name))?;
+            disk::make_with(place, &slot, Some(&settings(dir)?), STEADY, &dir.join("board.img"))
+        }
+        _ => {
+            let slot = parts.slot(place, &version(NEXT, spoil), &work.join(name))?;
+            bundle::make(place, &Manifest::of(QEMU, NEXT), &slot, &keys.signer(), &at(name))
+        }
     };
-    let update = |name: &str, spoil: &str| {
-        let slot = parts.slot(place, &version(NEXT, spoil), &work.join(name))?;
-        bundle::make(place, &Manifest::of(QEMU, NEXT), &slot, &keys.signer(), &at(name))
-    };
-    // Two at a time: one keeps one processor.
-    let left = Mutex::new(BROKEN.iter());
-    let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let broken = || std::iter::from_fn(next).try_for_each(|(name, spoil)| update(name, spoil));
-    std::thread::scope(|scope| {
-        let other = scope.spawn(|| flashed().and_then(|()| broken()));
-        update("good", "").and_then(|()| broken())?;
-        other.join().unwrap_or_else(|_| bail!("a thread broke off"))
-    })?;
+    // Each keeps one processor.
+    let whole = [(FLASHED, ""), ("good", "")];
+    pair::each(whole.iter().chain(BROKEN).copied().collect(), &make)?;
     refused(place, &keys, &work, &at)?;
     std::fs::remove_dir_all(&work).context("can't remove target/hil/work")
 }

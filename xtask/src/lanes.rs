@@ -1,10 +1,10 @@
 //! Test programs → run, two at a time: most wait for cameras, clocks and disks, those of the eye for the processor.
 
+use crate::pair;
 use crate::place::Place;
 use crate::run;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -24,38 +24,28 @@ pub(crate) fn run(
     look: impl FnMut(&str) + Send,
 ) -> Result<bool> {
     let programs = build(place)?;
-    let (left, shown) = (Mutex::new(VecDeque::from(programs)), Mutex::new((look, true)));
-    let lane = |is_first: bool| -> Result<()> {
-        let take = || {
-            let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
-            // the eye's come first in the list, those that wait last: one of each at a time
-            if is_first { left.pop_front() } else { left.pop_back() }
-        };
-        while let Some(program) = take() {
-            let mut command = Command::new(&program.path);
-            run::forget_crate(&mut command);
-            command.current_dir(&program.folder).env("CARGO_MANIFEST_DIR", &program.folder);
-            env(&mut command);
-            let out = command.stdin(Stdio::null()).output();
-            let out = out.with_context(|| format!("can't start {}", place.short(&program.path)))?;
-            let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
-            run::say(&place.short(&program.path));
-            for bytes in [&out.stdout, &out.stderr] {
-                for line in String::from_utf8_lossy(bytes).lines() {
-                    println!("{line}");
-                    (shown.0)(line);
-                }
-            }
-            if !out.status.success() {
-                println!("{} FAILED: {}", place.short(&program.path), out.status);
-                shown.1 = false;
+    let shown = Mutex::new((look, true));
+    // The eye's come first in the list, those that wait last: one of each at a time.
+    pair::each(programs, &|program: Program| {
+        let mut command = Command::new(&program.path);
+        run::forget_crate(&mut command);
+        command.current_dir(&program.folder).env("CARGO_MANIFEST_DIR", &program.folder);
+        env(&mut command);
+        let out = command.stdin(Stdio::null()).output();
+        let out = out.with_context(|| format!("can't start {}", place.short(&program.path)))?;
+        let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+        run::say(&place.short(&program.path));
+        for bytes in [&out.stdout, &out.stderr] {
+            for line in String::from_utf8_lossy(bytes).lines() {
+                println!("{line}");
+                (shown.0)(line);
             }
         }
+        if !out.status.success() {
+            println!("{} FAILED: {}", place.short(&program.path), out.status);
+            shown.1 = false;
+        }
         Ok(())
-    };
-    std::thread::scope(|scope| {
-        let second = scope.spawn(|| lane(false));
-        lane(true).and(second.join().unwrap_or_else(|_| bail!("a lane of tests broke off")))
     })?;
     Ok(shown.into_inner().unwrap_or_else(PoisonError::into_inner).1)
 }

@@ -16,6 +16,7 @@ mod image;
 mod lanes;
 mod lint;
 mod options;
+mod pair;
 mod pki;
 mod place;
 mod run;

@@ -6,6 +6,8 @@
 mod journal;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod world;
 
 pub use journal::{Entry, Feedback, Gap, Journal, Order, Origin, Outcome, Slot, Step, Tls};
 
