@@ -86,7 +86,7 @@ pub struct Journal {
     pub from_version: String,
     /// The boot in which this was written.
     pub boot_id: String,
-    /// How often the installation was begun.
+    /// How often the installation was begun; of what is over, how often a kept system was, which was left because its power went.
     pub tries: u32,
     /// When the board left the old system, ms since 1970 UTC.
     pub left_ms: Option<i64>,

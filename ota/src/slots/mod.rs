@@ -138,6 +138,9 @@ impl Slots {
             (Step::Over { entry }, false) if entry.result != Outcome::Kept => {
                 vec![Action::MarkBad, Action::Reboot]
             }
+            (Step::Over { entry }, true) if entry.result == Outcome::Kept => {
+                self.start_kept(entry, is_same_boot)
+            }
             (Step::Over { entry }, _) => {
                 let mut actions = vec![Action::MarkGood];
                 actions.extend(self.closing(entry));
@@ -226,10 +229,7 @@ impl Slots {
             }
             (Event::FoundBad(why), Some(Step::Trial)) => self.go_back(why),
             (Event::Confirmed(Ok(())), Some(Step::Good { gap })) => {
-                let mut actions = vec![Action::RaiseFloor];
-                let reason = "everything that worked before works again".into();
-                actions.extend(self.over(Outcome::Kept, reason, gap, now_ms));
-                actions
+                self.over(Outcome::Kept, "everything that worked before works again".into(), gap, now_ms)
             }
             (Event::Confirmed(Err(why)), Some(Step::Good { .. })) => {
                 self.go_back(format!("the new system is healthy, but could not be marked good: {why}"))
@@ -315,6 +315,20 @@ impl Slots {
         vec![self.step(Step::GoingBack { why }), Action::MarkBad, Action::Reboot]
     }
 
+    /// The power went at each start of a system that was kept, until its tries were used up, and the old one runs: the kept one is
+    /// started again, as often as is sensible.
+    fn start_kept(&mut self, entry: Entry, is_same_boot: bool) -> Vec<Action> {
+        let Some(j) = self.journal.as_mut() else { return Vec::new() };
+        if !is_same_boot {
+            j.tries += 1;
+        }
+        if j.tries > MAX_TRIES {
+            return std::iter::once(Action::MarkGood).chain(self.closing(entry)).collect();
+        }
+        let activate = Action::Activate(j.to.clone());
+        vec![Action::MarkGood, self.step(Step::Over { entry }), activate, Action::Reboot]
+    }
+
     fn judge(&self) -> Action {
         Action::Judge(Box::new(self.journal.clone().expect("only an update is judged")))
     }
@@ -338,7 +352,8 @@ impl Slots {
     }
 
     fn over(&mut self, result: Outcome, reason: String, gap: Gap, now_ms: i64) -> Vec<Action> {
-        let Some(j) = self.journal.as_ref() else { return Vec::new() };
+        let Some(j) = self.journal.as_mut() else { return Vec::new() };
+        j.tries = 1; // from here on those of starting a kept system again
         let entry = Entry {
             action: j.order.action.clone(),
             origin: j.order.origin,
@@ -359,8 +374,10 @@ impl Slots {
     fn closing(&mut self, entry: Entry) -> Vec<Action> {
         let from_fleet = entry.origin == Origin::Fleet;
         self.journal = None;
+        // After the outcome is on the disk: a floor that is raised too early would outlast a system that was not kept.
+        let floor = (entry.result == Outcome::Kept).then_some(Action::RaiseFloor);
         let tell = from_fleet.then(|| Action::Tell(Feedback::Closed { entry: entry.clone() }));
-        std::iter::once(Action::Enter(entry)).chain(tell).chain([Action::Erase]).collect()
+        floor.into_iter().chain([Action::Enter(entry)]).chain(tell).chain([Action::Erase]).collect()
     }
 
     fn proceeding(&self, words: String) -> Action {

@@ -160,19 +160,26 @@ fn what_an_older_or_newer_agent_wrote_is_understood() {
     assert_eq!(serde_json::from_value::<Journal>(text).unwrap(), journal);
 }
 
-/// The copy is asked for again after one that was whole and first in order; then the power goes until no slot has a try left.
+/// Mains that flap: all tries of a slot are used up before the agent does anything, at any point, and after any cut of the agent.
 #[test]
-fn half_a_system_is_not_started_when_all_tries_are_used_up() {
-    let plan = Plan { boots: false, healthy: false, confirms: false, reboots: false, ..GOOD };
-    let cuts = [
-        (3, Cut::Agent),
-        (5, Cut::Agent),
-        (10, Cut::Power),
-        (10, Cut::Power),
-        (10, Cut::Power),
-        (10, Cut::Power),
-    ];
-    assert_eq!(update(plan, 0, &cuts, &[]).assert_over(), Outcome::RolledBack);
+fn power_that_goes_until_no_try_is_left_never_starts_half_a_system_nor_the_wrong_one() {
+    for (plan, _) in PLANS {
+        for from in [0, 1] {
+            let length = update(*plan, from, &[], &[]).done + 2;
+            for at in 0..length {
+                for times in [4, 7] {
+                    update(*plan, from, &vec![(at, Cut::Power); times], &[]).assert_over();
+                    for first in 0..=at {
+                        for second in first..=at {
+                            let mut cuts = vec![(first, Cut::Agent), (second, Cut::Agent)];
+                            cuts.extend(vec![(at, Cut::Power); times]);
+                            update(*plan, from, &cuts, &[]).assert_over();
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 proptest! {

@@ -224,9 +224,11 @@ impl World {
                 self.systems[self.booted].bootable = false;
             }
             Action::Activate(to) => {
-                assert_eq!(to, slot(self.from));
-                self.primary = self.from;
-                self.systems[self.from].left = LEFT;
+                let is_kept = matches!(&self.disk, Some(Journal { step: Step::Over { entry }, .. }) if entry.result == Outcome::Kept);
+                let n = if is_kept { 1 - self.from } else { self.from };
+                assert_eq!(to, slot(n));
+                self.primary = n;
+                self.systems[n].left = LEFT;
                 self.queue.push_front(Item::Tell(Event::Activated(Ok(()))));
             }
             Action::Reboot => self.power_cycle(),
@@ -328,8 +330,13 @@ pub(super) fn update(plan: Plan, from: usize, cuts: &[(usize, Cut)], asks: &[(us
         }
         match cuts.first() {
             Some((n, cut)) if *n == world.done => {
-                world.cut(*cut);
-                world.check();
+                // Once the update is over, it is another story that power which goes at each start makes the boot loader try the
+                // other slot.
+                let is_over = world.disk.is_none() && !world.history.is_empty();
+                if !(is_over && *cut == Cut::Power && world.systems[world.booted].left == 0) {
+                    world.cut(*cut);
+                    world.check();
+                }
                 cuts.remove(0);
             }
             _ => {
